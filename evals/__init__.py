@@ -1,0 +1,1 @@
+"""How good it is: benchmarks and, later, cases and scorers."""

@@ -1,0 +1,27 @@
+"""Every expected failure is a `ClmsError`: a plain sentence for the user and a hint for the next step."""
+
+
+class ClmsError(Exception):
+    """An expected failure, told in words a user can act on."""
+
+    def __init__(self, message: str, hint: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        """What went wrong, one sentence."""
+        self.hint = hint
+        """What to try next, one sentence; empty when there is nothing to try."""
+
+    def __str__(self) -> str:
+        return f"{self.message} {self.hint}".strip()
+
+
+class ProductNotFound(ClmsError):
+    """No product or edition has this id or name."""
+
+
+class SourceInvalid(ClmsError):
+    """A product file or a document cannot be read as what it claims to be."""
+
+
+class IndexMissing(ClmsError):
+    """The search index has not been built yet."""

@@ -1,0 +1,1 @@
+"""What we can do: places, periods, scenes, plans, computations, files. Imports knowledge."""

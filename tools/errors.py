@@ -1,0 +1,39 @@
+"""Failures of the tools, one class for each thing that the caller can do about it."""
+
+from knowledge.errors import ClmsError
+
+
+class ToolInputError(ClmsError):
+    """The arguments are wrong; the model or the user can mend them."""
+
+
+class PlaceNotFound(ToolInputError):
+    """No known place has this name."""
+
+
+class PeriodInvalid(ToolInputError):
+    """The words do not say a period, or it lies in the future or before the mission."""
+
+
+class AreaInvalid(ToolInputError):
+    """The attached polygons cannot be read or hold nothing usable."""
+
+
+class NoScenes(ClmsError):
+    """There is honestly nothing: the place is covered, but no scene falls in the period."""
+
+
+class NotCovered(ClmsError):
+    """There is honestly nothing: the collection does not reach this place at all."""
+
+
+class TooLarge(ClmsError):
+    """The estimate is above the limit; the hint holds a smaller alternative."""
+
+
+class BackendUnavailable(ClmsError):
+    """The STAC or openEO service does not answer, or answers nonsense."""
+
+
+class JobFailed(ClmsError):
+    """The back-end took the process graph and could not finish it."""

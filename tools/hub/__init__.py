@@ -1,0 +1,1 @@
+"""The embedded hub: a STAC API and an openEO API over a local archive, on loopback."""

@@ -1,0 +1,200 @@
+"""The nouns of the tools: place, period, plan, estimate, statistics, artifact, tool result."""
+
+import hashlib
+from datetime import date
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from knowledge.schema import Citation
+
+Bbox = tuple[float, float, float, float]
+"""West, south, east, north in EPSG:4326 degrees."""
+
+Outcome = Literal["ok", "no_data", "not_covered", "not_run", "failed"]
+"""How a computation ended. A computed zero is `ok`; the other four never carry a number."""
+
+Output = Literal["composite", "series", "per_polygon"]
+"""Median map over the period, one mean per date, or one mean per polygon of the composite."""
+
+ArtifactKind = Literal["map", "chart", "raster", "table", "vector", "notebook", "script", "graph", "provenance"]
+
+
+class Frozen(BaseModel):
+    """Base of all nouns: immutable, no unknown fields."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+
+class Place(Frozen):
+    """Where."""
+
+    name: str
+    kind: str
+    """City, region, country, demo area, uploaded area."""
+    bbox: Bbox
+    geometry: dict[str, Any] | None = None
+    """GeoJSON geometry in EPSG:4326; absent when only the box is known."""
+    area_km2: float
+    source: str
+    """Which data the place came from, with its licence."""
+
+
+class Period(Frozen):
+    """When: both ends included."""
+
+    start: date
+    end: date
+    label: str
+    """The words it was read from."""
+
+
+class Polygons(Frozen):
+    """The units a per-polygon result is for: parcels, districts, an uploaded field."""
+
+    name: str
+    source: str
+    """File name or hub collection id."""
+    synthetic: bool = False
+    """True for the invented demo units."""
+    collection: dict[str, Any]
+    """GeoJSON FeatureCollection in EPSG:4326; each feature has a string `id` and a `properties.name`."""
+    warnings: tuple[str, ...] = ()
+    """What was repaired or dropped while reading, per feature."""
+
+    @property
+    def bbox(self) -> Bbox:
+        """Bounds of all features, degrees."""
+        from shapely.geometry import shape
+        from shapely.ops import unary_union
+
+        return tuple(unary_union([shape(f["geometry"]) for f in self.collection["features"]]).bounds)  # type: ignore[return-value]  # shapely types bounds as tuple[float, ...]
+
+
+class Scene(Frozen):
+    """One STAC item, as far as a plan needs it."""
+
+    id: str
+    collection_id: str
+    datetime: str
+    cloud_cover_percent: float | None = None
+    bbox: Bbox
+    synthetic: bool = False
+
+
+class Plan(Frozen):
+    """One filled-in recipe. Pure data: the same plan gives the same numbers."""
+
+    recipe_id: str
+    """For example `ndvi`."""
+    collection_id: str
+    """STAC and openEO collection the back-end knows, for example `sentinel-2-l2a`."""
+    output: Output
+    place: Place
+    polygons: Polygons | None = None
+    """Set when and only when output is `per_polygon`, or the series is for attached polygons."""
+    period: Period
+    max_cloud_cover_percent: float = 80.0
+
+    @property
+    def fingerprint(self) -> str:
+        """Sixteen hex digits that name the cache entry and the files."""
+        return hashlib.sha256(self.model_dump_json().encode()).hexdigest()[:16]
+
+
+class Estimate(Frozen):
+    """What a plan will cost, known before it runs."""
+
+    scenes: int
+    pixels: int
+    """Pixels of one date in the computed box."""
+    megabytes: float
+    """Uncompressed bytes read, in 10^6."""
+    seconds: float
+    allowed: bool
+    reason: str
+    """Why not, or what the figures rest on."""
+
+
+class StatisticsRow(Frozen):
+    """One polygon, one date or one whole area."""
+
+    label: str
+    date: str | None = None
+    value: float | None
+    """None unless outcome is `ok`."""
+    valid_pixels: int
+    total_pixels: int
+    outcome: Outcome
+
+    @property
+    def valid_share(self) -> float:
+        """Valid pixels over all pixels, 0 to 1; 0 when there are no pixels."""
+        return self.valid_pixels / self.total_pixels if self.total_pixels else 0.0
+
+
+class Statistics(Frozen):
+    """Numbers of one run."""
+
+    rows: tuple[StatisticsRow, ...]
+    unit: str
+    method: str
+
+
+class Artifact(Frozen):
+    """A file made by a run; reached by id, never by path from a user."""
+
+    id: str
+    kind: ArtifactKind
+    title: str
+    media_type: str
+    path: str
+    size_bytes: int
+    sha256: str
+    plan_fingerprint: str
+
+
+class Alternative(Frozen):
+    """A product that is near but was not chosen."""
+
+    product_id: str
+    title: str
+    lacks: str
+    """What it lacks for this question."""
+
+
+class Recommendation(Frozen):
+    """The product to use, with reasons."""
+
+    product_id: str
+    title: str
+    why: tuple[str, ...]
+    alternatives: tuple[Alternative, ...] = ()
+    access: tuple[str, ...] = ()
+    """How to get it."""
+    cautions: tuple[str, ...] = ()
+    url: str | None = None
+
+
+class Question(Frozen):
+    """Something only the user can settle, with options to click."""
+
+    text: str
+    options: tuple[str, ...]
+
+
+class ToolResult(Frozen):
+    """What one tool call gives: `text` goes to the model, the rest to the event stream."""
+
+    text: str
+    outcome: Outcome = "ok"
+    data: dict[str, Any] = Field(default_factory=dict)
+    """JSON-able details; every number an answer may quote is in `text`, `data` or `statistics`."""
+    plan: Plan | None = None
+    estimate: Estimate | None = None
+    statistics: Statistics | None = None
+    recommendation: Recommendation | None = None
+    question: Question | None = None
+    artifacts: tuple[Artifact, ...] = ()
+    citations: tuple[Citation, ...] = ()
+    warnings: tuple[str, ...] = ()

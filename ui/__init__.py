@@ -1,0 +1,1 @@
+"""How you reach it: command line, HTTP, OpenAI dialect and web page."""
