@@ -1,0 +1,46 @@
+# Two commands are all a user needs: `make run` and `make test`.
+PYTHON ?= python3.11
+VENV ?= .venv
+# Linux only: without this index pip would take the CUDA build of PyTorch, several GB more.
+TORCH_INDEX ?= https://download.pytorch.org/whl/cpu
+# --no-deps: the lock names everything; nothing is resolved again. --no-compile: smaller, and faster to set up.
+PIP = $(VENV)/bin/python -m pip --disable-pip-version-check --no-input install --quiet --no-compile
+
+.PHONY: run test lint lock bench clean
+
+run: $(VENV)/.installed
+	$(VENV)/bin/clms-assistant serve
+
+test: $(VENV)/.installed-dev lint
+	$(VENV)/bin/python -m pytest
+
+lint: $(VENV)/.installed-dev
+	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/mypy
+	$(VENV)/bin/lint-imports
+
+bench: $(VENV)/.installed-dev
+	$(VENV)/bin/python -m evals.bench.ndvi_median
+
+$(VENV)/.installed: requirements.lock pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(PIP) --upgrade pip
+	$(PIP) --no-deps --retries 0 --extra-index-url $(TORCH_INDEX) "$$(grep '^torch==' requirements.lock)"
+	@$(VENV)/bin/python -c "from torch.version import cuda; raise SystemExit(cuda and 'This is the CUDA build of PyTorch. See README, Installation.')"
+	$(PIP) --no-deps -r requirements.lock
+	$(PIP) --no-deps --no-build-isolation --editable .
+	@touch $@
+
+$(VENV)/.installed-dev: $(VENV)/.installed requirements-dev.lock
+	$(PIP) --no-deps -r requirements-dev.lock
+	@touch $@
+
+# Needs uv, and PyTorch's CPU wheel where pip finds it; for maintainers only.
+lock:
+	uv pip compile pyproject.toml --group build --python-version 3.11 --no-header --no-annotate --quiet -o requirements.lock
+	uv pip compile pyproject.toml --group dev --python-version 3.11 --no-header --no-annotate --quiet -o requirements-dev.lock
+	sed -i 's/^torch==\([0-9.]*\).*/torch==\1/' requirements.lock requirements-dev.lock
+
+clean:
+	rm -rf $(VENV)
