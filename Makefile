@@ -6,6 +6,10 @@ TORCH_INDEX ?= https://download.pytorch.org/whl/cpu
 # --no-deps: the lock names everything; nothing is resolved again. --no-compile: smaller, and faster to set up.
 PIP = $(VENV)/bin/python -m pip --disable-pip-version-check --no-input install --quiet --no-compile
 
+CPU_ONLY = import importlib.util, pathlib, runpy; \
+  version = pathlib.Path(importlib.util.find_spec('torch').origin).with_name('version.py'); \
+  raise SystemExit(runpy.run_path(str(version))['cuda'] and 'This is the CUDA build of PyTorch: see Installation in README.md.')
+
 .PHONY: run test lint lock bench clean
 
 run: $(VENV)/.installed
@@ -27,7 +31,7 @@ $(VENV)/.installed: requirements.lock pyproject.toml
 	$(PYTHON) -m venv $(VENV)
 	$(PIP) --upgrade pip
 	$(PIP) --no-deps --retries 0 --extra-index-url $(TORCH_INDEX) "$$(grep '^torch==' requirements.lock)"
-	@$(VENV)/bin/python -c "from torch.version import cuda; raise SystemExit(cuda and 'This is the CUDA build of PyTorch. See README, Installation.')"
+	@$(VENV)/bin/python -c "$(CPU_ONLY)"
 	$(PIP) --no-deps -r requirements.lock
 	$(PIP) --no-deps --no-build-isolation --editable .
 	@touch $@
