@@ -37,3 +37,11 @@ class BackendUnavailable(ClmsError):
 
 class JobFailed(ClmsError):
     """The back-end took the process graph and could not finish it."""
+
+
+class ArtifactNotFound(ClmsError):
+    """No artifact has this id."""
+
+
+class WorkspaceUnwritable(ClmsError):
+    """The disk is full or the folder of artifacts cannot be written."""
