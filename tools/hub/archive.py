@@ -1,4 +1,4 @@
-"""The hub's archive: STAC collections and items in one SQLite file, found by box, time and property; rasters beside it."""
+"""The hub's archive: STAC collections and items in one SQLite file, searched by box, time and property."""
 
 import base64
 import binascii
@@ -29,7 +29,7 @@ CREATE VIRTUAL TABLE IF NOT EXISTS boxes USING rtree (row, west, east, south, no
 """
 
 
-class PageTokenInvalid(ToolInputError):
+class PageTokenError(ToolInputError):
     """A paging token was not made by this archive for this search."""
 
 
@@ -137,7 +137,7 @@ class Archive:
         if asset is None:
             raise ClmsError(f"Item {item.get('id')!r} has no asset {asset_key!r}.", hint="Look at the item's assets.")
         root = self.hub_dir.resolve()
-        path = (root / asset["href"]).resolve()
+        path: Path = (root / asset["href"]).resolve()
         if not path.is_relative_to(root) or not path.is_file():
             raise ClmsError(f"Asset {asset_key!r} of item {item.get('id')!r} has no file in the hub.")
         return path
@@ -176,7 +176,7 @@ class Archive:
             values.extend(keys)
         columns = ", ".join(expression for expression, _ in order)
         ordering = ", ".join(f"{i + 2} {'DESC' if down else 'ASC'}" for i, (_, down) in enumerate(order))
-        sql = f"SELECT body, {columns} FROM items WHERE {' AND '.join(where) or '1'} ORDER BY {ordering}"  # noqa: S608  # only placeholders and our own column names
+        sql = f"SELECT body, {columns} FROM items WHERE {' AND '.join(where) or '1'} ORDER BY {ordering}"
         exact = _exact_check(query)
         with closing(self._connect()) as database:
             for body, *key in database.execute(sql, values):
@@ -220,6 +220,10 @@ def _conditions(query: Query) -> tuple[list[str], list[Any]]:
     return where, values
 
 
+def _anything(_: Json) -> bool:
+    return True
+
+
 def _search_box(query: Query) -> Bbox | None:
     if query.geometry is None:
         return query.bbox
@@ -239,7 +243,7 @@ def _split_at_antimeridian(box: Bbox | None) -> list[Bbox]:
 def _exact_check(query: Query) -> Matcher:
     """Check the true shapes: the R*Tree keeps only boxes, rounded outwards to 32 bits."""
     if query.bbox is None and query.geometry is None:
-        return query.matches or (lambda item: True)
+        return query.matches or _anything
     import shapely
     from shapely.geometry import shape
 
@@ -250,13 +254,13 @@ def _exact_check(query: Query) -> Matcher:
     shapely.prepare(wanted)
 
     def check(item: Json) -> bool:
-        return wanted.intersects(shape(item["geometry"])) and (query.matches is None or query.matches(item))
+        return bool(wanted.intersects(shape(item["geometry"]))) and (query.matches is None or query.matches(item))
 
     return check
 
 
 def _order(sort: Sequence[tuple[str, bool]]) -> list[tuple[str, bool]]:
-    """Give SQL expressions and directions; collection and id at the end make the order total, as keyset paging needs."""
+    """Give SQL expressions and directions; collection and id last make the order total, as keyset paging needs."""
     columns = {"datetime": "t0", "id": "id", "collection": "collection"}
     order: list[tuple[str, bool]] = []
     for name, down in sort or [("datetime", True)]:
@@ -289,7 +293,7 @@ def _decode_token(token: str, length: int) -> list[Any]:
     try:
         key = json.loads(base64.urlsafe_b64decode(token + "=" * (-len(token) % 4)))
     except (binascii.Error, ValueError) as error:
-        raise PageTokenInvalid("The paging token is broken.", hint="Follow the 'next' link as it is.") from error
+        raise PageTokenError("The paging token is broken.", hint="Follow the 'next' link as it is.") from error
     if not isinstance(key, list) or len(key) != length or not all(isinstance(k, str | int | float) for k in key):
-        raise PageTokenInvalid("The paging token does not fit this search.", hint="Follow the 'next' link as it is.")
+        raise PageTokenError("The paging token does not fit this search.", hint="Follow the 'next' link as it is.")
     return key
