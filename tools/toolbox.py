@@ -13,22 +13,23 @@ from tools.schema import Output, Polygons, ToolResult
 
 if TYPE_CHECKING:
     from knowledge.retrieval import Retriever
+
     from tools.workspace import Workspace
 
 Words = Annotated[str, Field(description="The user's question or its subject, in plain words.", max_length=2000)]
 PlaceName = Annotated[
     str,
-    Field(description="Place in the user's words, for example 'Rennes'. Empty when an area is attached.", max_length=200),
+    Field(description="Place in the user's words, such as 'Rennes'. Empty when an area is attached.", max_length=200),
 ]
 PeriodWords = Annotated[
     str,
     Field(description="Period in the user's words, for example 'this summer' or '2 May 2019'.", max_length=200),
 ]
-ProductId = Annotated[str, Field(description="Id or usual name of a product, as search_products gives it.", max_length=200)]
+ProductId = Annotated[str, Field(description="Id or usual name of a product.", max_length=200)]
 IndexName = Annotated[Literal["ndvi"], Field(description="Which index to compute.")]
 OutputKind = Annotated[
     Output,
-    Field(description="composite: one median map; series: one mean per date; per_polygon: one mean per parcel or district."),
+    Field(description="composite: one median map; series: one mean per date; per_polygon: one mean per polygon."),
 ]
 UnitKind = Annotated[
     Literal["parcels", "districts"],

@@ -1,0 +1,148 @@
+"""Which bands of a collection hold what, read from the collection's own metadata."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from tools.errors import ToolInputError
+from tools.schema import Frozen
+
+PROFILES = Path(__file__).parent / "backend_profiles"
+SCL_NAME = re.compile(r"SCL(_\d+m)?", re.IGNORECASE)
+
+
+class Layer(Frozen):
+    """One band and how its stored values become physical ones: stored * scale + offset."""
+
+    name: str
+    common_name: str | None = None
+    scale: float | None = None
+    offset: float | None = None
+    gsd_m: float | None = None
+
+
+class Layers(Frozen):
+    """What a recipe needs to know of one collection."""
+
+    collection_id: str
+    """Id in the STAC service."""
+    openeo_id: str
+    """Id in the openEO back-end; often the same."""
+    title: str = ""
+    bands: tuple[Layer, ...] = ()
+    scl: str | None = None
+    """The band with the scene classification, if there is one."""
+    synthetic: bool = False
+    has_cloud_cover: bool = False
+    """True when scenes tell their cloud cover, so that a graph may filter by it."""
+
+    def find(self, common_name: str) -> Layer | None:
+        """Return the finest band with this common name."""
+        same = [band for band in self.bands if band.common_name == common_name]
+        return min(same, key=lambda band: (band.gsd_m or 0.0, band.name)) if same else None
+
+    def get(self, common_name: str) -> Layer:
+        """Return the finest band with this common name, or tell that the collection lacks it."""
+        found = self.find(common_name)
+        if found is None:
+            raise ToolInputError(
+                f"The collection {self.collection_id} has no band called {common_name}.",
+                "Choose a collection with red and near infrared bands.",
+            )
+        return found
+
+
+def read_layers(collection: dict[str, Any], *, openeo_url: str = "") -> Layers:
+    """Read the bands from a STAC collection; a profile of the back-end may rename them."""
+    collection_id = str(collection.get("id", ""))
+    found: dict[str, Layer] = {}
+    scl: str | None = None
+    for name, band in _described(collection):
+        if SCL_NAME.fullmatch(name) or band.get("clms:role") == "scl":
+            scl = min(scl, name) if scl else name
+        elif name not in found or found[name].common_name is None:
+            found[name] = _layer(name, band)
+    layers = Layers(
+        collection_id=collection_id,
+        openeo_id=collection_id,
+        title=str(collection.get("title") or collection_id),
+        bands=tuple(found.values()),
+        scl=scl,
+        synthetic=is_synthetic(collection),
+    )
+    return _with_profile(layers, openeo_url)
+
+
+def is_synthetic(thing: dict[str, Any]) -> bool:
+    """Tell whether a STAC collection or item marks itself as invented."""
+    places = (thing, thing.get("properties") or {}, thing.get("summaries") or {})
+    return any(place.get("clms:synthetic") in (True, [True]) for place in places)
+
+
+def is_vector(collection: dict[str, Any]) -> bool:
+    """Tell whether a STAC collection holds polygons, not pixels."""
+    return collection.get("clms:kind") == "vector"
+
+
+def _described(collection: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield (name a request may use, description) from every place where STAC versions put bands.
+
+    Assets come first: CDSE names its assets (`B04_10m`) apart from the bands inside them (`B04`). Bands that no asset
+    is named after are told only where there are no assets.
+    """
+    for name, described in _mapping(collection.get("item_assets")).items():
+        asset = _mapping(described)
+        inner = _list(asset.get("bands")) or _list(asset.get("eo:bands"))
+        if len(inner) <= 1:
+            yield str(name), {**asset, **_first(_list(asset.get("raster:bands"))), **_first(inner)}
+    summaries = _mapping(collection.get("summaries"))
+    rasters = _list(summaries.get("raster:bands"))
+    if collection.get("item_assets") and not _list(summaries.get("bands")):
+        return
+    for key in ("bands", "eo:bands"):
+        bands = _list(summaries.get(key)) or (_list(collection.get("bands")) if key == "bands" else [])
+        for place, band in enumerate(bands):
+            extra = _mapping(rasters[place]) if place < len(rasters) else {}
+            yield str(_mapping(band).get("name", "")), {**extra, **_mapping(band)}
+
+
+def _layer(name: str, band: dict[str, Any]) -> Layer:
+    return Layer(
+        name=name,
+        common_name=band.get("common_name") or band.get("eo:common_name"),
+        scale=_number(band.get("scale", band.get("raster:scale"))),
+        offset=_number(band.get("offset", band.get("raster:offset"))),
+        gsd_m=_number(band.get("gsd")),
+    )
+
+
+def _with_profile(layers: Layers, openeo_url: str) -> Layers:
+    import yaml
+
+    host = urlsplit(openeo_url).hostname or ""
+    for path in sorted(PROFILES.glob("*.yaml")):
+        profile = yaml.safe_load(path.read_text(encoding="utf-8"))
+        known = profile["collections"].get(layers.collection_id)
+        if host in profile["hosts"] and known:
+            bands = tuple(Layer.model_validate(band) for band in known["bands"])
+            return layers.model_copy(update={"openeo_id": known["openeo_id"], "bands": bands, "scl": known["scl"]})
+    return layers
+
+
+def _number(value: Any) -> float | None:
+    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
+
+
+def _mapping(value: Any) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def _list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else []
+
+
+def _first(values: list[Any]) -> dict[str, Any]:
+    """Return the first entry without its name: the asset's own name is what a request uses."""
+    return {key: value for key, value in _mapping(values[0]).items() if key != "name"} if values else {}

@@ -1,0 +1,162 @@
+"""Search a STAC service through pystac-client; everything it says is checked before it is believed."""
+
+import math
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import date, datetime, timedelta
+from typing import Any
+from urllib.parse import urlsplit
+
+from tools.errors import BackendUnavailable
+from tools.layers import is_synthetic, is_vector
+from tools.schema import Bbox, Period, Scene
+
+USER_AGENT = "clms-assistant/0.1"
+ATTEMPTS = 2
+MAX_SCENES = 1000
+NEAR_DAYS = (45, 200, 1500, 6000)
+"""How far from a period its nearest scenes are looked for, step by step."""
+MAX_POLYGON_BYTES = 20_000_000
+TRY_LATER = "Check the address in the settings (CLMS_STAC_URL), or try again in a while."
+
+
+class StacService:
+    """One STAC API."""
+
+    def __init__(self, url: str, *, timeout_s: float) -> None:
+        self.url = url
+        self.timeout_s = timeout_s
+        self._client: Any = None
+
+    def collections(self) -> list[dict[str, Any]]:
+        """Return all collections as plain JSON, in the service's order."""
+        client = self._open()
+        with _failures_told(self.url):
+            return [collection.to_dict() for collection in client.get_collections()]
+
+    def scenes(self, collection_id: str, bbox: Bbox, start: date, end: date, *, limit: int = MAX_SCENES) -> list[Scene]:
+        """Return the scenes of a collection that touch a box within a period, both ends included, in date order."""
+        span = f"{start.isoformat()}T00:00:00Z/{end.isoformat()}T23:59:59Z"
+        items = self._items(collection_id, bbox, limit, datetime=span)
+        return sorted(
+            (self._scene(item, collection_id) for item in items), key=lambda scene: (scene.datetime, scene.id)
+        )
+
+    def covers(self, collection_id: str, bbox: Bbox) -> bool:
+        """Tell whether a collection has any scene that touches a box, whenever."""
+        return bool(self._items(collection_id, bbox, 1))
+
+    def nearest_dates(self, collection_id: str, bbox: Bbox, period: Period) -> list[str]:
+        """Return the last date with scenes before a period and the first one after it, as far as they exist."""
+        day = timedelta(days=1)
+        found = []
+        for days in NEAR_DAYS:
+            before = self.scenes(collection_id, bbox, period.start - days * day, period.start - day)
+            if before:
+                found.append(before[-1].datetime[:10])
+                break
+        for days in NEAR_DAYS:
+            after = self.scenes(collection_id, bbox, period.end + day, period.end + days * day)
+            if after:
+                found.append(after[0].datetime[:10])
+                break
+        return found
+
+    def polygons(self, collection_id: str, bbox: Bbox) -> list[dict[str, Any]]:
+        """Return the GeoJSON feature collections of a vector collection that touch a box."""
+        links = [asset_url(item, self.url) for item in self._items(collection_id, bbox, 50)]
+        return [self._fetch(link) for link in links]
+
+    def _items(self, collection_id: str, bbox: Bbox, limit: int, **more: Any) -> list[dict[str, Any]]:
+        client = self._open()
+        with _failures_told(self.url):
+            search = client.search(
+                collections=[collection_id], bbox=list(bbox), max_items=limit, limit=min(limit, 250), **more
+            )
+            return list(search.items_as_dicts())
+
+    def _scene(self, item: dict[str, Any], collection_id: str) -> Scene:
+        with _failures_told(self.url):
+            properties = item["properties"]
+            when = properties.get("datetime") or properties["start_datetime"]
+            datetime.fromisoformat(when)
+            west, south, east, north = _flat_box([float(edge) for edge in item["bbox"]])
+            cloud = properties.get("eo:cloud_cover")
+            return Scene(
+                id=str(item["id"]),
+                collection_id=collection_id,
+                datetime=when,
+                cloud_cover_percent=None if cloud is None else float(cloud),
+                bbox=(west, south, east, north),
+                synthetic=is_synthetic(item),
+            )
+
+    def _fetch(self, link: str) -> dict[str, Any]:
+        import requests
+
+        with _failures_told(self.url):
+            answer = requests.get(link, timeout=self.timeout_s, headers={"User-Agent": USER_AGENT})
+            answer.raise_for_status()
+            if len(answer.content) > MAX_POLYGON_BYTES:
+                raise ValueError("too many polygons")
+            found = answer.json()
+            if not isinstance(found, dict) or not isinstance(found.get("features"), list):
+                raise ValueError("not a feature collection")
+            return found
+
+    def _open(self) -> Any:
+        if self._client is None:
+            from pystac_client import Client
+            from pystac_client.stac_api_io import StacApiIO
+            from urllib3.util import Retry
+
+            retry = Retry(total=ATTEMPTS - 1, backoff_factor=0.3, status_forcelist=[502, 503], allowed_methods=None)
+            with _failures_told(self.url):
+                wire = StacApiIO(headers={"User-Agent": USER_AGENT}, timeout=self.timeout_s, max_retries=retry)
+                self._client = Client.open(self.url, stac_io=wire)
+        return self._client
+
+
+def raster_collections(collections: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return the collections that hold pixels, real ones before invented ones."""
+    return sorted((one for one in collections if not is_vector(one)), key=is_synthetic)
+
+
+def asset_url(item: dict[str, Any], service_url: str) -> str:
+    """Return the link to an item's polygons, which must lie on the STAC service itself: hosts come from settings."""
+    assets = item.get("assets")
+    data = assets.get("data") if isinstance(assets, dict) else None
+    link = str(data.get("href", "")) if isinstance(data, dict) else ""
+    if urlsplit(link)[:2] != urlsplit(service_url)[:2]:
+        raise BackendUnavailable(f"The STAC service at {service_url} points to polygons on another host.", TRY_LATER)
+    return link
+
+
+def _flat_box(edges: list[float]) -> list[float]:
+    """Drop the heights of a 3-D box, and refuse a box that is none."""
+    flat = [edges[0], edges[1], edges[3], edges[4]] if len(edges) == 6 else edges
+    if len(flat) != 4 or not all(map(math.isfinite, flat)) or flat[1] > flat[3]:
+        raise ValueError("not a bounding box")
+    return flat
+
+
+@contextmanager
+def _failures_told(url: str) -> Iterator[None]:
+    """Turn what the client and the network raise into the project's failures."""
+    import requests
+    from pystac import STACError
+    from pystac_client.exceptions import APIError
+
+    try:
+        yield
+    except requests.Timeout as error:
+        raise BackendUnavailable(f"The STAC service at {url} did not answer in time.", TRY_LATER) from error
+    except APIError as error:
+        detail = "cannot be reached" if error.status_code is None else f"answered HTTP {error.status_code}"
+        raise BackendUnavailable(f"The STAC service at {url} {detail}.", TRY_LATER) from error
+    except requests.JSONDecodeError as error:
+        raise BackendUnavailable(f"The STAC service at {url} answers nonsense.", TRY_LATER) from error
+    except requests.RequestException as error:
+        raise BackendUnavailable(f"The STAC service at {url} cannot be reached.", TRY_LATER) from error
+    except (STACError, ValueError, KeyError, TypeError, AttributeError, IndexError) as error:
+        raise BackendUnavailable(f"The STAC service at {url} answers nonsense.", TRY_LATER) from error
