@@ -103,6 +103,7 @@ def test_earliest_can_be_moved_for_older_products() -> None:
         ("NDVI of Rennes since 2020", ("since 2020",)),
         ("NDVI at 10 m between May 2019 and July 2019", ("may 2019 to july 2019",)),
         ("Tree cover density 2018-2020 in Cayenne", ("2018-2020",)),
+        ("Compare May 2019 and May 2020", ("may 2019", "may 2020")),
         ("May I ask which product shows forests?", ()),
     ],
 )

@@ -46,12 +46,14 @@ WORDS = {
     "ultimo ultima ultimos scorso scorsa passe passee",
     "next": "prochain prochaine nachsten nachster nachstes proximo proxima prossimo prossima",
     "since": "depuis seit desde dal",
-    "to": "until till through and au bis und hasta al y et e a",
+    "to": "until till through au bis hasta al a",
+    "and": "und y et e",
+    "between": "zwischen entre tra fra",
 }
 CANONICAL = {word: canonical for canonical, words in WORDS.items() for word in words.split()}
 FILLER_WORDS = """
-in on during over the of for from between at within whole entire full all summertime season
-de del della du des d l le la les el los en im den der dem das am von vom zwischen entre
+in on during over the of for from at within whole entire full all summertime season
+de del della du des d l le la les el los en im den der dem das am von vom
 """
 FILLERS = frozenset(FILLER_WORDS.split())
 DASHES = str.maketrans({"\u2013": "-", "\u2014": "-"})
@@ -111,7 +113,9 @@ def _canonical(text: str) -> str:
     plain = re.sub(r"\b(\d{1,2})(?:st|nd|rd|th|er)\b|\b(\d{1,2})\.(?= [a-z])", r"\1\2", plain)
     plain = re.sub(rf"({ISO})t\d[\d:.]*z?", r"\1", plain)
     tokens = re.findall(r"[\d./-]*\d|[a-z]+|[/-]", plain)
-    return " ".join(CANONICAL.get(token, token) for token in tokens if token not in FILLERS)
+    words = " ".join(CANONICAL.get(token, token) for token in tokens if token not in FILLERS)
+    # "May 2019 and May 2020" are two periods; only after "between" do they bound one.
+    return re.sub(r"\bbetween (.*?) and\b", r"\1 to", words)
 
 
 def _span(words: str, text: str, *, today: date, southern: bool) -> Span:
