@@ -45,3 +45,12 @@ class ArtifactNotFound(ClmsError):
 
 class WorkspaceUnwritable(ClmsError):
     """The disk is full or the folder of artifacts cannot be written."""
+
+
+class PlaceAmbiguous(ToolInputError):
+    """Several places have this name; only the user can choose."""
+
+    def __init__(self, message: str, options: tuple[str, ...]) -> None:
+        super().__init__(message, hint=f"Choose one: {'; '.join(options)}.")
+        self.options = options
+        """Names to choose from; each resolves to one place."""
