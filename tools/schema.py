@@ -68,7 +68,7 @@ class Polygons(Frozen):
         from shapely.geometry import shape
         from shapely.ops import unary_union
 
-        return tuple(unary_union([shape(f["geometry"]) for f in self.collection["features"]]).bounds)  # type: ignore[return-value]  # shapely types bounds as tuple[float, ...]
+        return tuple(unary_union([shape(f["geometry"]) for f in self.collection["features"]]).bounds)
 
 
 class Scene(Frozen):
