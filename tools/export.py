@@ -1,25 +1,100 @@
 """One writer for each format of a result: table, polygons, process graph."""
 
+import csv
+import io
+import json
 from typing import Any
 
-from tools.schema import Artifact, Plan, Statistics
+from tools.schema import Artifact, Plan, Statistics, StatisticsRow
 from tools.workspace import Workspace
+
+_COLUMNS = ("label", "date", "value", "unit", "valid_pixels", "total_pixels", "valid_share", "outcome")
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
 def write_table(
     workspace: Workspace, statistics: Statistics, plan: Plan, *, title: str = "", synthetic: bool = False
 ) -> Artifact:
-    """Write the rows of `statistics` as CSV."""
-    raise NotImplementedError
+    """Write the rows of `statistics` as CSV, one line each; made from synthetic data, every line says so."""
+    buffer = io.StringIO()
+    writer = csv.writer(buffer, lineterminator="\n")
+    writer.writerow((*_COLUMNS, "data"))
+    for row in statistics.rows:
+        numbers = ("" if row.value is None else row.value, statistics.unit, row.valid_pixels, row.total_pixels)
+        share = round(row.valid_share, 4)
+        writer.writerow((_cell(row.label), row.date or "", *numbers, share, row.outcome, _data_word(synthetic)))
+    name = title or f"Table: {plan.place.name}, {plan.period.label}"
+    return workspace.save(
+        buffer.getvalue(), "table", name, media_type="text/csv", suffix=".csv", fingerprint=plan.fingerprint
+    )
 
 
 def write_vector(
     workspace: Workspace, statistics: Statistics, plan: Plan, *, title: str = "", synthetic: bool = False
 ) -> Artifact:
-    """Write the polygons of `plan` (or its place) as GeoJSON with their values."""
-    raise NotImplementedError
+    """Write the polygons of `plan` (or its place) as GeoJSON with their values; a series becomes a list of rows."""
+    features = [
+        {**feature, "properties": {**feature.get("properties", {}), **_properties(rows, statistics, plan, synthetic)}}
+        for feature, rows in units_with_rows(plan, statistics)
+    ]
+    collection = {"type": "FeatureCollection", "features": features}
+    name = title or f"Polygons with values: {plan.place.name}, {plan.period.label}"
+    text = json.dumps(collection, ensure_ascii=False, allow_nan=False)
+    return workspace.save(
+        text, "vector", name, media_type="application/geo+json", suffix=".geojson", fingerprint=plan.fingerprint
+    )
 
 
 def write_graph(workspace: Workspace, graph: dict[str, Any], plan: Plan, *, title: str = "") -> Artifact:
     """Write one openEO process graph as JSON that `openeo.connect(url).execute(path)` runs."""
-    raise NotImplementedError
+    name = title or f"openEO process graph: {plan.place.name}, {plan.period.label}"
+    text = json.dumps(graph, indent=2, ensure_ascii=False, allow_nan=False)
+    return workspace.save(
+        text, "graph", name, media_type="application/json", suffix=".json", fingerprint=plan.fingerprint
+    )
+
+
+def units_with_rows(plan: Plan, statistics: Statistics) -> list[tuple[dict[str, Any], list[StatisticsRow]]]:
+    """Pair each polygon of the plan with its rows, by name, or by position where names repeat."""
+    features = plan.polygons.collection["features"] if plan.polygons else [_place_feature(plan)]
+    if len(features) == 1:
+        return [(features[0], list(statistics.rows))]
+    if plan.output == "per_polygon" and len(features) == len(statistics.rows):
+        return [(feature, [row]) for feature, row in zip(features, statistics.rows, strict=True)]
+    return [(feature, [row for row in statistics.rows if row.label == unit_name(feature)]) for feature in features]
+
+
+def unit_name(feature: dict[str, Any]) -> str:
+    """Give a polygon's name, or its id when it has none."""
+    return str(feature.get("properties", {}).get("name") or feature.get("id", ""))
+
+
+def _properties(rows: list[StatisticsRow], statistics: Statistics, plan: Plan, synthetic: bool) -> dict[str, Any]:
+    shared = {
+        "unit": statistics.unit,
+        "index": plan.recipe_id,
+        "period_start": plan.period.start.isoformat(),
+        "period_end": plan.period.end.isoformat(),
+        "data": _data_word(synthetic),
+    }
+    if plan.output == "series" or len(rows) != 1:
+        return {**shared, "rows": [row.model_dump() for row in rows]}
+    row = rows[0]
+    numbers = row.model_dump(include={"value", "valid_pixels", "total_pixels", "outcome"})
+    return {**shared, **numbers, "valid_share": round(row.valid_share, 4)}
+
+
+def _place_feature(plan: Plan) -> dict[str, Any]:
+    from shapely.geometry import box, mapping
+
+    geometry = plan.place.geometry or mapping(box(*plan.place.bbox))
+    return {"type": "Feature", "id": "place", "geometry": geometry, "properties": {"name": plan.place.name}}
+
+
+def _cell(text: str) -> str:
+    """Keep a name from an uploaded file from being run as a formula by a spreadsheet."""
+    return f"'{text}" if text.startswith(_FORMULA) else text
+
+
+def _data_word(synthetic: bool) -> str:
+    return "synthetic demo data" if synthetic else "real data"

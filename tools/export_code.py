@@ -1,20 +1,162 @@
 """Script and notebook that run a result again with nothing but the `openeo` client."""
 
+import json
+from pathlib import Path
+from pprint import pformat
 from typing import Any
+from urllib.parse import urlsplit, urlunsplit
 
 from tools.schema import Artifact, Plan, Statistics
 from tools.workspace import Workspace
+
+_MAIN = """
+def main() -> None:
+    parser = argparse.ArgumentParser(description=TITLE)
+    parser.add_argument("--url", default=URL, help="openEO service to run on (default: %(default)s)")
+    parser.add_argument("--login", action="store_true", help="log in with OpenID Connect first, where needed")
+    parser.add_argument("--raster", metavar="FILE", help="also save the map as GeoTIFF, where the result has one")
+    options = parser.parse_args()
+    connection = openeo.connect(options.url)
+    if options.login:
+        connection.authenticate_oidc()
+    rows = run_again(connection, GRAPHS, LABELS, keep_empty=KEEP_EMPTY_DATES)
+    print(TITLE)
+    print(format_table(rows))
+    print(compare(rows, EXPECTED))
+    if options.raster and "raster" in GRAPHS:
+        connection.download(GRAPHS["raster"], options.raster)
+
+
+if __name__ == "__main__":
+    main()
+"""
+
+_RUN_CELL = """connection = openeo.connect(URL)
+# Where the service asks for a login: connection.authenticate_oidc()
+rows = run_again(connection, GRAPHS, LABELS, keep_empty=KEEP_EMPTY_DATES)
+print(format_table(rows))
+print(compare(rows, EXPECTED))"""
+
+_RASTER_CELL = """RASTER_FILE = ""  # for example "ndvi.tif"
+if RASTER_FILE:
+    connection.download(GRAPHS["raster"], RASTER_FILE)"""
 
 
 def write_script(
     workspace: Workspace, graphs: dict[str, dict[str, Any]], plan: Plan, *, openeo_url: str, expected: Statistics
 ) -> Artifact:
-    """Write a Python script that runs `graphs["mean"]` and `graphs["count"]` and prints the same table."""
-    raise NotImplementedError
+    """Write a Python script that runs `graphs["mean"]` and `graphs["count"]` and prints the same table.
+
+    Args:
+        workspace: Where the file goes.
+        graphs: Flat process graphs: `mean`, `count` and, for a map, `raster`.
+        plan: What was computed.
+        openeo_url: Service to run on; the script's `--url` overrides it.
+        expected: The numbers of this run, which the script compares its own with.
+    """
+    source = "\n".join(
+        (
+            '"""Run a result of CLMS Assistant again. Needs: pip install openeo."""',
+            "",
+            "import argparse",
+            "import math",
+            "from typing import Any",
+            "",
+            "import openeo",
+            "",
+            _constants(graphs, plan, openeo_url, expected),
+            "",
+            "",
+            _functions(),
+            "",
+            _MAIN.lstrip("\n"),
+        )
+    )
+    title = f"Python script: {_title(plan)}"
+    return workspace.save(
+        source, "script", title, media_type="text/x-python", suffix=".py", fingerprint=plan.fingerprint
+    )
 
 
 def write_notebook(
     workspace: Workspace, graphs: dict[str, dict[str, Any]], plan: Plan, *, openeo_url: str, expected: Statistics
 ) -> Artifact:
-    """Write a Jupyter notebook that does the same as the script."""
-    raise NotImplementedError
+    """Write a Jupyter notebook that does the same as the script; arguments as for `write_script`."""
+    intro = (
+        "# Run this result again\n\nNeeds only the `openeo` client (`pip install openeo`). "
+        "Set `URL` to the openEO service: the address of a running CLMS Assistant followed by `/hub/openeo`, "
+        "or the service the result came from."
+    )
+    constants = _constants(graphs, plan, openeo_url, expected).split("\n", 1)[1]
+    url = f"import math\nfrom typing import Any\n\nimport openeo\n\nURL = {public_url(openeo_url)!r}"
+    cells = [
+        ("markdown", intro),
+        ("code", url),
+        ("markdown", "## The process graphs and the numbers of the first run"),
+        ("code", constants),
+        ("markdown", "## How the answers become a table"),
+        ("code", _functions()),
+        ("markdown", "## Run"),
+        ("code", _RUN_CELL),
+    ]
+    if "raster" in graphs:
+        cells += [("markdown", "## Save the map as GeoTIFF"), ("code", _RASTER_CELL)]
+    text = json.dumps(_notebook(cells), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+    title = f"Notebook: {_title(plan)}"
+    return workspace.save(
+        text, "notebook", title, media_type="application/x-ipynb+json", suffix=".ipynb", fingerprint=plan.fingerprint
+    )
+
+
+def _notebook(cells: list[tuple[str, str]]) -> dict[str, Any]:
+    """Give a notebook in format 4.5. Cell ids are numbers: the same result gives the same file."""
+    made: list[dict[str, Any]] = []
+    for number, (cell_type, source) in enumerate(cells):
+        cell: dict[str, Any] = {"cell_type": cell_type, "id": f"cell-{number}", "metadata": {}, "source": source}
+        if cell_type == "code":
+            cell |= {"execution_count": None, "outputs": []}
+        made.append(cell)
+    kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
+    return {"cells": made, "metadata": {"kernelspec": kernel}, "nbformat": 4, "nbformat_minor": 5}
+
+
+def _constants(graphs: dict[str, dict[str, Any]], plan: Plan, openeo_url: str, expected: Statistics) -> str:
+    """Give the data as Python literals: names typed by people cannot break out of them."""
+    rows = [row.model_dump(exclude={"outcome"}) for row in expected.rows]
+    filled = {row.date for row in expected.rows if row.value is not None}
+    values: dict[str, object] = {
+        "URL": public_url(openeo_url),
+        "TITLE": _title(plan),
+        "KEEP_EMPTY_DATES": any(row.date not in filled for row in expected.rows),
+        "LABELS": labels_of(plan, expected),
+        "GRAPHS": graphs,
+        "EXPECTED": rows,
+    }
+    return "\n".join(f"{name} = {pformat(value, width=110, sort_dicts=False)}" for name, value in values.items())
+
+
+def labels_of(plan: Plan, statistics: Statistics) -> list[str]:
+    """Give the label of each computed unit, in the order of the graph's geometries."""
+    labels = [row.label for row in statistics.rows]
+    if plan.output != "series":
+        return labels
+    units = plan.polygons.collection["features"] if plan.polygons else []
+    unique = list(dict.fromkeys(labels))
+    if not units or len(units) == len(unique):
+        return unique
+    return [str(unit["properties"]["name"]) for unit in units]  # two units share a name
+
+
+def _functions() -> str:
+    source = Path(__file__).with_name("rerun.py").read_text(encoding="utf-8")
+    return source[source.index("def run_again") :].rstrip()
+
+
+def _title(plan: Plan) -> str:
+    return f"{plan.recipe_id.upper()} ({plan.output.replace('_', ' ')}), {plan.place.name}, {plan.period.label}"
+
+
+def public_url(url: str) -> str:
+    """Give the address without a user name, password or query: files are passed on."""
+    parts = urlsplit(url)
+    return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))

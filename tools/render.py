@@ -1,12 +1,26 @@
-"""Maps and charts as PNG files."""
+"""Maps and charts as PNG files, drawn with matplotlib's objects: no window, no shared state."""
 
+import textwrap
+from datetime import date
 from pathlib import Path
+from typing import Any
 
-from tools.schema import Artifact, Plan, Statistics
+from tools.errors import JobFailed
+from tools.export import unit_name
+from tools.schema import Artifact, Plan, Statistics, StatisticsRow
 from tools.workspace import Workspace
 
 NDVI_RANGE = (-0.2, 1.0)
 """Fixed colour range of NDVI, so that two maps can be compared: water and cloud edges below 0, dense canopy near 1."""
+
+WATERMARK = "SYNTHETIC DEMO DATA"
+
+_MAX_SIDE = 1200  # Pixels drawn on the longer side: more cannot be seen at this size of figure.
+_MAX_LABELS = 12
+_MAX_LINES = 8
+_MAX_BARS = 40
+_LINE_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#8C6D31")  # Okabe-Ito
+_NO_DATA = "#d9d9d9"
 
 
 def render_map(
@@ -22,12 +36,220 @@ def render_map(
     synthetic: bool,
     source_line: str,
 ) -> Artifact:
-    """Draw the first band of `raster` as a map with colour bar, scale bar, period, source and polygon outlines."""
-    raise NotImplementedError
+    """Draw the first band of `raster` as a map with colour bar, scale bar, period, source and polygon outlines.
+
+    Args:
+        workspace: Where the file goes.
+        raster: GeoTIFF in a projected system; no data is its nodata value or NaN.
+        plan: What was computed.
+        unit: Words beside the colour bar.
+        value_range: Values at the two ends of the colour bar.
+        colormap: Name of a matplotlib colour map.
+        title: Heading.
+        statistics: Adds the value to each polygon's label, where there are few.
+        synthetic: Writes across the map that the data are invented.
+        source_line: Source and licence, under the map.
+    """
+    image, extent, crs = _read(raster)
+    height_share = (extent[3] - extent[2]) / (extent[1] - extent[0])
+    figure, axes = _figure(8.0, min(max(6.2 * height_share, 3.0), 10.0) + 1.7)
+    colours = _colormap(colormap)
+    shown = axes.imshow(
+        image, extent=extent, cmap=colours, vmin=value_range[0], vmax=value_range[1], interpolation="nearest"
+    )
+    bar = figure.colorbar(shown, ax=axes, extend="both", shrink=0.8, pad=0.02)
+    bar.set_label(unit)
+    _outline_polygons(axes, plan, crs, statistics)
+    axes.set_xlim(extent[0], extent[1])
+    axes.set_ylim(extent[2], extent[3])
+    axes.set_xticks([])
+    axes.set_yticks([])
+    _scale_bar(axes, extent, crs)
+    if synthetic:
+        _watermark(axes)
+    axes.set_title(_heading(title, plan), fontsize=11, loc="left")
+    _footer(figure, f"{source_line} Grey: no data.")
+    return _save(workspace, figure, "map", title, plan)
 
 
 def render_chart(
     workspace: Workspace, statistics: Statistics, plan: Plan, *, title: str, synthetic: bool, source_line: str
 ) -> Artifact:
-    """Draw a time series as lines, or one value for each unit as bars."""
-    raise NotImplementedError
+    """Draw a time series as lines, or one value for each unit as bars.
+
+    Raises:
+        JobFailed: No row holds a value, so there is nothing to draw.
+    """
+    rows = [row for row in statistics.rows if row.value is not None]
+    if not rows:
+        raise JobFailed("There is no value to draw.", "Choose a longer period or another place.")
+    if plan.output == "series":
+        figure, axes = _figure(8.0, 4.8)
+        note = _draw_lines(axes, rows, statistics.unit)
+    else:
+        figure, axes = _figure(8.0, 2.2 + 0.27 * min(len(statistics.rows), _MAX_BARS))
+        note = _draw_bars(axes, list(statistics.rows), statistics.unit)
+    axes.spines[["top", "right"]].set_visible(False)
+    if synthetic:
+        _watermark(axes)
+    axes.set_title(_heading(title, plan), fontsize=11, loc="left")
+    _footer(figure, " ".join(part for part in (source_line, note) if part))
+    return _save(workspace, figure, "chart", title, plan)
+
+
+def _figure(width: float, height: float) -> tuple[Any, Any]:
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(width, height), dpi=130, layout="constrained", facecolor="white")
+    FigureCanvasAgg(figure)
+    return figure, figure.add_subplot()
+
+
+def _save(workspace: Workspace, figure: Any, kind: str, title: str, plan: Plan) -> Artifact:
+    with workspace.new("map" if kind == "map" else "chart", title, "image/png", ".png", plan.fingerprint) as draft:
+        figure.savefig(draft.path, format="png")
+    return draft.artifact
+
+
+def _read(raster: Path) -> tuple[Any, tuple[float, float, float, float], Any]:
+    """Read band 1, thinned to what can be seen, with no data masked; give it with its extent and system."""
+    import numpy as np
+    import rasterio
+    from rasterio.errors import RasterioIOError
+
+    try:
+        with rasterio.open(raster) as source:
+            step = max(1.0, max(source.width, source.height) / _MAX_SIDE)
+            shape = (max(1, round(source.height / step)), max(1, round(source.width / step)))
+            band = np.ma.masked_invalid(source.read(1, out_shape=shape, masked=True).astype("float32"))
+            left, bottom, right, top = source.bounds
+            return band, (left, right, bottom, top), source.crs
+    except RasterioIOError as error:
+        raise JobFailed("The back-end's map cannot be read as a GeoTIFF.", "Run the computation again.") from error
+
+
+def _colormap(name: str) -> Any:
+    import matplotlib
+
+    colours = matplotlib.colormaps[name].copy()
+    colours.set_bad(_NO_DATA)
+    return colours
+
+
+def _outline_polygons(axes: Any, plan: Plan, crs: Any, statistics: Statistics | None) -> None:
+    if plan.polygons is None:
+        return
+    from matplotlib.patheffects import withStroke
+    from rasterio.warp import transform_geom
+    from shapely.geometry import shape
+
+    features = plan.polygons.collection["features"]
+    halo = [withStroke(linewidth=2.4, foreground="white")]
+    values = _values(plan, statistics)
+    for feature, value in zip(features, values, strict=True):
+        geometry = feature["geometry"]
+        polygon = shape(transform_geom("EPSG:4326", crs, geometry) if crs else geometry)
+        for part in getattr(polygon, "geoms", [polygon]):
+            if part.geom_type != "Polygon":
+                continue
+            for ring in (part.exterior, *part.interiors):
+                axes.plot(*ring.xy, color="black", linewidth=0.9, path_effects=halo)
+        if len(features) <= _MAX_LABELS:
+            text = _short(unit_name(feature), 22) + (f"\n{value:.2f}" if value is not None else "")
+            point = polygon.representative_point()
+            axes.text(point.x, point.y, text, ha="center", va="center", fontsize=7, clip_on=True, path_effects=halo)
+
+
+def _values(plan: Plan, statistics: Statistics | None) -> list[float | None]:
+    features = plan.polygons.collection["features"] if plan.polygons else []
+    if statistics is None or plan.output == "series" or len(statistics.rows) != len(features):
+        return [None] * len(features)
+    return [row.value for row in statistics.rows]
+
+
+def _scale_bar(axes: Any, extent: tuple[float, float, float, float], crs: Any) -> None:
+    """Draw a bar of a round length, about a quarter of the map wide."""
+    import math
+
+    per_unit = 1.0
+    if crs is not None and crs.is_geographic:
+        per_unit = 111_320.0 * math.cos(math.radians((extent[2] + extent[3]) / 2))
+    width, height = extent[1] - extent[0], extent[3] - extent[2]
+    goal = width * per_unit / 4
+    power = 10.0 ** math.floor(math.log10(goal))
+    metres = max(step * power for step in (1, 2, 5) if step * power <= goal)
+    length = metres / per_unit
+    x, y = extent[0] + 0.04 * width, extent[2] + 0.04 * height
+    words = f"{metres / 1000:g} km" if metres >= 1000 else f"{metres:g} m"
+    axes.plot([x, x + length], [y, y], color="white", linewidth=6, solid_capstyle="butt")
+    axes.plot([x, x + length], [y, y], color="black", linewidth=3, solid_capstyle="butt")
+    background = {"facecolor": "white", "alpha": 0.85, "edgecolor": "none", "pad": 1.5}
+    axes.text(x + length / 2, y + 0.02 * height, words, ha="center", va="bottom", fontsize=8, bbox=background)
+
+
+def _draw_lines(axes: Any, rows: list[StatisticsRow], unit: str) -> str:
+    from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
+
+    labels = list(dict.fromkeys(row.label for row in rows))
+    for colour, label in zip(_LINE_COLOURS, labels[:_MAX_LINES], strict=False):
+        points = sorted((row for row in rows if row.label == label and row.date), key=lambda row: str(row.date))
+        days, values = [date.fromisoformat(str(row.date)[:10]) for row in points], [row.value for row in points]
+        axes.plot(days, values, color=colour, linewidth=1.6, label=_short(label, 30))
+        # A hollow dot says that less than half of the pixels were seen on that day.
+        faces = [colour if row.valid_share >= 0.5 else "white" for row in points]
+        axes.scatter(days, values, s=26, c=faces, edgecolors=colour, zorder=3)
+    locator = AutoDateLocator(minticks=4, maxticks=9)
+    axes.xaxis.set_major_locator(locator)
+    axes.xaxis.set_major_formatter(ConciseDateFormatter(locator))
+    axes.set_ylabel(unit)
+    axes.grid(axis="y", color="#e5e5e5")
+    if len(labels) > 1:
+        axes.legend(fontsize=8, frameon=False, ncols=2)
+    note = "Hollow dots: fewer than half of the pixels were valid." if any(r.valid_share < 0.5 for r in rows) else ""
+    left_out = f"Shown: the first {_MAX_LINES} of {len(labels)} units." if len(labels) > _MAX_LINES else ""
+    return f"{note} {left_out}".strip()
+
+
+def _draw_bars(axes: Any, rows: list[StatisticsRow], unit: str) -> str:
+    known = sorted((row for row in rows if row.value is not None), key=lambda row: row.value or 0.0, reverse=True)
+    shown = (known + [row for row in rows if row.value is None])[:_MAX_BARS]
+    places = range(len(shown))
+    axes.barh(places, [row.value or 0.0 for row in shown], color=_LINE_COLOURS[0], height=0.7)
+    for place, row in zip(places, shown, strict=True):
+        words = "no data" if row.value is None else f"{row.value:.2f}  ({row.valid_share:.0%} of pixels valid)"
+        axes.text(max(row.value or 0.0, 0.0), place, f"  {words}", va="center", fontsize=7, color="#333333")
+    axes.set_yticks(list(places), [_short(row.label, 30) for row in shown], fontsize=8)
+    axes.invert_yaxis()
+    axes.margins(x=0.3, y=0.01)
+    if all((row.value or 0.0) >= 0 for row in shown):
+        axes.set_xlim(left=0)
+    axes.set_xlabel(unit)
+    return f"Shown: {_MAX_BARS} of {len(rows)} units." if len(rows) > _MAX_BARS else ""
+
+
+def _watermark(axes: Any) -> None:
+    axes.text(
+        0.5, 0.5, WATERMARK, transform=axes.transAxes, ha="center", va="center", rotation=25,
+        fontsize=26, fontweight="bold", color="#b00020", alpha=0.28, zorder=10,
+    )  # fmt: skip
+
+
+def _heading(title: str, plan: Plan) -> str:
+    dates = f"{plan.period.start:%-d %b %Y} to {plan.period.end:%-d %b %Y}"
+    if plan.period.start == plan.period.end:
+        dates = f"{plan.period.start:%-d %b %Y}"
+    return "\n".join((*textwrap.wrap(_plain(title), 75)[:2], dates))
+
+
+def _footer(figure: Any, text: str) -> None:
+    figure.supxlabel("\n".join(textwrap.wrap(_plain(text), 115)), fontsize=7, color="#444444", x=0.01, ha="left")
+
+
+def _short(text: str, length: int) -> str:
+    return _plain(text if len(text) <= length else text[: length - 1] + "…")
+
+
+def _plain(text: str) -> str:
+    """Keep matplotlib from reading dollar signs in a name as a formula."""
+    return text.replace("$", r"\$")

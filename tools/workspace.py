@@ -16,6 +16,8 @@ from tools.schema import Artifact, ArtifactKind
 
 _ID = re.compile(r"[0-9a-f]{32}")
 _SUFFIX = re.compile(r"(\.[a-z0-9]{1,12}){1,2}")
+_FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+_UNWRITABLE = frozenset({errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST, errno.EIO})
 
 
 class Draft:
@@ -49,9 +51,7 @@ class Workspace:
         self.root = root
 
     @contextmanager
-    def new(
-        self, kind: ArtifactKind, title: str, media_type: str, suffix: str, fingerprint: str
-    ) -> Iterator[Draft]:
+    def new(self, kind: ArtifactKind, title: str, media_type: str, suffix: str, fingerprint: str) -> Iterator[Draft]:
         """Hand out a temporary path; turn the file written there into an artifact when the block ends.
 
         Args:
@@ -87,6 +87,9 @@ class Workspace:
             self._write_whole(sidecar, artifact.model_dump_json(indent=2))
         except OSError as error:
             _remove(draft.path, final, sidecar)
+            # Failures of rasterio and of the network are OSErrors too: only the file system's own are ours to tell.
+            if error.errno not in _FULL | _UNWRITABLE:
+                raise
             raise _unwritable(self.root, error) from error
         except BaseException:
             _remove(draft.path, final, sidecar)
@@ -94,7 +97,7 @@ class Workspace:
         draft.finish(artifact)
 
     def save(
-        self, content: bytes | str, kind: ArtifactKind, title: str, media_type: str, suffix: str, fingerprint: str
+        self, content: bytes | str, kind: ArtifactKind, title: str, *, media_type: str, suffix: str, fingerprint: str
     ) -> Artifact:
         """Write `content` as one new artifact; text becomes UTF-8."""
         with self.new(kind, title, media_type, suffix, fingerprint) as draft:
@@ -147,7 +150,7 @@ def _remove(*paths: Path) -> None:
 
 
 def _unwritable(root: Path, error: OSError) -> ClmsError:
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+    if error.errno in _FULL:
         return WorkspaceUnwritable("The result could not be saved: the disk is full.", f"Free some space in {root}.")
     return WorkspaceUnwritable(
         "The result could not be saved: the folder for results cannot be written.",

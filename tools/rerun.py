@@ -1,0 +1,65 @@
+"""Run the two statistics graphs of a result and print its table.
+
+The exported script and notebook carry the text of this file, so it imports the standard library alone.
+"""
+
+import math
+from typing import Any
+
+
+def run_again(connection: Any, graphs: dict[str, Any], labels: list[str], *, keep_empty: bool) -> list[dict[str, Any]]:
+    """Run the graphs `mean` and `count` on an openEO connection and give one row for each date and unit.
+
+    Dates without one valid pixel are left out unless `keep_empty` is set or nothing would remain.
+    """
+    means = by_date(connection.execute(graphs["mean"]))
+    counts = by_date(connection.execute(graphs["count"]))
+    rows = []
+    for moment in sorted(counts):
+        for label, mean, count in zip(labels, means.get(moment, [None] * len(labels)), counts[moment], strict=True):
+            valid, total = (int(number(count, band) or 0) for band in (0, 1))
+            value = number(mean, 0) if valid else None
+            day = moment[:10] or None
+            rows.append({"label": label, "date": day, "value": value, "valid_pixels": valid, "total_pixels": total})
+    filled = {row["date"] for row in rows if row["value"] is not None}
+    return rows if keep_empty or not filled else [row for row in rows if row["date"] in filled]
+
+
+def by_date(result: Any) -> dict[str, list[Any]]:
+    """Give an aggregate as {date: one list of band values for each unit}; without dates the one key is empty."""
+    return result if isinstance(result, dict) else {"": result}
+
+
+def number(values: list[Any] | None, band: int) -> float | None:
+    """Give the value of one band; missing and not-a-number both mean no data."""
+    value = values[band] if values and band < len(values) else None
+    return None if value is None or math.isnan(value) else float(value)
+
+
+def format_table(rows: list[dict[str, Any]]) -> str:
+    """Give the rows as lines of text: label, date, value, valid pixels / total pixels."""
+    width = max((len(row["label"]) for row in rows), default=5)
+    lines = [f"{'label':<{width}}  {'date':<10}  {'value':>10}  valid/total"]
+    for row in rows:
+        value = "no data" if row["value"] is None else f"{row['value']:.6f}"
+        pixels = f"{row['valid_pixels']}/{row['total_pixels']}"
+        lines.append(f"{row['label']:<{width}}  {row['date'] or '-':<10}  {value:>10}  {pixels}")
+    return "\n".join(lines)
+
+
+def compare(rows: list[dict[str, Any]], expected: list[dict[str, Any]]) -> str:
+    """Say in one sentence whether `rows` are the numbers of the first run."""
+    if len(rows) != len(expected):
+        return f"Different from the first run: {len(rows)} rows now, {len(expected)} rows then."
+    far = 0
+    for now, then in zip(rows, expected, strict=True):
+        same_pixels = (now["valid_pixels"], now["total_pixels"]) == (then["valid_pixels"], then["total_pixels"])
+        if now["value"] is None or then["value"] is None:
+            same_value = now["value"] is then["value"]
+        else:
+            same_value = abs(now["value"] - then["value"]) <= 1e-6
+        same_row = now["label"] == then["label"] and then["date"] in (None, now["date"])
+        far += not (same_row and same_pixels and same_value)
+    if far:
+        return f"Different from the first run in {far} of {len(rows)} rows; the archive may have changed since."
+    return f"Same as the first run: all {len(rows)} rows agree."
