@@ -57,6 +57,7 @@ def test_countries() -> None:
     assert place.kind == "country"
     assert place.bbox[0] < -54 < -52 < place.bbox[2]
     assert resolve_place("Luxembourg").kind == "country"
+    assert resolve_place("the Netherlands") == resolve_place("Netherlands")
 
 
 def test_unknown_place_names_near_spellings() -> None:

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 FORMATS_HINT = "Attach polygons as GeoJSON, GeoPackage (.gpkg), zipped shapefile (.zip) or KML."
 LONGITUDE_FIRST_HINT = "GeoJSON wants longitude first, then latitude, in degrees (EPSG:4326)."
 NAME_KEYS = ("name", "nom", "nombre", "label", "title", "nuts_name", "id_parcel", "code")
+GPKG_IDS = (b"GPKG", b"GP10", b"GP11")
+"""SQLite's application id of a GeoPackage, by version."""
 UNZIPPED_FACTOR = 20
 """A zip may unpack to this many times the size limit; more looks like an attack."""
 
@@ -140,7 +142,7 @@ def _gdal_source(path: Path, head: bytes, max_bytes: int) -> str:
     GDAL goes by content, and some of its formats point to other files or hosts.
     """
     suffix = path.suffix.lower()
-    if suffix == ".gpkg" and head.startswith(b"SQLite format 3\0"):
+    if suffix == ".gpkg" and head.startswith(b"SQLite format 3\0") and head[68:72] in GPKG_IDS:
         return str(path)
     if suffix == ".kml" and re.match(rb"(\xef\xbb\xbf)?\s*(<\?xml[^>]*\?>)?\s*(<!--.*?-->\s*)*<kml\b", head, re.S):
         return str(path)

@@ -289,5 +289,6 @@ def _country_codes() -> dict[str, str]:
     """Map folded names and two- and three-letter codes to country codes."""
     codes: dict[str, str] = {}
     for code, country in _countries().items():
-        codes |= {fold(country["name"]): code, code.lower(): code, country["iso3"].lower(): code}
+        name = fold(country["name"]).removeprefix("the ")
+        codes |= {name: code, f"the {name}": code, code.lower(): code, country["iso3"].lower(): code}
     return codes | {"uk": "GB", "usa": "US", "holland": "NL", "czech republic": "CZ"}

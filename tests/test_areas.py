@@ -1,0 +1,210 @@
+"""Polygon files and bodies: formats, coordinate systems, repair, refusals."""
+
+import json
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import numpy
+import pytest
+import shapely
+from pyogrio.raw import write
+from pyproj import Transformer
+
+from tools.areas import parse_geojson, read_polygons
+from tools.errors import AreaInvalid
+from tools.schema import Polygons
+
+LIMIT = 1_000_000
+SQUARE = shapely.box(-1.70, 48.10, -1.69, 48.11)
+BOWTIE = {"type": "Polygon", "coordinates": [[[-1.7, 48.1], [-1.6, 48.2], [-1.6, 48.1], [-1.7, 48.2], [-1.7, 48.1]]]}
+DRIVERS = {".gpkg": "GPKG", ".shp": "ESRI Shapefile", ".kml": "KML", ".geojson": "GeoJSON"}
+
+
+def save(path: Path, polygons: list[Any], *, crs: str = "EPSG:4326", layer: str = "fields") -> Path:
+    """Write polygons with names, in a coordinate system of choice."""
+    to_crs = Transformer.from_crs(4326, crs, always_xy=True).transform
+    shapes = [shapely.transform(polygon, to_crs, interleaved=False) for polygon in polygons]
+    write(
+        path,
+        geometry=numpy.array(shapely.to_wkb(shapes), dtype=object),
+        field_data=[numpy.array([f"Field {n}" for n in range(1, len(shapes) + 1)], dtype=object)],
+        fields=numpy.array(["name"], dtype=object),
+        geometry_type="Polygon",
+        crs=crs,
+        driver=DRIVERS[path.suffix],
+        layer=layer if path.suffix in {".gpkg", ".kml"} else None,
+        append=path.suffix == ".gpkg" and path.exists(),
+    )
+    return path
+
+
+def zipped(shapefile: Path) -> Path:
+    """Zip a shapefile with its side files."""
+    path = shapefile.with_suffix(".zip")
+    with zipfile.ZipFile(path, "w") as archive:
+        for part in shapefile.parent.glob(f"{shapefile.stem}.*"):
+            if part != path:
+                archive.write(part, f"folder/{part.name}")
+    return path
+
+
+def feature(geometry: dict[str, Any] | None, **properties: Any) -> dict[str, Any]:
+    """Return a GeoJSON feature."""
+    return {"type": "Feature", "properties": properties, "geometry": geometry}
+
+
+def geometries(polygons: Polygons) -> list[Any]:
+    """Return the shapes of a collection."""
+    return [shapely.geometry.shape(f["geometry"]) for f in polygons.collection["features"]]
+
+
+@pytest.mark.parametrize("suffix", [".gpkg", ".shp", ".kml", ".geojson"])
+@pytest.mark.parametrize("crs", ["EPSG:4326", "EPSG:2154"])
+def test_reads_each_format_in_degrees(tmp_path: Path, suffix: str, crs: str) -> None:
+    if suffix == ".kml" and crs != "EPSG:4326":
+        pytest.skip("KML has degrees only")
+    path = save(tmp_path / f"fields{suffix}", [SQUARE, shapely.box(-1.68, 48.10, -1.67, 48.11)], crs=crs)
+    polygons = read_polygons(zipped(path) if suffix == ".shp" else path, max_bytes=LIMIT)
+    assert polygons.name == "fields"
+    assert polygons.bbox == pytest.approx((-1.70, 48.10, -1.67, 48.11), abs=1e-6)
+    assert [f["properties"]["name"] for f in polygons.collection["features"]] == ["Field 1", "Field 2"]
+    assert len({f["id"] for f in polygons.collection["features"]}) == 2
+    assert all(isinstance(f["id"], str) for f in polygons.collection["features"])
+    assert Polygons.model_validate_json(polygons.model_dump_json()) == polygons
+
+
+def test_largest_layer_is_used_and_the_others_told(tmp_path: Path) -> None:
+    path = save(tmp_path / "two.gpkg", [SQUARE], layer="first")
+    save(path, [SQUARE, SQUARE], layer="second")
+    polygons = read_polygons(path, max_bytes=LIMIT)
+    assert len(polygons.collection["features"]) == 2
+    assert "first" in polygons.warnings[0]
+
+
+def test_bare_geometry_is_named_after_its_file() -> None:
+    polygons = parse_geojson(shapely.geometry.mapping(SQUARE), name="field.geojson")
+    assert polygons.collection["features"][0]["properties"]["name"] == "field"
+    assert polygons.warnings == ()
+
+
+def test_repairs_and_drops_are_told() -> None:
+    line = {"type": "LineString", "coordinates": [[0, 0], [1, 1]]}
+    broken = {"type": "Polygon", "coordinates": [[["x", 0]]]}
+    members = [feature(BOWTIE, name="Bow"), feature(None, name="Nothing"), feature(line), feature(broken), "odd"]
+    polygons = parse_geojson({"type": "FeatureCollection", "features": members}, name="body")
+    (bow,) = geometries(polygons)
+    assert bow.is_valid
+    assert bow.area == pytest.approx(0.005)
+    told = " ".join(polygons.warnings)
+    assert "Bow was repaired" in told
+    assert "Nothing was left out: it has no geometry" in told
+    assert told.count("was left out") == 4
+
+
+def test_same_ids_are_told_apart() -> None:
+    twin = {**feature(shapely.geometry.mapping(SQUARE)), "id": 7}
+    polygons = parse_geojson({"type": "FeatureCollection", "features": [twin, twin]}, name="twins")
+    assert [f["id"] for f in polygons.collection["features"]] == ["7", "7-2"]
+
+
+def test_third_dimension_is_dropped() -> None:
+    high = shapely.force_3d(SQUARE, 100.0)
+    polygons = parse_geojson(shapely.geometry.mapping(high), name="high")
+    assert not geometries(polygons)[0].has_z
+
+
+def test_likely_swap_is_told() -> None:
+    polygons = parse_geojson(shapely.geometry.mapping(shapely.box(48.10, -1.70, 48.11, -1.69)), name="swapped")
+    assert "may be swapped" in polygons.warnings[0]
+    assert not parse_geojson(shapely.geometry.mapping(shapely.box(55.4, -21.1, 55.5, -21.0)), name="reunion").warnings
+
+
+@pytest.mark.parametrize(
+    ("box", "message"),
+    [((10.0, 120.0, 11.0, 121.0), "swapped"), ((350_000.0, 6_700_000.0, 351_000.0, 6_701_000.0), "not degrees")],
+)
+def test_coordinates_that_are_not_degrees(box: tuple[float, float, float, float], message: str) -> None:
+    with pytest.raises(AreaInvalid, match=message) as caught:
+        parse_geojson(shapely.geometry.mapping(shapely.box(*box)), name="far")
+    assert caught.value.hint
+
+
+BAD_BODIES: list[Any] = [
+    {},
+    {"type": "Nonsense"},
+    {"type": "FeatureCollection", "features": []},
+    {"type": "FeatureCollection", "features": None},
+    {"type": "FeatureCollection", "features": [feature(None)]},
+    {"type": "Polygon", "coordinates": [[[1, 1], [1, 1], [1, 1], [1, 1]]]},
+    {"type": "Polygon", "coordinates": [[[float("nan"), 1], [2, 1], [2, 2], [1, 1]]]},
+    {"type": "Polygon", "coordinates": 3},
+    {"type": "Point", "coordinates": [1, 2]},
+    {**feature(BOWTIE), "crs": {"properties": {"name": "EPSG:none"}}},
+    [1, 2],
+]
+
+
+@pytest.mark.parametrize("body", BAD_BODIES, ids=range(len(BAD_BODIES)))
+def test_nothing_usable_is_refused_with_a_hint(body: Any) -> None:
+    with pytest.raises(AreaInvalid) as caught:
+        parse_geojson(body, name="body")
+    assert caught.value.hint
+
+
+VRT = b'<OGRVRTDataSource><OGRVRTLayer name="x"><SrcDataSource>/tmp</SrcDataSource></OGRVRTLayer></OGRVRTDataSource>'
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("cut.geojson", b'{"type": "FeatureCollection", "features": ['),
+        ("binary.geojson", bytes(range(200, 256))),
+        ("deep.json", b"[" * 100_000),
+        ("empty.geojson", b""),
+        ("text.txt", b"hello"),
+        ("bad.gpkg", b"SQLite format 3\0" + b"x" * 500),
+        ("damaged.gpkg", b"SQLite format 3\0" + b"\xff" * 52 + b"GPKG" + b"\xff" * 500),
+        ("points_elsewhere.gpkg", VRT),
+        ("points_elsewhere.kml", VRT),
+        ("broken.kml", b"<kml><Document><Placemark></kml>"),
+        ("bad.zip", b"PK\x03\x04 nothing"),
+        ("part.shp", b"\x00\x00\x27\x0a"),
+        ("big.geojson", b" " * (LIMIT + 1)),
+    ],
+)
+def test_broken_files_are_refused_with_a_hint(tmp_path: Path, name: str, content: bytes) -> None:
+    path = tmp_path / name
+    path.write_bytes(content)
+    with pytest.raises(AreaInvalid) as caught:
+        read_polygons(path, max_bytes=LIMIT)
+    assert caught.value.hint
+    assert str(tmp_path) not in str(caught.value)
+
+
+def test_zip_that_holds_something_else_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "trick.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("trick.shp", VRT)
+    with pytest.raises(AreaInvalid, match="not a shapefile"):
+        read_polygons(path, max_bytes=LIMIT)
+
+
+def test_zip_that_unpacks_too_far_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "bomb.zip"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("bomb.shp", b"\0" * 500_000)
+    with pytest.raises(AreaInvalid, match="unpacks"):
+        read_polygons(path, max_bytes=10_000)
+
+
+def test_missing_file_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(AreaInvalid, match="no file"):
+        read_polygons(tmp_path / "gone.geojson", max_bytes=LIMIT)
+
+
+def test_named_crs_in_geojson_is_converted(tmp_path: Path) -> None:
+    path = save(tmp_path / "lambert.geojson", [SQUARE], crs="EPSG:2154")
+    assert "2154" in json.loads(path.read_text())["crs"]["properties"]["name"]
+    polygons = read_polygons(path, max_bytes=LIMIT)
+    assert any("converted" in warning for warning in polygons.warnings)
