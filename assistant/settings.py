@@ -1,5 +1,6 @@
 """The only reader of the environment: one typed class, prefix `CLMS_`."""
 
+import os
 from pathlib import Path
 
 from pydantic import Field, SecretStr
@@ -63,3 +64,12 @@ class Settings(BaseSettings):
     def sessions_path(self) -> Path:
         """The conversations' database."""
         return self.data_dir / "sessions.sqlite"
+
+
+def point_gradio_at(settings: Settings) -> None:
+    """Keep what the web page's library writes under the data folder, and keep it from calling home.
+
+    Gradio reads both from the environment alone: https://www.gradio.app/guides/environment-variables
+    """
+    os.environ["GRADIO_TEMP_DIR"] = str(settings.data_dir / "uploads")
+    os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"

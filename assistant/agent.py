@@ -1,0 +1,299 @@
+"""The loop: a question in, events out, the answer checked before it is shown."""
+
+import asyncio
+import logging
+import threading
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime
+from time import perf_counter
+from typing import TYPE_CHECKING, Any
+
+from assistant import answers, grounding
+from assistant.menu import ModelUnusable, Net, Run, make_tools
+from assistant.models import get_chat_model, model_name
+from assistant.planner import CHECKER, OfflinePlanner
+from assistant.prompts import REWRITE, system_prompt
+from assistant.schema import Answer, AnswerEvent, ErrorEvent, Event, TextEvent, ToolFinished, ToolStarted
+from assistant.sessions import Sessions
+from assistant.settings import Settings
+from assistant.telemetry import log_failure
+from knowledge.errors import ClmsError
+from tools.schema import Polygons, Question, ToolResult
+from tools.toolbox import Context, Services
+
+if TYPE_CHECKING:
+    from langchain_core.language_models import BaseChatModel
+    from langchain_core.messages import BaseMessage
+
+logger = logging.getLogger(__name__)
+
+START = "start"
+"""Call id of the first step, told before any tool has begun, so that nobody waits in silence."""
+
+
+@dataclass(frozen=True)
+class Asked:
+    """One question with everything that belongs to it."""
+
+    question: str
+    session_id: str
+    today: date
+    area: Polygons | None
+    collection_id: str | None
+    history: tuple[tuple[str, str], ...]
+    """Earlier turns as (role, text), oldest first."""
+
+
+@dataclass
+class _Draft:
+    """A text and the loop's run it came from."""
+
+    text: str
+    run: Run
+    messages: "list[BaseMessage]"
+    model: "BaseChatModel"
+    warnings: list[str] = field(default_factory=list)
+
+
+class Assistant:
+    """Answers questions; keeps no state but its services, so one serves all sessions."""
+
+    def __init__(self, settings: Settings, *, hub_url: str | None = None) -> None:
+        self.settings = settings
+        self.sessions = Sessions(settings.sessions_path)
+        self._hub_url = hub_url
+        self._services: Services | None = None
+        self._lock = threading.Lock()
+        self._resources = ExitStack()
+
+    def prepare(self, on_progress: Callable[[str], None] | None = None) -> None:
+        """Build the search index and the demo archive when they are missing."""
+        from assistant.setup import prepare
+
+        prepare(self.settings, on_progress or logger.info)
+
+    def services(self) -> Services:
+        """Give what all questions share; the first call opens the index and starts the embedded hub."""
+        with self._lock:
+            if self._services is None:
+                from assistant.setup import open_services
+
+                self._services = open_services(self.settings, self._hub_url, self._resources)
+            return self._services
+
+    def close(self) -> None:
+        """Stop the embedded hub, if this assistant started one."""
+        with self._lock:
+            self._services = None
+            self._resources.close()
+
+    async def ask(self, question: str, **options: Any) -> Answer:
+        """Answer a question; takes the options of `stream`.
+
+        Raises:
+            ClmsError: No answer could be made.
+        """
+        last: Event | None = None
+        async for event in self.stream(question, **options):
+            last = event
+        if isinstance(last, AnswerEvent):
+            return last.answer
+        error = last if isinstance(last, ErrorEvent) else ErrorEvent(message="The question was not answered.")
+        raise ClmsError(error.message, error.hint)
+
+    async def stream(
+        self,
+        question: str,
+        *,
+        session_id: str | None = None,
+        today: date | None = None,
+        area: Polygons | None = None,
+        collection_id: str | None = None,
+        history: Sequence[tuple[str, str]] = (),
+    ) -> AsyncIterator[Event]:
+        """Answer a question as events; the last one is an answer or an error.
+
+        Args:
+            question: The user's words.
+            session_id: Conversation to go on with.
+            today: What "this summer" is relative to; the real day by default.
+            area: Polygons the user attached.
+            collection_id: Collection to compute on instead of the default.
+            history: Earlier turns as (role, text), for callers that keep the conversation themselves.
+        """
+        queue: asyncio.Queue[Event | None] = asyncio.Queue()
+        loop, cancelled = asyncio.get_running_loop(), threading.Event()
+
+        def emit(event: Event | None) -> None:
+            loop.call_soon_threadsafe(queue.put_nowait, event)
+
+        asked = Asked(
+            question=question.strip(),
+            session_id=self.sessions.open(session_id),
+            today=today or datetime.now(UTC).date(),
+            area=area,
+            collection_id=collection_id,
+            history=tuple(history),
+        )
+        yield ToolStarted(call_id=START, name="read_question", args={})
+        task = asyncio.create_task(self._answer(asked, emit, cancelled))
+        task.add_done_callback(lambda _: emit(None))
+        try:
+            while (event := await queue.get()) is not None:
+                yield event
+        finally:
+            cancelled.set()
+            task.cancel()
+
+    async def _answer(self, asked: Asked, emit: Callable[[Event | None], None], cancelled: threading.Event) -> None:
+        """Make the answer and emit its events; the one net under the loop."""
+        started = perf_counter()
+        try:
+            if not asked.question:
+                emit(ErrorEvent(message="The question is empty.", hint="Ask something, for example 'What can you do?'"))
+                return
+            if not asked.history:
+                asked = await asyncio.to_thread(self._recall, asked)
+            draft = await self._draft(asked, emit, cancelled)
+            answer = await self._checked(asked, draft, started)
+            for line in answer.text.splitlines(keepends=True):
+                emit(TextEvent(text=line))
+            await asyncio.to_thread(self.sessions.save, asked.session_id, asked.question, answer)
+            emit(AnswerEvent(answer=answer))
+        except ClmsError as error:
+            emit(ErrorEvent(message=error.message, hint=error.hint))
+        except Exception:  # noqa: BLE001  # a door shows a reference, never a traceback
+            reference = log_failure(logger, "A question")
+            emit(ErrorEvent(message="Something unexpected went wrong.", hint="Try again.", reference=reference))
+
+    def _recall(self, asked: Asked) -> Asked:
+        turns = self.sessions.history(asked.session_id)
+        history = tuple(part for turn in turns for part in (("user", turn.question), ("assistant", turn.answer.text)))
+        return Asked(asked.question, asked.session_id, asked.today, asked.area, asked.collection_id, history)
+
+    async def _draft(self, asked: Asked, emit: Callable[[Event | None], None], cancelled: threading.Event) -> _Draft:
+        """Let the model of the settings work; when it proves unusable, the offline planner."""
+        started = perf_counter()
+        services = await asyncio.to_thread(self.services)
+        seconds = perf_counter() - started
+        emit(ToolFinished(call_id=START, name="read_question", text="Ready.", outcome="ok", seconds=seconds))
+        context = Context(
+            today=asked.today,
+            session_id=asked.session_id,
+            area=asked.area,
+            collection_id=asked.collection_id,
+            cancelled=cancelled.is_set,
+            question=asked.question,
+        )
+        model = get_chat_model(self.settings)
+        try:
+            return await self._run(model, asked, services, context, emit)
+        except ModelUnusable as error:
+            if isinstance(model, OfflinePlanner):
+                raise
+            warning = f"The language model {model_name(model)} was not usable: {error}. The offline planner answered."
+        draft = await self._run(OfflinePlanner(), asked, services, context, emit)
+        draft.warnings.append(warning)
+        return draft
+
+    async def _run(
+        self,
+        model: "BaseChatModel",
+        asked: Asked,
+        services: Services,
+        context: Context,
+        emit: Callable[[Event | None], None],
+    ) -> _Draft:
+        """Run the loop once with one model."""
+        from langchain.agents import create_agent
+        from langchain_core.messages import AIMessage, HumanMessage
+        from langgraph.errors import GraphRecursionError
+
+        run = Run(emit=emit, max_tool_calls=self.settings.max_tool_calls)
+        prompt = system_prompt(today=asked.today, area=asked.area, collection_id=asked.collection_id)
+        agent = create_agent(model, make_tools(services, context, run), system_prompt=prompt, middleware=[Net(run)])
+        told = [HumanMessage(text) if role == "user" else AIMessage(text) for role, text in asked.history]
+        state: Any = {"messages": [*told, HumanMessage(asked.question)]}
+        try:
+            final: dict[str, Any] = await agent.ainvoke(
+                state, {"recursion_limit": 4 * self.settings.max_tool_calls + 8}
+            )
+        except GraphRecursionError as error:
+            raise ModelUnusable("it did not come to an end") from error
+        if run.unmended:
+            raise ModelUnusable("its tool calls had wrong arguments")
+        messages = list(final["messages"])
+        text = str(messages[-1].text).strip()
+        if not text:
+            raise ModelUnusable("its answer was empty")
+        return _Draft(text, run, messages, model)
+
+    async def _checked(self, asked: Asked, draft: _Draft, started: float) -> Answer:
+        """Check the draft's numbers, have it written again once if need be, and make the answer."""
+        results = draft.run.results
+        said = [asked.question, asked.today.isoformat(), *(text for role, text in asked.history if role == "user")]
+        said += [turn.answer.text for turn in await asyncio.to_thread(self.sessions.history, asked.session_id)]
+        evidence = grounding.gather(results, said)
+        invented = grounding.find_invented(draft.text, evidence)
+        text = await _rewrite(draft, invented) if invented else draft.text
+        check = grounding.strip_invented(text, evidence)
+        warnings = [*draft.warnings, *answers.cautions(results)]
+        if invented:
+            warnings.append(
+                f"The first text held numbers that no tool gave ({', '.join(invented)}); it was written again."
+            )
+        if check.invented:
+            warnings.append(f"Sentences with numbers that no tool gave were taken out: {', '.join(check.invented)}.")
+        return self._assemble(asked, draft, check.text or _plain_text(results), warnings, started)
+
+    def _assemble(self, asked: Asked, draft: _Draft, text: str, warnings: Sequence[str], started: float) -> Answer:
+        results, calls = draft.run.results, draft.run.calls
+        return Answer(
+            text=text,
+            session_id=asked.session_id,
+            outcome=answers.worst_outcome(results),
+            recommendation=answers.recommendation(results),
+            plan=next((result.plan for result in reversed(results) if result.plan), None),
+            statistics=tuple(result.statistics for result in results if result.statistics),
+            citations=_unique(citation for result in results for citation in result.citations),
+            artifacts=_unique(artifact for result in results for artifact in result.artifacts),
+            warnings=_unique(warnings),
+            follow_ups=answers.follow_ups(results),
+            tool_calls=tuple(calls),
+            question=_question(results),
+            model=model_name(draft.model),
+            usage=draft.run.usage,
+            seconds=perf_counter() - started,
+        )
+
+
+async def _rewrite(draft: _Draft, invented: Sequence[str]) -> str:
+    """Ask the model once to write the text again; a model that fails at this keeps its first text."""
+    from langchain_core.messages import HumanMessage
+
+    request = HumanMessage(REWRITE.format(numbers=", ".join(invented)), name=CHECKER)
+    try:
+        message = await draft.model.ainvoke([*draft.messages, request])
+    except Exception:  # noqa: BLE001  # the first text is still there, and its sentences can be taken out
+        log_failure(logger, "The rewrite")
+        return draft.text
+    return str(message.text).strip() or draft.text
+
+
+def _plain_text(results: Sequence[ToolResult]) -> str:
+    """Give what the tools said, for when nothing of the model's text is left."""
+    return "\n\n".join(result.text for result in results) or "No tool gave a result, so there is nothing to report."
+
+
+def _question(results: Sequence[ToolResult]) -> Question | None:
+    return next((result.question for result in results if result.question), None)
+
+
+def _unique(things: Any) -> tuple[Any, ...]:
+    found: list[Any] = []
+    for thing in things:
+        if thing not in found:
+            found.append(thing)
+    return tuple(found)

@@ -1,0 +1,246 @@
+"""Write an answer from tool results alone: finding, how it was computed, cautions, sources, next questions."""
+
+from collections.abc import Iterable, Sequence
+
+from assistant.slots import Slots
+from tools.schema import Outcome, Place, Plan, Polygons, Recommendation, Statistics, StatisticsRow, ToolResult
+from tools.zonal import curve, summary
+
+DEFAULT_PERIOD = "last 12 months"
+"""Taken when a question names no period, and said in the answer."""
+
+HELP = (
+    "I answer questions about the land surface with products of the Copernicus Land Monitoring Service. "
+    "I recommend a product with reasons and sources, explain products, list satellite scenes, and compute NDVI "
+    "(how green vegetation is) as a map, as a curve over time, or per parcel or district.\n\n"
+    "Name a place or attach an area, and a period. For example: How green are the parcels around Rennes this summer?"
+)
+OUT_OF_SCOPE = (
+    "This is outside what I can answer: I know land products of Copernicus "
+    "and can compute NDVI from satellite scenes.\n\n"
+)
+OUTCOME_WORDS: dict[Outcome, str] = {
+    "ok": "",
+    "no_data": "No data",
+    "not_covered": "Not covered",
+    "not_run": "Not run",
+    "failed": "Failed",
+}
+
+
+def compose(read: Slots, results: Sequence[ToolResult]) -> str:
+    """Write the answer to a question that was read as `read`, from the results of its tools."""
+    if read.intent in ("greeting", "help"):
+        return HELP
+    if read.intent == "out_of_scope":
+        return OUT_OF_SCOPE + HELP
+    if not results:
+        return "Not run: no tool could be used for this question.\n\n" + HELP
+    sections = [
+        _findings(results),
+        _product(results),
+        _how(read, results),
+        _bullets("Cautions", cautions(results)),
+        _sources(results),
+        _bullets("You could ask next", follow_ups(results)),
+    ]
+    return "\n\n".join(section for section in sections if section)
+
+
+def worst_outcome(results: Iterable[ToolResult]) -> Outcome:
+    """Tell how a whole question ended: well when any computation did, else as its first computation that did not."""
+    all_results = list(results)
+    computed = [result for result in all_results if result.plan or not result.recommendation] or all_results
+    if not computed or any(result.outcome == "ok" for result in computed):
+        return "ok"
+    return computed[0].outcome
+
+
+def cautions(results: Sequence[ToolResult]) -> tuple[str, ...]:
+    """Give what a reader must know, once each: the warnings of the tools, then those of the product."""
+    told = [text for result in results for text in result.warnings]
+    told += [text for result in results if result.recommendation for text in result.recommendation.cautions[:3]]
+    return tuple(dict.fromkeys(told))
+
+
+def follow_ups(results: Sequence[ToolResult]) -> tuple[str, ...]:
+    """Suggest up to three next questions that the same tools can answer."""
+    plans = [result.plan for result in results if result.plan]
+    product = recommendation(results)
+    found: list[str] = []
+    if plans:
+        done = {plan.output for plan in plans}
+        plan = plans[0]
+        where = "this area" if _is_attached(plan.place, plan.polygons) else plan.place.name
+        when = plan.period.label
+        if "series" not in done:
+            found.append(f"Show the NDVI curve of {where} over {when}.")
+        if "composite" not in done:
+            found.append(f"Show an NDVI map of {where}, {when}.")
+        if "per_polygon" not in done:
+            found.append(f"What is the mean NDVI per parcel in {where}, {when}?")
+    if product:
+        found.append(f"Tell me about {product.title}.")
+    return tuple(found[:3])
+
+
+def recommendation(results: Sequence[ToolResult]) -> Recommendation | None:
+    """Give the product the tools recommend, when they do."""
+    return next((result.recommendation for result in results if result.recommendation), None)
+
+
+def _is_attached(place: Place, polygons: Polygons | None) -> bool:
+    return place.kind == "uploaded area" or bool(
+        polygons and polygons.source not in ("", place.source) and "." in polygons.source
+    )
+
+
+def _findings(results: Sequence[ToolResult]) -> str:
+    """Tell the computed findings first, then what did not work, then what other tools said."""
+    found = [_computed(result) for result in results if result.statistics and result.outcome == "ok"]
+    found += [_unhappy(result) for result in results if result.outcome != "ok"]
+    found += [_asked(result) for result in results if result.question]
+    plain = [result.text for result in results if result.outcome == "ok" and not result.statistics]
+    if not found or not all(
+        result.recommendation for result in results if result.outcome == "ok" and not result.statistics
+    ):
+        found += [text for text, result in zip(plain, _plain(results), strict=True) if not result.recommendation]
+    return "\n\n".join(dict.fromkeys(text for text in found if text))
+
+
+def _plain(results: Sequence[ToolResult]) -> list[ToolResult]:
+    return [result for result in results if result.outcome == "ok" and not result.statistics]
+
+
+def _unhappy(result: ToolResult) -> str:
+    if result.question:
+        return ""
+    return f"{OUTCOME_WORDS[result.outcome]}: {result.text}"
+
+
+def _asked(result: ToolResult) -> str:
+    if not result.question:
+        return ""
+    options = "".join(f"\n- {option}" for option in result.question.options)
+    return f"{result.question.text}{options}"
+
+
+def _computed(result: ToolResult) -> str:
+    if not result.statistics:
+        return result.text
+    if not result.plan:
+        return result.text
+    if result.plan.output == "series":
+        return _series_finding(result.plan, result.statistics)
+    if result.plan.output == "per_polygon":
+        return _polygon_finding(result.plan, result.statistics)
+    return "\n".join(_row_finding(result.plan, row) for row in result.statistics.rows)
+
+
+def _row_finding(plan: Plan, row: StatisticsRow) -> str:
+    name = row.label or plan.place.name
+    if row.value is None:
+        return f"{OUTCOME_WORDS[row.outcome]} for {name}, {_when(plan)}: {_pixels(row)}."
+    return f"The mean {_index(plan)} of {name}, {_when(plan)}, is **{row.value:.3f}** ({_pixels(row)})."
+
+
+def _polygon_finding(plan: Plan, statistics: Statistics) -> str:
+    rows = statistics.rows
+    good = [row for row in rows if row.value is not None]
+    if len(good) < 2:
+        return "\n".join(_row_finding(plan, row) for row in rows[:5])
+    found = summary(rows)
+    text = (
+        f"The mean {_index(plan)} of the {found['polygons_ok']} polygons with data ({plan.place.name}, {_when(plan)}) "
+        f"is **{found['mean_of_means']:.3f}**, each polygon counted once."
+    )
+    shown = min(3, len(good) // 2)
+    text += f"\nHighest: {_ranked(found['highest'][:shown])}.\nLowest: {_ranked(found['lowest'][:shown])}."
+    for key, words in (("polygons_no_data", "No data"), ("polygons_not_covered", "Not covered")):
+        if found[key]:
+            text += f"\n{words}: {found[key]} of {found['polygons']} polygons."
+    return text
+
+
+def _ranked(rows: Sequence[dict[str, object]]) -> str:
+    return ", ".join(f"{row['label']} {row['value']:.3f}" for row in rows)
+
+
+def _series_finding(plan: Plan, statistics: Statistics) -> str:
+    labels = list(dict.fromkeys(row.label for row in statistics.rows))
+    lines = []
+    for label in labels[:5]:
+        rows = [row for row in statistics.rows if row.label == label]
+        found = curve(rows)
+        if not found["dates_ok"]:
+            lines.append(f"No data for {label}, {_when(plan)}: no date has a valid pixel.")
+            continue
+        first, peak, low, last = (found[key] for key in ("first", "peak", "lowest", "last"))
+        lines.append(
+            f"{_index(plan)} of {label} over {_when(plan)}, {found['dates_ok']} of {found['dates']} dates with data: "
+            f"it starts at {first['value']:.3f} on {first['date']}, "
+            f"peaks at **{peak['value']:.3f}** on {peak['date']}, "
+            f"is lowest at {low['value']:.3f} on {low['date']} and ends at {last['value']:.3f} on {last['date']}."
+        )
+    return "\n".join(lines)
+
+
+def _pixels(row: StatisticsRow) -> str:
+    return f"{row.valid_pixels} of {row.total_pixels} pixels valid"
+
+
+def _when(plan: Plan) -> str:
+    start, end = plan.period.start.isoformat(), plan.period.end.isoformat()
+    return f"on {start}" if start == end else f"{start} to {end}"
+
+
+def _index(plan: Plan) -> str:
+    return plan.recipe_id.upper()
+
+
+def _product(results: Sequence[ToolResult]) -> str:
+    product = recommendation(results)
+    if not product:
+        return ""
+    lines = [f"**Product to use: {product.title}**"]
+    lines += [f"- {reason}" for reason in product.why[:3]]
+    lines += [f"- How to get it: {way}" for way in product.access[:2]]
+    if product.alternatives:
+        others = "; ".join(
+            f"{other.title} ({other.lacks})" if other.lacks else other.title for other in product.alternatives[:3]
+        )
+        lines.append(f"- Also near: {others}")
+    return "\n".join(lines)
+
+
+def _how(read: Slots, results: Sequence[ToolResult]) -> str:
+    lines = []
+    for result in results:
+        if not (result.plan and result.statistics):
+            continue
+        plan = result.plan
+        lines.append(
+            f"{result.statistics.method} Collection {plan.collection_id}; {_when(plan)}; "
+            f"scenes with at most {plan.max_cloud_cover_percent:g} % cloud; plan {plan.fingerprint}."
+        )
+    if lines and read.intent == "compute" and not all(wanted.period for wanted in read.computes):
+        lines.append(f"The question names no period, so I took the {DEFAULT_PERIOD}.")
+    files = sum(len(result.artifacts) for result in results)
+    if files:
+        lines.append("The files of this run are attached: they hold the plan, the process graph and the numbers.")
+    return _bullets("How it was computed", tuple(dict.fromkeys(lines)))
+
+
+def _sources(results: Sequence[ToolResult]) -> str:
+    seen: dict[str, str] = {}
+    for result in results:
+        for citation in result.citations:
+            link = f" <{citation.url}>" if citation.url else ""
+            mark = "" if citation.verified else " (quote not verified)"
+            quote = f" “{citation.quote}”" if citation.quote else ""
+            seen.setdefault(citation.passage_id, f"{citation.title}:{quote}{mark}{link}")
+    return _bullets("Sources", tuple(seen.values())[:6])
+
+
+def _bullets(title: str, lines: Sequence[str]) -> str:
+    return "\n".join([f"**{title}**", *(f"- {line}" for line in lines)]) if lines else ""

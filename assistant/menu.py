@@ -1,0 +1,186 @@
+"""The toolbox as LangChain tools, and the one net that every tool call and every model call passes through."""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from contextvars import ContextVar
+from dataclasses import dataclass, field, replace
+from time import perf_counter
+from typing import Any
+
+from langchain.agents.middleware import AgentMiddleware
+from langchain.agents.middleware.types import ModelRequest, ModelResponse
+from langchain.tools.tool_node import ToolCallRequest
+from langchain_core.messages import AIMessage, ToolMessage
+from langchain_core.tools import BaseTool, StructuredTool
+from langchain_core.tools.base import create_schema_from_function
+from langgraph.types import Command
+
+from assistant.schema import ArtifactEvent, Event, QuestionEvent, ToolCall, ToolFinished, ToolProgress, ToolStarted
+from assistant.telemetry import log_failure
+from knowledge.errors import ClmsError
+from tools.errors import NoScenes, NotCovered, TooLarge, ToolInputError
+from tools.schema import Outcome, Question, ToolResult
+from tools.toolbox import Context, Services, Toolbox
+
+logger = logging.getLogger(__name__)
+
+OUTCOMES: tuple[tuple[type[ClmsError], Outcome], ...] = (
+    (NotCovered, "not_covered"),
+    (NoScenes, "no_data"),
+    (TooLarge, "not_run"),
+    (ToolInputError, "not_run"),
+)
+"""How a failed call is told; what is not listed failed."""
+MAX_INVALID_CALLS = 2
+"""A model that gets the arguments wrong this often is not asked again."""
+
+_call_id: ContextVar[str] = ContextVar("call_id", default="")
+
+
+class ModelUnusable(Exception):
+    """The model died, looped or cannot call tools; another mind has to answer."""
+
+
+@dataclass
+class Run:
+    """What one pass of the loop did: the events go out as they come, the rest makes the answer."""
+
+    emit: Callable[[Event], None]
+    max_tool_calls: int
+    results: list[ToolResult] = field(default_factory=list)
+    calls: list[ToolCall] = field(default_factory=list)
+    invalid: int = 0
+    unmended: set[str] = field(default_factory=set)
+    """Tools whose latest call had wrong arguments."""
+    usage: dict[str, int] = field(default_factory=dict)
+
+    def add_usage(self, message: AIMessage) -> None:
+        """Count the tokens of one reply."""
+        if (used := message.usage_metadata) is None:
+            return
+        for key, tokens in (
+            ("prompt_tokens", used["input_tokens"]),
+            ("completion_tokens", used["output_tokens"]),
+            ("total_tokens", used["total_tokens"]),
+        ):
+            self.usage[key] = self.usage.get(key, 0) + tokens
+
+
+def make_tools(services: Services, context: Context, run: Run) -> list[BaseTool]:
+    """Make one LangChain tool of each method on the toolbox's menu."""
+    return [_make_tool(name, services, context, run) for name in Toolbox.TOOLS]
+
+
+def _make_tool(name: str, services: Services, context: Context, run: Run) -> BaseTool:
+    async def call(**kwargs: Any) -> tuple[str, ToolResult]:
+        call_id = _call_id.get()
+
+        def progress(message: str) -> None:
+            run.emit(ToolProgress(call_id=call_id, message=message))
+
+        toolbox = Toolbox(services, replace(context, on_progress=progress))
+        result: ToolResult = await asyncio.to_thread(getattr(toolbox, name), **kwargs)
+        return result.text, result
+
+    method = getattr(Toolbox(services, context), name)
+    return StructuredTool(
+        name=name,
+        description=(method.__doc__ or name).strip(),
+        args_schema=create_schema_from_function(name, method, include_injected=False),
+        coroutine=call,
+        response_format="content_and_artifact",
+    )
+
+
+class Net(AgentMiddleware):
+    """Watches the loop: emits tool events, turns failures into results, and gives up on unusable models."""
+
+    def __init__(self, run: Run) -> None:
+        super().__init__()
+        self.run = run
+
+    async def awrap_model_call(
+        self, request: ModelRequest[Any], handler: Callable[[ModelRequest[Any]], Awaitable[ModelResponse[Any]]]
+    ) -> ModelResponse[Any]:
+        """Call the model; whatever it dies of means that another mind has to answer."""
+        if self.run.invalid >= MAX_INVALID_CALLS:
+            raise ModelUnusable("its tool calls had wrong arguments")
+        try:
+            response = await handler(request)
+        except Exception as error:  # providers raise their own trees of errors
+            log_failure(logger, "The language model")
+            raise ModelUnusable("it did not answer") from error
+        for message in response.result:
+            if isinstance(message, AIMessage):
+                self.run.add_usage(message)
+                self.run.invalid += len(message.invalid_tool_calls)
+                if message.invalid_tool_calls and not message.tool_calls:
+                    raise ModelUnusable("its tool calls cannot be read")
+        return response
+
+    async def awrap_tool_call(
+        self,
+        request: ToolCallRequest,
+        handler: Callable[[ToolCallRequest], Awaitable[ToolMessage | Command[Any]]],
+    ) -> ToolMessage | Command[Any]:
+        """Run one tool and tell how it went; no exception of a tool goes further than here."""
+        call = request.tool_call
+        call_id, name, args = str(call["id"]), str(call["name"]), dict(call["args"])
+        if len(self.run.calls) >= self.run.max_tool_calls:
+            raise ModelUnusable(f"it made more than {self.run.max_tool_calls} tool calls")
+        self.run.emit(ToolStarted(call_id=call_id, name=name, args=args))
+        token, started = _call_id.set(call_id), perf_counter()
+        try:
+            message = await handler(request)
+            result = self._result(name, message)
+        except ClmsError as error:
+            result = failure(error)
+        except Exception:  # noqa: BLE001  # the net: nothing unexpected reaches a door
+            result = _accident(name)
+        finally:
+            _call_id.reset(token)
+        self._record(
+            ToolCall(
+                name=name, args=args, result=result.text, outcome=result.outcome, seconds=perf_counter() - started
+            ),
+            call_id,
+            result,
+        )
+        status = "success" if result.outcome == "ok" else "error"
+        return ToolMessage(content=result.text, artifact=result, tool_call_id=call_id, name=name, status=status)
+
+    def _result(self, name: str, message: ToolMessage | Command[Any]) -> ToolResult:
+        artifact = getattr(message, "artifact", None)
+        if isinstance(artifact, ToolResult):
+            self.run.unmended.discard(name)
+            return artifact
+        # The tool node itself refused: an unknown tool, or arguments that do not fit.
+        self.run.invalid += 1
+        self.run.unmended.add(name)
+        text = str(message.text) if isinstance(message, ToolMessage) else "The call could not be made."
+        return ToolResult(text=text, outcome="not_run")
+
+    def _record(self, call: ToolCall, call_id: str, result: ToolResult) -> None:
+        self.run.calls.append(call)
+        self.run.results.append(result)
+        self.run.emit(
+            ToolFinished(call_id=call_id, name=call.name, text=call.result, outcome=call.outcome, seconds=call.seconds)
+        )
+        for artifact in result.artifacts:
+            self.run.emit(ArtifactEvent(artifact=artifact))
+        if result.question:
+            self.run.emit(QuestionEvent(question=result.question))
+
+
+def failure(error: ClmsError) -> ToolResult:
+    """Tell an expected failure as a tool result: the sentence, the hint, and no number."""
+    outcome: Outcome = next((outcome for kind, outcome in OUTCOMES if isinstance(error, kind)), "failed")
+    options = tuple(getattr(error, "options", ()))
+    question = Question(text=error.message, options=options) if options else None
+    return ToolResult(text=str(error), outcome=outcome, question=question)
+
+
+def _accident(name: str) -> ToolResult:
+    reference = log_failure(logger, f"Tool {name}")
+    return ToolResult(text=f"Something unexpected stopped this step (reference {reference}).", outcome="failed")

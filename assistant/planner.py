@@ -1,0 +1,153 @@
+"""The offline mind: rules dressed as a chat model, so the loop is the same with and without a provider."""
+
+import uuid
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+from langchain_core.callbacks import CallbackManagerForLLMRun
+from langchain_core.language_models import BaseChatModel, LanguageModelInput
+from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage, HumanMessage, ToolMessage
+from langchain_core.messages.tool import tool_call_chunk
+from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult
+from langchain_core.runnables import Runnable
+from langchain_core.tools import BaseTool
+from langchain_core.utils.function_calling import convert_to_openai_tool
+
+from assistant import answers, slots
+from tools.schema import ToolResult
+
+CHECKER = "checker"
+"""Name of the messages by which code, not the user, asks for a better text."""
+
+Call = tuple[str, dict[str, Any]]
+
+
+class OfflinePlanner(BaseChatModel):
+    """A deterministic chat model: tool calls from rules, then a text from the tool results."""
+
+    menu: tuple[str, ...] = ()
+    """Names of the tools it may call; empty when none are bound."""
+
+    @property
+    def _llm_type(self) -> str:
+        return "offline-planner"
+
+    def bind_tools(
+        self,
+        tools: Sequence[dict[str, Any] | type | Callable[..., Any] | BaseTool],
+        *,
+        tool_choice: str | None = None,
+        **kwargs: Any,
+    ) -> Runnable[LanguageModelInput, AIMessage]:
+        """Keep the menu; other options do not change what rules do."""
+        names = tuple(convert_to_openai_tool(tool)["function"]["name"] for tool in tools)
+        return self.model_copy(update={"menu": names})
+
+    def _generate(
+        self,
+        messages: list[BaseMessage],
+        stop: list[str] | None = None,
+        run_manager: CallbackManagerForLLMRun | None = None,
+        **kwargs: Any,
+    ) -> ChatResult:
+        return ChatResult(generations=[ChatGeneration(message=next_message(messages, self.menu))])
+
+    def _stream(
+        self,
+        messages: list[BaseMessage],
+        stop: list[str] | None = None,
+        run_manager: CallbackManagerForLLMRun | None = None,
+        **kwargs: Any,
+    ) -> Iterator[ChatGenerationChunk]:
+        message = next_message(messages, self.menu)
+        if message.tool_calls:
+            calls = [
+                tool_call_chunk(name=call["name"], args=_json(call["args"]), id=call["id"], index=index)
+                for index, call in enumerate(message.tool_calls)
+            ]
+            yield ChatGenerationChunk(message=AIMessageChunk(content="", tool_call_chunks=calls))
+            return
+        for line in str(message.content).splitlines(keepends=True):
+            chunk = ChatGenerationChunk(message=AIMessageChunk(content=line))
+            if run_manager:
+                run_manager.on_llm_new_token(line, chunk=chunk)
+            yield chunk
+
+
+def next_message(messages: Sequence[BaseMessage], menu: Sequence[str]) -> AIMessage:
+    """Decide the next step: further tool calls, or the answer."""
+    asked = [index for index, message in enumerate(messages) if _is_question(message)]
+    if not asked:
+        return AIMessage(content=answers.HELP)
+    question = _text(messages[asked[-1]])
+    earlier = tuple(_text(messages[index]) for index in asked[:-1])
+    read = slots.read(question, earlier)
+    made, results = _done(messages[asked[-1] + 1 :])
+    calls = [call for call in _wanted(read, question, made, results) if call[0] in menu and call not in made]
+    if calls:
+        return AIMessage(
+            content="",
+            tool_calls=[{"name": name, "args": args, "id": f"call_{uuid.uuid4().hex[:12]}"} for name, args in calls],
+        )
+    return AIMessage(content=answers.compose(read, results))
+
+
+def _wanted(read: slots.Slots, question: str, made: list[Call], results: list[ToolResult]) -> list[Call]:
+    """List the calls a question needs, given what has been called."""
+    if read.intent == "recommend":
+        return [("search_products", {"question": question})]
+    if read.intent == "explain":
+        failed = any(name == "explain_product" for name, _ in made) and results and results[0].outcome != "ok"
+        first: list[Call] = [("explain_product", {"product_id": read.product})]
+        return [*first, ("search_products", {"question": question})] if failed else first
+    if read.intent == "scenes":
+        period = read.periods[0] if read.periods else answers.DEFAULT_PERIOD
+        return [("search_scenes", {"place": read.place, "period": period})]
+    if read.intent != "compute":
+        return []
+    return [("search_products", {"question": question}), *(_compute_call(read, wanted) for wanted in read.computes)]
+
+
+def _compute_call(read: slots.Slots, wanted: slots.ComputeRequest) -> Call:
+    return (
+        "compute",
+        {
+            "index": "ndvi",
+            "place": read.place,
+            "period": wanted.period or answers.DEFAULT_PERIOD,
+            "output": wanted.output,
+            "units": wanted.units,
+        },
+    )
+
+
+def _done(messages: Sequence[BaseMessage]) -> tuple[list[Call], list[ToolResult]]:
+    """Give the calls made since the question and their results."""
+    made = [
+        (call["name"], dict(call["args"]))
+        for message in messages
+        if isinstance(message, AIMessage)
+        for call in message.tool_calls
+    ]
+    results = [
+        message.artifact
+        if isinstance(message.artifact, ToolResult)
+        else ToolResult(text=_text(message), outcome="failed" if message.status == "error" else "ok")
+        for message in messages
+        if isinstance(message, ToolMessage)
+    ]
+    return made, results
+
+
+def _is_question(message: BaseMessage) -> bool:
+    return isinstance(message, HumanMessage) and message.name != CHECKER
+
+
+def _text(message: BaseMessage) -> str:
+    return str(message.text)
+
+
+def _json(args: dict[str, Any]) -> str:
+    import json
+
+    return json.dumps(args, ensure_ascii=False)

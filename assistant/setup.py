@@ -1,0 +1,56 @@
+"""Get ready: build what is missing, open what the tools stand on."""
+
+from collections.abc import Callable
+from contextlib import ExitStack
+from datetime import UTC, datetime
+
+from assistant.settings import Settings
+from knowledge.errors import IndexMissing
+from tools.toolbox import Services
+
+
+def prepare(settings: Settings, on_progress: Callable[[str], None]) -> None:
+    """Build the search index and, when the embedded hub is used, the demo archive; what exists is left alone."""
+    from knowledge.ingest import build_index
+    from knowledge.retrieval import Retriever
+
+    try:
+        Retriever(settings.index_dir, embedding_model=settings.embedding_model)
+    except IndexMissing:
+        on_progress("Building the search index")
+        build_index(settings.index_dir, embedding_model=settings.embedding_model)
+    if needs_hub(settings):
+        from tools.hub.demo import ensure_demo
+
+        ensure_demo(settings.hub_dir, today=datetime.now(UTC).date(), on_progress=on_progress)
+
+
+def needs_hub(settings: Settings) -> bool:
+    """Tell whether the embedded hub serves scenes or computations."""
+    return settings.stac_url is None or settings.openeo_url is None
+
+
+def open_services(settings: Settings, hub_url: str | None, resources: ExitStack) -> Services:
+    """Open index, workspace and back-end addresses; start the embedded hub when nobody else has.
+
+    Args:
+        settings: Where everything lies.
+        hub_url: A hub that already runs.
+        resources: Takes over the hub started here.
+    """
+    from knowledge.retrieval import Retriever
+
+    from tools.workspace import Workspace
+
+    if needs_hub(settings) and hub_url is None:
+        from tools.hub.server import running_hub
+
+        hub_url = resources.enter_context(running_hub(settings.hub_dir))
+    return Services(
+        retriever=Retriever(settings.index_dir, embedding_model=settings.embedding_model),
+        stac_url=settings.stac_url or f"{hub_url}/stac",
+        openeo_url=settings.openeo_url or f"{hub_url}/openeo",
+        workspace=Workspace(settings.artifacts_dir),
+        timeout_s=settings.backend_timeout_s,
+        max_pixels=settings.max_pixels,
+    )

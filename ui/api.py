@@ -1,0 +1,115 @@
+"""The HTTP door: health, files, the chat dialect, the embedded hub and the page on one port."""
+
+import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import FileResponse, JSONResponse, Response
+from starlette.exceptions import HTTPException
+
+from assistant.agent import Assistant
+from assistant.settings import Settings
+from assistant.setup import needs_hub
+from assistant.telemetry import log_failure
+from knowledge.errors import ClmsError, IndexMissing, ProductNotFound
+from tools.errors import ArtifactNotFound, BackendUnavailable, TooLarge, ToolInputError
+from ui.openai_api import error_response, openai_router
+
+logger = logging.getLogger(__name__)
+
+STATUS: dict[type[ClmsError], int] = {
+    ArtifactNotFound: 404,
+    ProductNotFound: 404,
+    TooLarge: 413,
+    ToolInputError: 400,
+    IndexMissing: 503,
+    BackendUnavailable: 503,
+}
+"""HTTP status of an expected failure; the first class that fits, else 500."""
+
+
+def create_app(settings: Settings) -> FastAPI:
+    """Build the application: everything on one port."""
+    hub_url = f"{_own_url(settings)}/hub" if needs_hub(settings) and settings.port else None
+    assistant = Assistant(settings, hub_url=hub_url)
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        yield
+        assistant.close()
+
+    # The interactive API pages would load their scripts from a CDN, so they are off.
+    app = FastAPI(title="CLMS Assistant", lifespan=lifespan, docs_url=None, redoc_url=None)
+    app.state.assistant = assistant
+    _add_error_handlers(app)
+    _add_health(app, assistant)
+    app.include_router(openai_router(assistant))
+
+    @app.get("/artifacts/{artifact_id}")
+    def artifact(artifact_id: str) -> FileResponse:
+        """Give one made file."""
+        from tools.workspace import Workspace
+
+        found = Workspace(settings.artifacts_dir).get(artifact_id)
+        return FileResponse(found.path, media_type=found.media_type, filename=_file_name(found.kind, found.path))
+
+    if hub_url:
+        from tools.hub.app import create_hub
+
+        app.mount("/hub", create_hub(settings.hub_dir))
+    from ui.web import mount_page
+
+    return mount_page(app, assistant, settings)
+
+
+def _own_url(settings: Settings) -> str:
+    """Give the address at which this process reaches itself."""
+    host = "127.0.0.1" if settings.host in ("0.0.0.0", "localhost", "::", "") else settings.host  # noqa: S104
+    return f"http://[{host}]:{settings.port}" if ":" in host else f"http://{host}:{settings.port}"
+
+
+def _file_name(kind: str, path: str) -> str:
+    return f"clms-{kind}{path[path.rfind('.') :]}" if "." in path else f"clms-{kind}"
+
+
+def _add_health(app: FastAPI, assistant: Assistant) -> None:
+    @app.get("/healthz")
+    def healthz() -> dict[str, str]:
+        """Tell that the process lives."""
+        return {"status": "ok"}
+
+    @app.get("/readyz")
+    def readyz() -> Response:
+        """Tell whether questions can be answered: index and services open."""
+        try:
+            assistant.services()
+        except ClmsError as error:
+            return JSONResponse({"status": "not ready", "message": error.message, "hint": error.hint}, status_code=503)
+        return JSONResponse({"status": "ready"})
+
+
+def _add_error_handlers(app: FastAPI) -> None:
+    @app.exception_handler(ClmsError)
+    def expected(_: Request, error: ClmsError) -> JSONResponse:
+        status = next((status for kind, status in STATUS.items() if isinstance(error, kind)), 500)
+        return error_response(status, str(error), kind="invalid_request_error" if status < 500 else "server_error")
+
+    @app.exception_handler(RequestValidationError)
+    def invalid(_: Request, error: RequestValidationError) -> JSONResponse:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"] if part != "body")
+        return error_response(400, f"{where or 'body'}: {first['msg']}", param=where or None)
+
+    @app.exception_handler(HTTPException)
+    def http(_: Request, error: HTTPException) -> JSONResponse:
+        return error_response(error.status_code, str(error.detail))
+
+    @app.exception_handler(Exception)
+    def unexpected(_: Request, error: Exception) -> JSONResponse:
+        try:
+            raise error
+        except Exception:  # noqa: BLE001  # a door shows a reference, never a traceback
+            reference = log_failure(logger, "A request")
+        return error_response(500, f"Something unexpected went wrong (reference {reference}).", kind="server_error")

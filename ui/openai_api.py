@@ -1,0 +1,208 @@
+"""The chat-completions dialect of the answer stream, so that any OpenAI client can ask."""
+
+import json
+import time
+import uuid
+from collections.abc import AsyncIterator
+from datetime import date
+from typing import Any, Literal
+
+from fastapi import APIRouter, Request
+from fastapi.responses import JSONResponse, Response, StreamingResponse
+from pydantic import BaseModel, ConfigDict, Field
+
+from assistant.agent import Assistant
+from assistant.schema import Answer, AnswerEvent, ErrorEvent, TextEvent
+from knowledge.errors import ClmsError
+from tools.areas import parse_geojson
+from tools.errors import ToolInputError
+
+MODEL = "clms-assistant"
+
+
+class _Open(BaseModel):
+    """Base of what clients send: fields nobody reads are harmless."""
+
+    model_config = ConfigDict(extra="allow")
+
+
+class Part(_Open):
+    """A piece of a message."""
+
+    type: str = "text"
+    text: str | None = None
+
+
+class Message(_Open):
+    """One turn of the conversation."""
+
+    role: str
+    content: str | list[Part] | None = None
+
+    @property
+    def words(self) -> str:
+        """Join the text parts."""
+        if isinstance(self.content, list):
+            return "\n".join(part.text for part in self.content if part.text)
+        return self.content or ""
+
+
+class StreamOptions(_Open):
+    """How a stream ends."""
+
+    include_usage: bool | None = None
+
+
+class ClmsFields(_Open):
+    """What a client may say beyond the dialect."""
+
+    today: date | None = None
+    session_id: str | None = None
+    area: dict[str, Any] | None = None
+    """GeoJSON polygons."""
+    collection_id: str | None = None
+
+
+class ChatRequest(_Open):
+    """The body of a chat completion."""
+
+    messages: list[Message] = Field(min_length=1)
+    model: str | None = None
+    stream: bool | None = False
+    stream_options: StreamOptions | None = None
+    clms: ClmsFields | None = None
+
+
+def openai_router(assistant: Assistant) -> APIRouter:
+    """Build the routes under `/v1`."""
+    router = APIRouter(prefix="/v1")
+
+    @router.get("/models")
+    def models() -> dict[str, Any]:
+        """List the one model."""
+        return {"object": "list", "data": [_model()]}
+
+    @router.get("/models/{model_id}")
+    def model(model_id: str) -> Response:
+        """Tell about the one model."""
+        if model_id != MODEL:
+            return error_response(404, f"There is no model {model_id!r}.", code="model_not_found")
+        return JSONResponse(_model())
+
+    @router.post("/chat/completions")
+    async def chat(body: ChatRequest, request: Request) -> Response:
+        """Answer the last user message."""
+        question, options = _read(body)
+        base_url = str(request.base_url).rstrip("/")
+        if body.stream:
+            usage = bool(body.stream_options and body.stream_options.include_usage)
+            chunks = _chunks(assistant, question, options, base_url, usage=usage)
+            return StreamingResponse(chunks, media_type="text/event-stream", headers={"Cache-Control": "no-cache"})
+        return await _complete(assistant, question, options, base_url)
+
+    return router
+
+
+def error_response(
+    status: int, message: str, *, kind: str = "invalid_request_error", code: str | None = None, param: str | None = None
+) -> JSONResponse:
+    """Build an error in the shape every OpenAI client reads."""
+    return JSONResponse(_error(message, kind, code, param), status_code=status)
+
+
+def clms_fields(answer: Answer, base_url: str) -> dict[str, Any]:
+    """Give what an answer holds beyond its text; files by id and URL, never by path."""
+    fields = answer.model_dump(mode="json", exclude={"text", "usage", "artifacts"})
+    fields["artifacts"] = [
+        {**artifact.model_dump(mode="json", exclude={"path"}), "url": f"{base_url}/artifacts/{artifact.id}"}
+        for artifact in answer.artifacts
+    ]
+    return fields
+
+
+def _read(body: ChatRequest) -> tuple[str, dict[str, Any]]:
+    """Take the question and the options of `Assistant.stream` out of a request."""
+    asked = [index for index, message in enumerate(body.messages) if message.role == "user"]
+    if not asked or not body.messages[asked[-1]].words.strip():
+        raise ToolInputError("The request holds no user message with text.", "Send a message with the role 'user'.")
+    extra = body.clms or ClmsFields()
+    history = tuple(
+        (message.role, message.words)
+        for message in body.messages[: asked[-1]]
+        if message.role in ("user", "assistant") and message.words
+    )
+    options: dict[str, Any] = {
+        "session_id": extra.session_id,
+        "today": extra.today,
+        "collection_id": extra.collection_id,
+        "area": parse_geojson(extra.area, name="area") if extra.area else None,
+        "history": history,
+    }
+    return body.messages[asked[-1]].words, options
+
+
+async def _complete(assistant: Assistant, question: str, options: dict[str, Any], base_url: str) -> Response:
+    async for event in assistant.stream(question, **options):
+        if isinstance(event, AnswerEvent):
+            message = {"role": "assistant", "content": event.answer.text}
+            return JSONResponse(
+                {
+                    **_head("chat.completion"),
+                    "choices": [{"index": 0, "message": message, "finish_reason": "stop", "logprobs": None}],
+                    "usage": _usage(event.answer),
+                    "clms": clms_fields(event.answer, base_url),
+                }
+            )
+        if isinstance(event, ErrorEvent):
+            return error_response(500 if event.reference else 503, _sentence(event), kind="server_error")
+    return error_response(500, "The question was not answered.", kind="server_error")
+
+
+async def _chunks(
+    assistant: Assistant, question: str, options: dict[str, Any], base_url: str, *, usage: bool
+) -> AsyncIterator[str]:
+    """Give server-sent chunks: the role at once, steps as they happen, the text, then everything else."""
+    head = _head("chat.completion.chunk")
+    yield _sse({**head, **_delta({"role": "assistant", "content": ""})})
+    async for event in assistant.stream(question, **options):
+        if isinstance(event, TextEvent):
+            yield _sse({**head, **_delta({"content": event.text})})
+        elif isinstance(event, AnswerEvent):
+            yield _sse({**head, **_delta({}, "stop"), "clms": clms_fields(event.answer, base_url)})
+            if usage:
+                yield _sse({**head, "choices": [], "usage": _usage(event.answer)})
+        elif isinstance(event, ErrorEvent):
+            yield _sse(_error(_sentence(event), "server_error", None, None))
+        elif event.type in ("tool_started", "tool_progress", "tool_finished"):
+            yield _sse({**head, **_delta({}), "clms": {"event": event.model_dump(mode="json")}})
+    yield "data: [DONE]\n\n"
+
+
+def _head(kind: Literal["chat.completion", "chat.completion.chunk"]) -> dict[str, Any]:
+    return {"id": f"chatcmpl-{uuid.uuid4().hex}", "object": kind, "created": int(time.time()), "model": MODEL}
+
+
+def _delta(delta: dict[str, Any], finish_reason: str | None = None) -> dict[str, Any]:
+    return {"choices": [{"index": 0, "delta": delta, "finish_reason": finish_reason, "logprobs": None}]}
+
+
+def _model() -> dict[str, Any]:
+    return {"id": MODEL, "object": "model", "created": 0, "owned_by": MODEL}
+
+
+def _usage(answer: Answer) -> dict[str, int]:
+    """Give the provider's token counts; the offline planner uses none."""
+    return {key: answer.usage.get(key, 0) for key in ("prompt_tokens", "completion_tokens", "total_tokens")}
+
+
+def _error(message: str, kind: str, code: str | None, param: str | None) -> dict[str, Any]:
+    return {"error": {"message": message, "type": kind, "param": param, "code": code}}
+
+
+def _sentence(event: ErrorEvent) -> str:
+    reference = f" (reference {event.reference})" if event.reference else ""
+    return str(ClmsError(f"{event.message}{reference}", event.hint))
+
+
+def _sse(data: dict[str, Any]) -> str:
+    return f"data: {json.dumps(data, ensure_ascii=False)}\n\n"
