@@ -132,9 +132,7 @@ def _read(raster: Path) -> tuple[Any, tuple[float, float, float, float], Any]:
 def _colormap(name: str) -> Any:
     import matplotlib
 
-    colours = matplotlib.colormaps[name].copy()
-    colours.set_bad(_NO_DATA)
-    return colours
+    return matplotlib.colormaps[name].with_extremes(bad=_NO_DATA)
 
 
 def _outline_polygons(axes: Any, plan: Plan, crs: Any, statistics: Statistics | None) -> None:
