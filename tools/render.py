@@ -66,7 +66,7 @@ def render_map(
     axes.set_yticks([])
     _scale_bar(axes, extent, crs)
     if synthetic:
-        _watermark(axes)
+        _watermark(axes, behind=False)
     axes.set_title(_heading(title, plan), fontsize=11, loc="left")
     _footer(figure, f"{source_line} Grey: no data.")
     return _save(workspace, figure, "map", title, plan)
@@ -91,7 +91,7 @@ def render_chart(
         note = _draw_bars(axes, list(statistics.rows), statistics.unit)
     axes.spines[["top", "right"]].set_visible(False)
     if synthetic:
-        _watermark(axes)
+        _watermark(axes, behind=True)
     axes.set_title(_heading(title, plan), fontsize=11, loc="left")
     _footer(figure, " ".join(part for part in (source_line, note) if part))
     return _save(workspace, figure, "chart", title, plan)
@@ -144,6 +144,8 @@ def _outline_polygons(axes: Any, plan: Plan, crs: Any, statistics: Statistics | 
 
     features = plan.polygons.collection["features"]
     halo = [withStroke(linewidth=2.4, foreground="white")]
+    if statistics is not None and (plan.output == "series" or len(statistics.rows) != len(features)):
+        statistics = None  # Not one value for each polygon: outlines and names only.
     values = _values(plan, statistics)
     for feature, value in zip(features, values, strict=True):
         geometry = feature["geometry"]
@@ -154,16 +156,22 @@ def _outline_polygons(axes: Any, plan: Plan, crs: Any, statistics: Statistics | 
             for ring in (part.exterior, *part.interiors):
                 axes.plot(*ring.xy, color="black", linewidth=0.9, path_effects=halo)
         if len(features) <= _MAX_LABELS:
-            text = _short(unit_name(feature), 22) + (f"\n{value:.2f}" if value is not None else "")
+            text = _short(unit_name(feature), 22) + _value_line(value, statistics)
             point = polygon.representative_point()
             axes.text(point.x, point.y, text, ha="center", va="center", fontsize=7, clip_on=True, path_effects=halo)
 
 
 def _values(plan: Plan, statistics: Statistics | None) -> list[float | None]:
     features = plan.polygons.collection["features"] if plan.polygons else []
-    if statistics is None or plan.output == "series" or len(statistics.rows) != len(features):
+    if statistics is None:
         return [None] * len(features)
     return [row.value for row in statistics.rows]
+
+
+def _value_line(value: float | None, statistics: Statistics | None) -> str:
+    if statistics is None:
+        return ""
+    return "\nno data" if value is None else f"\n{value:.2f}"
 
 
 def _scale_bar(axes: Any, extent: tuple[float, float, float, float], crs: Any) -> None:
@@ -226,10 +234,20 @@ def _draw_bars(axes: Any, rows: list[StatisticsRow], unit: str) -> str:
     return f"Shown: {_MAX_BARS} of {len(rows)} units." if len(rows) > _MAX_BARS else ""
 
 
-def _watermark(axes: Any) -> None:
+def _watermark(axes: Any, *, behind: bool) -> None:
+    from matplotlib.patheffects import withStroke
+
+    place = {
+        "ha": "center",
+        "va": "center",
+        "rotation": 25,
+        "transform": axes.transAxes,
+        "zorder": 0.5 if behind else 10,
+    }
+    halo = [] if behind else [withStroke(linewidth=2, foreground="white", alpha=0.6)]
     axes.text(
-        0.5, 0.5, WATERMARK, transform=axes.transAxes, ha="center", va="center", rotation=25,
-        fontsize=26, fontweight="bold", color="#b00020", alpha=0.28, zorder=10,
+        0.5, 0.5, WATERMARK, fontsize=26, fontweight="bold", color="#b00020", alpha=0.3 if behind else 0.6,
+        path_effects=halo, **place,
     )  # fmt: skip
 
 
