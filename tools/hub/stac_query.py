@@ -1,0 +1,200 @@
+"""Reads the parameters of a STAC search, from the query string or a JSON body, into an archive query."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+
+from tools.errors import ToolInputError
+from tools.hub.archive import Json, Matcher, Query, utc_text
+from tools.schema import Bbox
+
+DEFAULT_LIMIT = 100
+MAX_LIMIT = 1000
+
+_LISTS = ("collections", "ids")
+_QUERY_OPERATORS = {"eq": "=", "neq": "<>", "lt": "<", "lte": "<=", "gt": ">", "gte": ">=", "in": "in"}
+
+
+@dataclass(frozen=True)
+class Search:
+    """A checked search: what, how many, and from where on."""
+
+    query: Query
+    limit: int
+    token: str | None
+
+
+def from_query_string(parameters: Mapping[str, str]) -> Search:
+    """Read a search from a GET request, where lists are comma-separated and objects are JSON text."""
+    body: Json = {key: value for key, value in parameters.items() if value != ""}
+    for key in _LISTS:
+        if key in body:
+            body[key] = body[key].split(",")
+    if "bbox" in body:
+        body["bbox"] = body["bbox"].split(",")
+    if "sortby" in body:
+        # A plus sign in a URL arrives as a space.
+        fields = [part.strip() for part in body["sortby"].split(",")]
+        body["sortby"] = [
+            {"field": f.lstrip("+-"), "direction": "desc" if f.startswith("-") else "asc"} for f in fields
+        ]
+    for key in ("intersects", "query"):
+        if key in body:
+            body[key] = _json(key, body[key])
+    if "filter" in body and body.get("filter-lang", "cql2-text") == "cql2-json":
+        body["filter"] = _json("filter", body["filter"])
+    return from_body(body)
+
+
+def from_body(body: Mapping[str, Any]) -> Search:
+    """Read a search from the JSON body of a POST request."""
+    if body.get("bbox") and body.get("intersects"):
+        raise ToolInputError("A search takes bbox or intersects, not both.", hint="Leave one of them out.")
+    start, end = _interval(body.get("datetime"))
+    query = Query(
+        collections=_strings("collections", body.get("collections")),
+        ids=_strings("ids", body.get("ids")),
+        bbox=_bbox(body.get("bbox")),
+        geometry=_geometry(body.get("intersects")),
+        start=start,
+        end=end,
+        sort=_sort(body.get("sortby")),
+        matches=_matcher(body.get("filter"), body.get("query")),
+    )
+    token = body.get("token")
+    return Search(query, _limit(body.get("limit")), None if token is None else str(token))
+
+
+def _json(key: str, text: str) -> Any:
+    try:
+        return json.loads(text)
+    except ValueError as error:
+        raise ToolInputError(f"{key} is not JSON.") from error
+
+
+def _strings(key: str, value: Any) -> tuple[str, ...]:
+    if value is None:
+        return ()
+    if not isinstance(value, list) or not all(isinstance(part, str) for part in value):
+        raise ToolInputError(f"{key} must be a list of texts.")
+    return tuple(value)
+
+
+def _limit(value: Any) -> int:
+    if value is None:
+        return DEFAULT_LIMIT
+    try:
+        limit = int(value)
+    except (TypeError, ValueError) as error:
+        raise ToolInputError(f"limit must be a whole number, not {value!r}.") from error
+    if limit < 1:
+        raise ToolInputError("limit must be 1 or more.")
+    return min(limit, MAX_LIMIT)
+
+
+def _bbox(value: Any) -> Bbox | None:
+    if not value:
+        return None
+    try:
+        numbers = [float(part) for part in value]
+    except (TypeError, ValueError) as error:
+        raise ToolInputError("bbox must be a list of numbers.") from error
+    if len(numbers) == 6:
+        numbers = [*numbers[:2], *numbers[3:5]]
+    if len(numbers) != 4:
+        raise ToolInputError("bbox must have 4 or 6 numbers.", hint="Write it as west,south,east,north in degrees.")
+    west, south, east, north = numbers
+    if not (-180 <= west <= 180 and -180 <= east <= 180 and -90 <= south <= north <= 90):
+        raise ToolInputError(
+            "bbox is outside the world or upside down.", hint="Write west,south,east,north in degrees."
+        )
+    return (west, south, east, north)
+
+
+def _geometry(value: Any) -> Json | None:
+    if value is None:
+        return None
+    import shapely
+
+    try:
+        geometry = shapely.from_geojson(json.dumps(value))
+    except shapely.errors.GEOSException as error:
+        raise ToolInputError("intersects is not a GeoJSON geometry.") from error
+    if geometry is None or geometry.is_empty or geometry.geom_type == "GeometryCollection":
+        raise ToolInputError("intersects must be one geometry with coordinates.")
+    return dict(shapely.geometry.mapping(geometry if geometry.is_valid else shapely.make_valid(geometry)))
+
+
+def _interval(value: Any) -> tuple[str | None, str | None]:
+    """Read `moment`, `start/end`, `../end` or `start/..`; a plain date means the whole day."""
+    if value in (None, ""):
+        return None, None
+    parts = str(value).split("/")
+    if len(parts) > 2:
+        raise ToolInputError(f"{value!r} is not a period.", hint="Write 2019-05-01/2019-05-31, or one date.")
+    first, last = parts[0], parts[-1]
+    start = None if first in ("", "..") else utc_text(first)
+    end = None if last in ("", "..") else _day_end(last)
+    if start is None and end is None:
+        raise ToolInputError("A period needs at least one end.", hint="Write 2019-05-01/.. for an open end.")
+    if start is not None and end is not None and start > end:
+        raise ToolInputError(f"The period {value} ends before it starts.")
+    return start, end
+
+
+def _day_end(text: str) -> str:
+    moment = utc_text(text)
+    try:
+        date.fromisoformat(text)
+    except ValueError:
+        return moment
+    return moment[:10] + "T23:59:59.999999Z"
+
+
+def _sort(value: Any) -> tuple[tuple[str, bool], ...]:
+    if value is None:
+        return ()
+    if not isinstance(value, list) or not all(isinstance(part, dict) and "field" in part for part in value):
+        raise ToolInputError("sortby must be a list of {field, direction}.")
+    return tuple((str(part["field"]), part.get("direction", "asc") == "desc") for part in value)
+
+
+def _matcher(cql: Any, query: Any) -> Matcher | None:
+    """Turn a CQL2 filter and a `query` object into one check of an item."""
+    terms = [cql] if cql is not None else []
+    if query is not None:
+        terms.extend(_query_terms(query))
+    if not terms:
+        return None
+    import cql2
+
+    try:
+        expressions = [cql2.Expr(term) for term in terms]
+        for expression in expressions:
+            expression.validate()
+    except (cql2.ParseError, cql2.ValidationError, ValueError, TypeError) as error:
+        raise ToolInputError("The filter is not valid CQL2.", hint='For example: "eo:cloud_cover" < 20') from error
+
+    def matches(item: Json) -> bool:
+        try:
+            return all(bool(expression.matches(item)) for expression in expressions)
+        except (ValueError, TypeError, RuntimeError):
+            # The library raises where the item lacks the property: in CQL2 that is null, and null does not match.
+            return False
+
+    return matches
+
+
+def _query_terms(query: Any) -> list[Json]:
+    if not isinstance(query, dict) or not all(isinstance(tests, dict) for tests in query.values()):
+        raise ToolInputError("query must be an object of {property: {operator: value}}.")
+    terms = []
+    for name, tests in query.items():
+        for operator, value in tests.items():
+            if operator not in _QUERY_OPERATORS:
+                known = ", ".join(_QUERY_OPERATORS)
+                raise ToolInputError(f"query does not know the operator {operator!r}.", hint=f"Known: {known}.")
+            terms.append({"op": _QUERY_OPERATORS[operator], "args": [{"property": name}, value]})
+    return terms
