@@ -21,7 +21,7 @@ from assistant.settings import Settings
 from assistant.telemetry import log_failure
 from knowledge.errors import ClmsError
 from tools.schema import Polygons, Question, ToolResult
-from tools.toolbox import Context, Services
+from tools.toolbox import Context, Services, Toolbox
 
 if TYPE_CHECKING:
     from langchain_core.language_models import BaseChatModel
@@ -60,11 +60,27 @@ class _Draft:
 class Assistant:
     """Answers questions; keeps no state but its services, so one serves all sessions."""
 
-    def __init__(self, settings: Settings, *, hub_url: str | None = None) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        hub_url: str | None = None,
+        services: Services | None = None,
+        toolbox: type[Toolbox] = Toolbox,
+    ) -> None:
+        """Keep what the loop needs; nothing is opened before the first question.
+
+        Args:
+            settings: All settings.
+            hub_url: A hub that already runs; without it the embedded one is started when needed.
+            services: Services opened elsewhere.
+            toolbox: The menu.
+        """
         self.settings = settings
+        self._toolbox = toolbox
         self.sessions = Sessions(settings.sessions_path)
         self._hub_url = hub_url
-        self._services: Services | None = None
+        self._services = services
         self._lock = threading.Lock()
         self._resources = ExitStack()
 
@@ -213,7 +229,9 @@ class Assistant:
 
         run = Run(emit=emit, max_tool_calls=self.settings.max_tool_calls)
         prompt = system_prompt(today=asked.today, area=asked.area, collection_id=asked.collection_id)
-        agent = create_agent(model, make_tools(services, context, run), system_prompt=prompt, middleware=[Net(run)])
+        agent = create_agent(
+            model, make_tools(self._toolbox(services, context), run), system_prompt=prompt, middleware=[Net(run)]
+        )
         told = [HumanMessage(text) if role == "user" else AIMessage(text) for role, text in asked.history]
         state: Any = {"messages": [*told, HumanMessage(asked.question)]}
         try:

@@ -21,7 +21,7 @@ from assistant.telemetry import log_failure
 from knowledge.errors import ClmsError
 from tools.errors import NoScenes, NotCovered, TooLarge, ToolInputError
 from tools.schema import Outcome, Question, ToolResult
-from tools.toolbox import Context, Services, Toolbox
+from tools.toolbox import Toolbox
 
 logger = logging.getLogger(__name__)
 
@@ -67,23 +67,24 @@ class Run:
             self.usage[key] = self.usage.get(key, 0) + tokens
 
 
-def make_tools(services: Services, context: Context, run: Run) -> list[BaseTool]:
+def make_tools(toolbox: Toolbox, run: Run) -> list[BaseTool]:
     """Make one LangChain tool of each method on the toolbox's menu."""
-    return [_make_tool(name, services, context, run) for name in Toolbox.TOOLS]
+    return [_make_tool(name, toolbox, run) for name in toolbox.TOOLS]
 
 
-def _make_tool(name: str, services: Services, context: Context, run: Run) -> BaseTool:
+def _make_tool(name: str, toolbox: Toolbox, run: Run) -> BaseTool:
     async def call(**kwargs: Any) -> tuple[str, ToolResult]:
         call_id = _call_id.get()
 
         def progress(message: str) -> None:
             run.emit(ToolProgress(call_id=call_id, message=message))
 
-        toolbox = Toolbox(services, replace(context, on_progress=progress))
-        result: ToolResult = await asyncio.to_thread(getattr(toolbox, name), **kwargs)
+        # A toolbox for this call alone: its progress is told under its own id.
+        own = type(toolbox)(toolbox.services, replace(toolbox.context, on_progress=progress))
+        result: ToolResult = await asyncio.to_thread(getattr(own, name), **kwargs)
         return result.text, result
 
-    method = getattr(Toolbox(services, context), name)
+    method = getattr(toolbox, name)
     return StructuredTool(
         name=name,
         description=(method.__doc__ or name).strip(),

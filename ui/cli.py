@@ -1,0 +1,274 @@
+"""The command line: ask, serve, ingest, hub, doctor. Slow imports wait until a command needs them."""
+
+import asyncio
+import sys
+from collections.abc import Callable
+from datetime import UTC, datetime
+from functools import wraps
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from assistant.schema import Answer, Event
+    from assistant.settings import Settings
+
+
+def _told_plainly(command: Callable[..., None]) -> Callable[..., None]:
+    """Turn expected failures into a sentence and exit status 1, and the unexpected into a reference."""
+
+    @wraps(command)
+    def run(*args: Any, **kwargs: Any) -> None:
+        from knowledge.errors import ClmsError
+
+        try:
+            command(*args, **kwargs)
+        except ClmsError as error:
+            raise click.ClickException(str(error)) from error
+        except (click.ClickException, click.exceptions.Exit, click.Abort):
+            raise
+        except Exception as error:  # a door shows a reference, never a traceback
+            import logging
+
+            from assistant.telemetry import log_failure
+
+            reference = log_failure(logging.getLogger(__name__), "The command")
+            raise click.ClickException(f"Something unexpected went wrong (reference {reference}).") from error
+
+    return run
+
+
+def _settings(**changes: Any) -> "Settings":
+    from pydantic import ValidationError
+
+    from assistant.settings import Settings
+    from assistant.telemetry import configure_logging
+
+    try:
+        settings = Settings(**{name: value for name, value in changes.items() if value is not None})
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = "CLMS_" + "_".join(str(part) for part in first["loc"]).upper()
+        raise click.ClickException(f"The setting {name} is not valid: {first['msg']}.") from error
+    configure_logging(settings.log_level)
+    return settings
+
+
+def _note(message: str) -> None:
+    """Tell progress on standard error, so that standard output stays the answer."""
+    click.echo(message, err=True)
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(package_name="clms-assistant")
+def main() -> None:
+    """Ask about the land surface; get a Copernicus product with reasons, and a computation anyone can run again."""
+
+
+@main.command()
+@click.argument("question")
+@click.option("--area", type=click.Path(path_type=Path, exists=True, dir_okay=False), help="File with polygons.")
+@click.option("--collection", "collection_id", help="Collection to compute on.")
+@click.option(
+    "--today", type=click.DateTime(["%Y-%m-%d"]), help="Day that 'this summer' is relative to.  [default: the real day]"
+)
+@click.option("--session", "session_id", help="Conversation to go on with, as an earlier answer names it.")
+@click.option("--json", "as_json", is_flag=True, help="Print the whole answer as JSON.")
+@_told_plainly
+def ask(
+    question: str,
+    area: Path | None,
+    collection_id: str | None,
+    today: date | None,
+    session_id: str | None,
+    as_json: bool,
+) -> None:
+    """Answer QUESTION and exit."""
+    from assistant.agent import Assistant
+    from tools.areas import read_polygons
+
+    settings = _settings()
+    polygons = read_polygons(area, max_bytes=settings.max_area_bytes) if area else None
+    assistant = Assistant(settings)
+    try:
+        assistant.prepare(_note)
+        events = assistant.stream(
+            question,
+            session_id=session_id,
+            today=today.date() if today else None,
+            area=polygons,
+            collection_id=collection_id,
+        )
+        answer = asyncio.run(_ask(events, quiet=as_json))
+    finally:
+        assistant.close()
+    click.echo(answer.model_dump_json(indent=2) if as_json else _as_text(answer))
+
+
+async def _ask(events: "AsyncIterator[Event]", *, quiet: bool) -> "Answer":
+    """Follow the events, tell the steps on standard error, give the answer."""
+    from assistant.schema import AnswerEvent, ErrorEvent
+
+    async for event in events:
+        if isinstance(event, AnswerEvent):
+            return event.answer
+        if isinstance(event, ErrorEvent):
+            reference = f" (reference {event.reference})" if event.reference else ""
+            raise click.ClickException(f"{event.message}{reference} {event.hint}".strip())
+        if not quiet and (step := _step(event)):
+            _note(step)
+    raise click.ClickException("The question was not answered.")
+
+
+def _step(event: "Event") -> str:
+    if event.type == "tool_progress":
+        return f"  {event.message}"
+    if event.type == "tool_finished" and event.seconds >= 0.05:
+        return f"{event.name}: {event.outcome}, {event.seconds:.1f} s"
+    return ""
+
+
+def _as_text(answer: "Answer") -> str:
+    lines = [answer.text]
+    extra = [warning for warning in answer.warnings if warning not in answer.text]
+    if extra:
+        lines += ["", "Warnings:", *(f"- {warning}" for warning in extra)]
+    if answer.artifacts:
+        lines += ["", "Files:", *(f"- {artifact.title}: {artifact.path}" for artifact in answer.artifacts)]
+    return "\n".join(lines)
+
+
+@main.command()
+@click.option("--host", help="Address to serve on.  [default: loopback]")
+@click.option("--port", type=click.IntRange(0, 65535), help="Port to serve on; 0 takes a free one.")
+@_told_plainly
+def serve(host: str | None, port: int | None) -> None:
+    """Serve the page, the HTTP API and the embedded hub on one port."""
+    import uvicorn
+
+    from assistant.agent import Assistant
+    from ui.api import create_app
+
+    settings = _settings(host=host, port=port)
+    settings = settings.model_copy(update={"port": _usable_port(settings.host, settings.port)})
+    Assistant(settings).prepare(_note)
+    app = create_app(settings)
+    shown = "127.0.0.1" if settings.host in ("0.0.0.0", "::") else settings.host  # noqa: S104
+    click.echo(f"CLMS Assistant: http://{shown}:{settings.port}")
+    uvicorn.run(app, host=settings.host, port=settings.port, log_level=settings.log_level.lower())
+
+
+def _usable_port(host: str, port: int) -> int:
+    """Give the port, or a free one for 0; say so in words when it is taken."""
+    import socket
+
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError as error:
+            raise click.ClickException(
+                f"Cannot serve on {host}:{port}: {error.strerror}. Try another --port."
+            ) from error
+        return int(probe.getsockname()[1])
+
+
+@main.command()
+@_told_plainly
+def ingest() -> None:
+    """Build or refresh the search index; a second run changes nothing."""
+    from knowledge.ingest import build_index
+
+    settings = _settings()
+    report = build_index(settings.index_dir, embedding_model=settings.embedding_model)
+    click.echo(
+        f"Index in {settings.index_dir}: {report.added} added, {report.changed} changed, {report.unchanged} unchanged, "
+        f"{report.removed} removed; embedding: {report.embedding}."
+    )
+
+
+@main.group()
+def hub() -> None:
+    """Manage the embedded hub: its archive and its STAC and openEO services."""
+
+
+@hub.command("add")
+@click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path, exists=True, dir_okay=False))
+@click.option("--collection", "collection_id", required=True, help="Collection to add to; made when missing.")
+@click.option("--datetime", "when", help="Date of the files, for formats that do not hold one.")
+@click.option("--title", help="Title of the collection.")
+@click.option("--scale", type=float, help="Physical value = stored value x scale + offset.")
+@click.option("--offset", type=float, help="See --scale.")
+@_told_plainly
+def hub_add(
+    files: tuple[Path, ...],
+    collection_id: str,
+    when: str | None,
+    title: str | None,
+    scale: float | None,
+    offset: float | None,
+) -> None:
+    """Add GeoTIFF, COG or netCDF FILES to the archive."""
+    from tools.hub.add import add_files
+
+    report = add_files(
+        _settings().hub_dir, files, collection_id=collection_id, datetime=when, title=title, scale=scale, offset=offset
+    )
+    count = report.items if isinstance(report.items, int) else len(report.items)
+    click.echo(f"{report.collection_id}: {count} items added, bands {', '.join(map(str, report.bands))}.")
+    for note in report.notes:
+        click.echo(f"- {note}")
+
+
+@hub.command("demo")
+@_told_plainly
+def hub_demo() -> None:
+    """Make the synthetic demo archive when it is missing."""
+    from tools.hub.demo import ensure_demo
+
+    made = ensure_demo(_settings().hub_dir, today=datetime.now(UTC).date(), on_progress=_note)
+    click.echo("Demo archive made." if made else "The demo archive is already there.")
+
+
+@hub.command("list")
+@_told_plainly
+def hub_list() -> None:
+    """List the collections of the archive."""
+    from tools.hub.archive import Archive
+
+    for collection in Archive(_settings().hub_dir).collections():
+        click.echo(f"{collection['id']}: {collection.get('title') or collection.get('description', '')}")
+
+
+@hub.command("serve")
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to serve on.")
+@click.option("--port", type=click.IntRange(0, 65535), default=7861, show_default=True, help="Port to serve on.")
+@_told_plainly
+def hub_serve(host: str, port: int) -> None:
+    """Serve only the hub's STAC and openEO APIs."""
+    import uvicorn
+
+    from tools.hub.app import create_hub
+
+    settings = _settings()
+    port = _usable_port(host, port)
+    click.echo(f"STAC: http://{host}:{port}/stac  openEO: http://{host}:{port}/openeo")
+    uvicorn.run(create_hub(settings.hub_dir), host=host, port=port, log_level=settings.log_level.lower())
+
+
+@main.command()
+@_told_plainly
+def doctor() -> None:
+    """Print versions, where packages were loaded from, settings with secrets hidden, index and hub state."""
+    from ui.doctor import report
+
+    for line in report(_settings()):
+        click.echo(line)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,70 @@
+"""What `doctor` prints: enough to see why an installation behaves as it does, and no secret."""
+
+import platform
+from collections.abc import Iterator
+from importlib import import_module
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+from assistant.settings import Settings
+from knowledge.errors import ClmsError
+
+LIBRARIES = (
+    "clms-assistant", "langchain", "langgraph", "chromadb", "sentence-transformers", "torch", "pystac-client", "openeo",
+    "fastapi", "gradio", "rasterio", "xarray", "odc-stac", "exactextract", "numpy",
+)  # fmt: skip
+PACKAGES = ("assistant", "tools", "knowledge", "ui")
+
+
+def report(settings: Settings) -> Iterator[str]:
+    """Give the report line by line."""
+    yield f"Python {platform.python_version()} on {platform.platform()}"
+    yield from ("", "Versions", *(f"  {name} {_version(name)}" for name in LIBRARIES))
+    yield from ("", "Packages loaded from", *(f"  {name}: {_home(name)}" for name in PACKAGES))
+    yield from ("", "Settings", *_settings(settings))
+    yield from ("", "State", f"  index: {_index(settings)}", f"  hub: {_hub(settings)}")
+
+
+def _version(name: str) -> str:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return "not installed"
+
+
+def _home(name: str) -> str:
+    return str(Path(str(import_module(name).__file__)).parent)
+
+
+def _settings(settings: Settings) -> Iterator[str]:
+    # pydantic prints a SecretStr as asterisks; an address may hold a password, too.
+    for name, value in settings.model_dump().items():
+        yield f"  CLMS_{name.upper()}={_without_password(str(value)) if value is not None else ''}"
+
+
+def _without_password(text: str) -> str:
+    scheme, found, rest = text.partition("://")
+    if not found or "@" not in rest.split("/")[0]:
+        return text
+    return f"{scheme}://***@{rest.split('@', 1)[1]}"
+
+
+def _index(settings: Settings) -> str:
+    from knowledge.retrieval import Retriever
+
+    try:
+        Retriever(settings.index_dir, embedding_model=settings.embedding_model)
+    except ClmsError as error:
+        return str(error)
+    return f"built, in {settings.index_dir}"
+
+
+def _hub(settings: Settings) -> str:
+    from tools.hub.archive import Archive
+
+    if settings.stac_url and settings.openeo_url:
+        return f"not used; STAC {_without_password(settings.stac_url)}, openEO {_without_password(settings.openeo_url)}"
+    if not settings.hub_dir.exists():
+        return "empty; `clms-assistant hub demo` makes the demo archive"
+    names = [str(collection["id"]) for collection in Archive(settings.hub_dir).collections()]
+    return f"{len(names)} collections in {settings.hub_dir}: {', '.join(names)}"
