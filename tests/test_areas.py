@@ -59,11 +59,16 @@ def geometries(polygons: Polygons) -> list[Any]:
     return [shapely.geometry.shape(f["geometry"]) for f in polygons.collection["features"]]
 
 
-@pytest.mark.parametrize("suffix", [".gpkg", ".shp", ".kml", ".geojson"])
-@pytest.mark.parametrize("crs", ["EPSG:4326", "EPSG:2154"])
+@pytest.mark.parametrize(
+    ("suffix", "crs"),
+    [
+        (suffix, crs)
+        for suffix in DRIVERS
+        for crs in ("EPSG:4326", "EPSG:2154")
+        if (suffix, crs) != (".kml", "EPSG:2154")
+    ],
+)
 def test_reads_each_format_in_degrees(tmp_path: Path, suffix: str, crs: str) -> None:
-    if suffix == ".kml" and crs != "EPSG:4326":
-        pytest.skip("KML has degrees only")
     path = save(tmp_path / f"fields{suffix}", [SQUARE, shapely.box(-1.68, 48.10, -1.67, 48.11)], crs=crs)
     polygons = read_polygons(zipped(path) if suffix == ".shp" else path, max_bytes=LIMIT)
     assert polygons.name == "fields"

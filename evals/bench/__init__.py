@@ -1,0 +1,1 @@
+"""Benchmarks: run by hand, side by side with a plain implementation; never timed tests."""
