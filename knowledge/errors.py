@@ -25,3 +25,7 @@ class SourceInvalid(ClmsError):
 
 class IndexMissing(ClmsError):
     """The search index has not been built yet."""
+
+
+class EmbeddingUnavailable(ClmsError):
+    """The sentence encoder cannot be loaded; keyword search still works."""

@@ -1,0 +1,203 @@
+"""The catalogue: reads `products/*.yaml`, checks them, and finds a product by id, edition id, abbreviation or alias."""
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cache, cached_property
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import ValidationError
+
+from knowledge.errors import ProductNotFound, SourceInvalid
+from knowledge.schema import Bbox, Document, Edition, Legend, Product
+
+HERE = Path(__file__).parent
+NOT_ON_CDSE = (
+    "Not on the Copernicus Data Space Ecosystem (CDSE) as of August 2026, so no STAC or openEO collection there yet."
+)
+
+
+@dataclass(frozen=True)
+class Catalogue:
+    """All products and legends."""
+
+    products: tuple[Product, ...]
+    legends: tuple[Legend, ...] = ()
+
+    @cached_property
+    def _by_name(self) -> dict[str, Product]:
+        names: dict[str, Product] = {}
+        # Ids win over abbreviations, abbreviations over aliases; among aliases the first file wins.
+        for product in self.products:
+            names[normalise(product.id)] = product
+        for product in self.products:
+            for edition in product.editions:
+                names.setdefault(normalise(edition.id), product)
+        for product in self.products:
+            for name in (product.abbr, product.title):
+                names.setdefault(normalise(name), product)
+        for product in self.products:
+            for alias in product.aliases:
+                names.setdefault(normalise(alias), product)
+        return names
+
+    def get(self, id_or_alias: str) -> Product:
+        """Give the product of an id, edition id, abbreviation, title or alias.
+
+        Raises:
+            ProductNotFound: nothing has this name.
+        """
+        product = self._by_name.get(normalise(id_or_alias))
+        if product is None:
+            raise ProductNotFound(
+                f"No product or edition is called {id_or_alias!r}.", hint="Search for it in words to see what exists."
+            )
+        return product
+
+    def legend(self, legend_id: str) -> Legend:
+        """Give a legend by id."""
+        for legend in self.legends:
+            if legend.id == legend_id:
+                return legend
+        raise ProductNotFound(f"No legend is called {legend_id!r}.", hint="Editions name their legends in `legends`.")
+
+    def with_theme(self, theme: str) -> tuple[Product, ...]:
+        """Give the products of a theme, for example `forest`."""
+        wanted = normalise(theme)
+        return tuple(p for p in self.products if wanted in {normalise(t) for t in p.themes})
+
+
+def load_catalogue(folder: Path | None = None) -> Catalogue:
+    """Read and check all product files; `folder` holds one YAML file a product.
+
+    Raises:
+        SourceInvalid: a file is not a valid product, or two products share an id.
+    """
+    products = tuple(_read_product(path) for path in sorted((folder or HERE / "products").glob("*.yaml")))
+    legends = tuple(_read_legend(path) for path in sorted((HERE / "legends").glob("*.yaml")))
+    _check_unique(p.id for p in products)
+    _check_unique(e.id for p in products for e in p.editions)
+    known = {legend.id for legend in legends}
+    for product in products:
+        missing = {name for edition in product.editions for name in edition.legends} - known
+        if missing:
+            raise SourceInvalid(f"Product {product.id} names unknown legends: {', '.join(sorted(missing))}.")
+    return Catalogue(products, legends)
+
+
+def parse_product(text: str, name: str) -> Product:
+    """Turn the YAML of one product file into a product; `name` is used in the error.
+
+    Raises:
+        SourceInvalid: the text is not a valid product.
+    """
+    try:
+        return _product(_mapping(text, name))
+    except (ValidationError, KeyError, TypeError) as error:
+        raise SourceInvalid(f"{name} is not a valid product: {error}", hint="See docs/add-a-product.md.") from error
+
+
+def normalise(name: str) -> str:
+    """Reduce a name to lower-case words, so that `HR-VPP` and `hr vpp` are the same."""
+    return " ".join(re.findall(r"[a-z0-9.+]+", name.lower()))
+
+
+def _read_product(path: Path) -> Product:
+    product = parse_product(path.read_text(encoding="utf-8"), path.name)
+    if product.id != path.stem:
+        raise SourceInvalid(f"{path.name} holds the product {product.id!r}.", hint="Name the file after the id.")
+    return product
+
+
+def _read_legend(path: Path) -> Legend:
+    try:
+        return Legend.model_validate(_mapping(path.read_text(encoding="utf-8"), path.name))
+    except ValidationError as error:
+        raise SourceInvalid(f"{path.name} is not a valid legend: {error}") from error
+
+
+def _mapping(text: str, name: str) -> dict[str, Any]:
+    try:
+        data = yaml.load(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))  # noqa: S506  # both are safe loaders
+    except yaml.YAMLError as error:
+        raise SourceInvalid(f"{name} is not valid YAML: {error}") from error
+    if not isinstance(data, dict):
+        raise SourceInvalid(f"{name} does not hold a mapping.")
+    return data
+
+
+def _product(data: dict[str, Any]) -> Product:
+    """Merge the shared facts into the editions, then derive what the editions say together."""
+    shared = data.pop("shared", {})
+    editions = tuple(Edition.model_validate({**shared, **edition}) for edition in data.pop("editions"))
+    if not editions:
+        raise SourceInvalid(f"Product {data.get('id')} has no editions.")
+    in_use = [e for e in editions if e.status == "current"] or list(editions)
+    offered = [e for e in editions if e.status not in ("discontinued", "announced", "retired")] or list(editions)
+    facts = {
+        "themes": _union(e.themes for e in editions),
+        "component": in_use[0].component or "unknown",
+        "resolution_m": min((m for e in in_use for r in e.resolution if (m := _metres(r)) is not None), default=None),
+        "start": min((e.start for e in offered if e.start), default=None),
+        "end": max((e.end for e in offered if e.end), default=None),  # "present" sorts after digits
+        "cadence": in_use[-1].cadence,
+        "coverage": "; ".join(_union([e.extent] for e in in_use if e.extent)) or "not verified",
+        "bbox": next((e.bbox for e in in_use if e.bbox), None),
+        "boxes": _boxes(editions),
+        "access": _access(editions),
+        "documents": _documents(editions),
+        "editions": editions,
+    }
+    return Product.model_validate({**facts, **data})
+
+
+def _boxes(editions: Iterable[Edition]) -> tuple[Bbox, ...]:
+    """Give the boxes of named areas; the plain box only where no area is named."""
+    areas = _table("areas.yaml")
+    boxes: list[Bbox] = []
+    for edition in editions:
+        if not edition.areas and edition.bbox is None:
+            return ()  # one edition of unknown extent: nothing may be ruled out
+        boxes += [tuple(box) for area in edition.areas for box in areas[area]] or [edition.bbox]  # type: ignore[list-item]  # checked above
+    return tuple(dict.fromkeys(boxes))
+
+
+def _access(editions: tuple[Edition, ...]) -> tuple[str, ...]:
+    """Say where the product is, and openly when it is not on CDSE."""
+    sentences = _table("access.yaml")
+    on_cdse = [e for e in editions if e.cdse is not None or "cdse" in e.routes]
+    lines = [] if on_cdse else [NOT_ON_CDSE]
+    if on_cdse and len(on_cdse) < len(editions):
+        absent = [e.id for e in editions if e not in on_cdse]
+        lines.append(f"Not on CDSE as of August 2026: {', '.join(absent)}.")
+    return (*lines, *(sentences[route] for route in _union(e.routes for e in editions)))
+
+
+@cache
+def _table(name: str) -> dict[str, Any]:
+    """Read a small table that lies beside this module."""
+    return _mapping((HERE / name).read_text(encoding="utf-8"), name)
+
+
+def _documents(editions: Iterable[Edition]) -> tuple[Document, ...]:
+    return tuple({document.title: document for e in editions for document in e.documents}.values())
+
+
+def _union(groups: Iterable[Iterable[str]]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(item for group in groups for item in group))
+
+
+def _metres(resolution: str) -> float | None:
+    """Read the longest side of a pixel from words like `10 m`, `5 x 20 m (...)` or `12.5 km`."""
+    found = re.match(r"\D*(?:[\d.]+ x )?([\d.]+) (m|km)\b", resolution)
+    return float(found[1]) * (1000 if found[2] == "km" else 1) if found else None
+
+
+def _check_unique(ids: Iterable[str]) -> None:
+    seen: set[str] = set()
+    for one in ids:
+        if one in seen:
+            raise SourceInvalid(f"The id {one!r} is used twice in the product files.")
+        seen.add(one)

@@ -1,0 +1,207 @@
+"""Builds the search index: product cards to passages, to SQLite full text and to Chroma vectors.
+
+Every passage is keyed by the hash of its text, so a second run over unchanged products changes nothing.
+"""
+
+import hashlib
+import logging
+import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+from knowledge.catalogue import Catalogue, load_catalogue, normalise
+from knowledge.embeddings import NO_EMBEDDING, load_encoder
+from knowledge.errors import EmbeddingUnavailable
+from knowledge.schema import Frozen, Product
+
+logger = logging.getLogger(__name__)
+
+VECTORS = "passages"
+ALIASES = "names"
+"""Section that holds a product's other names: found by search, never quoted."""
+RANKING = ("about", "use", ALIASES)
+"""Sections that say what a product is good for; limits and access must not pull it up."""
+ENCODED = (*RANKING, "limits", "access")
+"""Sections with vectors; lists of editions and documents are names, which keywords find better."""
+BATCH = 64
+SCHEMA = """
+CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS entries (
+  id TEXT PRIMARY KEY, product_id TEXT NOT NULL, section TEXT NOT NULL, title TEXT NOT NULL, url TEXT,
+  text TEXT NOT NULL, digest TEXT NOT NULL);
+CREATE VIRTUAL TABLE IF NOT EXISTS words USING fts5(id UNINDEXED, section UNINDEXED, title, text,
+  tokenize='porter unicode61 remove_diacritics 2');
+"""
+
+
+class Entry(Frozen):
+    """One passage on its way into the index."""
+
+    id: str
+    product_id: str
+    section: str
+    title: str
+    url: str | None
+    text: str
+
+    @property
+    def digest(self) -> str:
+        """Content hash: equal digests need no work."""
+        return hashlib.sha256(self.model_dump_json().encode()).hexdigest()
+
+
+class IngestReport(Frozen):
+    """What one run did."""
+
+    added: int
+    changed: int
+    unchanged: int
+    removed: int
+    embedding: str
+    """Encoder in use, or `none` with the reason why there is none."""
+
+
+def build_index(
+    index_dir: Path,
+    *,
+    embedding_model: str,
+    on_progress: Callable[[int, int], None] | None = None,
+    catalogue: Catalogue | None = None,
+) -> IngestReport:
+    """Bring the index up to date with the product files.
+
+    A failing encoder does not fail the run: the report names the reason and search goes by keywords.
+    """
+    index_dir.mkdir(parents=True, exist_ok=True)
+    entries = {e.id: e for product in (catalogue or load_catalogue()).products for e in product_entries(product)}
+    with closing(sqlite3.connect(index_dir / "index.sqlite")) as database, database:
+        database.executescript(SCHEMA)
+        known = dict(database.execute("SELECT id, digest FROM entries"))
+        removed = known.keys() - entries.keys()
+        changed = [e for e in entries.values() if e.id in known and known[e.id] != e.digest]
+        added = [e for e in entries.values() if e.id not in known]
+        _write_words(database, [*added, *changed], removed)
+        embedding = _write_vectors(index_dir, entries, embedding_model, on_progress)
+        database.execute("INSERT OR REPLACE INTO meta VALUES ('embedding', ?)", (embedding,))
+    report = IngestReport(
+        added=len(added),
+        changed=len(changed),
+        unchanged=len(entries) - len(added) - len(changed),
+        removed=len(removed),
+        embedding=embedding,
+    )
+    logger.info("index built: %s", report)
+    return report
+
+
+def product_entries(product: Product) -> Iterator[Entry]:
+    """Cut a product card into passages that can be found and quoted."""
+    documents = [f"{d.title} ({d.url})" if d.url else d.title for d in product.documents]
+    sections = {
+        "about": f"{product.summary} {facts_sentence(product)}",
+        "use": " ".join(product.choose_when),
+        "limits": " ".join((*(f"Not for: {item}" for item in product.not_for), *product.cautions)),
+        "access": " ".join(product.access),
+        "editions": "; ".join(f"{e.title} [{e.id}, {e.status}]" for e in product.editions) + ".",
+        "documents": "; ".join(documents),
+        ALIASES: "; ".join((product.title, product.abbr, *product.aliases)),
+    }
+    for section, text in sections.items():
+        if text:
+            yield Entry(
+                id=f"{product.id}#{section}",
+                product_id=product.id,
+                section=section,
+                title=f"{product.title} ({product.abbr})",
+                url=product.url,
+                text=text,
+            )
+
+
+def facts_sentence(product: Product) -> str:
+    """Say resolution, coverage, period and cadence in one sentence."""
+    end = {"present": "today", None: "an unstated year"}.get(product.end, product.end)
+    parts = [
+        f"pixels of {product.resolution_m:g} m" if product.resolution_m else "vector data",
+        f"coverage: {product.coverage}",
+        f"data from {product.start} to {end}" if product.start else "",
+        f"produced: {product.cadence}" if product.cadence else "",
+    ]
+    return "Facts: " + "; ".join(part for part in parts if part) + "."
+
+
+def _write_words(database: sqlite3.Connection, fresh: list[Entry], removed: set[str]) -> None:
+    stale = [(one,) for one in (*removed, *(e.id for e in fresh))]
+    database.executemany("DELETE FROM entries WHERE id = ?", stale)
+    database.executemany("DELETE FROM words WHERE id = ?", stale)
+    database.executemany(
+        "INSERT INTO entries VALUES (?, ?, ?, ?, ?, ?, ?)",
+        [(e.id, e.product_id, e.section, e.title, e.url, e.text, e.digest) for e in fresh],
+    )
+    database.executemany("INSERT INTO words VALUES (?, ?, ?, ?)", [(e.id, e.section, e.title, e.text) for e in fresh])
+
+
+def _write_vectors(
+    index_dir: Path,
+    entries: dict[str, Entry],
+    model: str,
+    on_progress: Callable[[int, int], None] | None,
+) -> str:
+    if model == NO_EMBEDDING:
+        return NO_EMBEDDING
+    collection = open_vectors(index_dir, model)
+    stored = collection.get(include=["metadatas"])
+    had = {one: str(meta["digest"]) for one, meta in zip(stored["ids"], stored["metadatas"], strict=True)}
+    stale = [one for one in had if one not in entries]
+    if stale:
+        collection.delete(ids=stale)
+    todo = [e for e in entries.values() if e.section in ENCODED and had.get(e.id) != e.digest]
+    if not todo:
+        return model
+    try:
+        encoder = load_encoder(model)
+    except EmbeddingUnavailable as error:
+        logger.warning("keyword search only: %s", error)
+        return f"{NO_EMBEDDING}: {error.message}"
+    for begin in range(0, len(todo), BATCH):
+        part = todo[begin : begin + BATCH]
+        collection.upsert(
+            ids=[e.id for e in part],
+            embeddings=encoder.encode([vector_text(e) for e in part]),
+            metadatas=[{"product_id": e.product_id, "section": e.section, "digest": e.digest} for e in part],
+        )
+        if on_progress is not None:
+            on_progress(min(begin + BATCH, len(todo)), len(todo))
+    return model
+
+
+def vector_text(entry: Entry) -> str:
+    """Give the text that is encoded: passages know which product they speak of."""
+    return entry.text if entry.section == ALIASES else f"{entry.title}: {entry.text}"
+
+
+def open_vectors(index_dir: Path, model: str) -> Any:
+    """Open the Chroma collection of one encoder; vectors of two encoders never mix."""
+    import chromadb
+    from chromadb.config import Settings
+
+    client = chromadb.PersistentClient(str(index_dir / "vectors"), Settings(anonymized_telemetry=False))
+    suffix = hashlib.sha256(model.encode()).hexdigest()[:8]
+    return client.get_or_create_collection(
+        f"{VECTORS}-{suffix}", embedding_function=None, metadata={"hnsw:space": "cosine"}
+    )
+
+
+def search_words(question: str) -> list[str]:
+    """Give the words of a question that carry meaning for keyword search."""
+    return [word for word in normalise(question).replace(".", " ").split() if word not in STOPWORDS and len(word) > 1]
+
+
+STOPWORDS = frozenset(  # noqa: SIM905  # a list of quoted words would fill the page
+    "a about all am an and any are around as at be been between by can could did do does for from get give had has have"
+    " how i in into is it its last many map me mean much my near need of on or our over per please product data show"
+    " some such tell than that the their them there these they this those to us use used want was we were what when"
+    " where which who why will with within would year years you your area areas summer winter spring autumn".split()
+)
