@@ -1,6 +1,7 @@
 """Run process graphs on an openEO back-end, and tell its failures apart."""
 
 import json
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -82,7 +83,7 @@ class OpenEOBackend:
             retry = Retry(total=ATTEMPTS - 1, backoff_factor=0.3, allowed_methods=["GET"], status_forcelist=[502, 503])
             with _failures_told(self.url):
                 connection = openeo.connect(
-                    self.url, default_timeout=min(self.timeout_s, CONNECT_TIMEOUT_S), retry=retry
+                    self.url, default_timeout=max(1, math.ceil(min(self.timeout_s, CONNECT_TIMEOUT_S))), retry=retry
                 )
                 connection.default_headers["User-Agent"] = USER_AGENT
                 connection.capabilities()

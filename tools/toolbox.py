@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from tools.schema import Output, Polygons, ToolResult
+from tools.errors import PlaceAmbiguous
+from tools.schema import Output, Polygons, Question, ToolResult
 
 if TYPE_CHECKING:
     from knowledge.retrieval import Retriever
-
     from tools.workspace import Workspace
 
 Words = Annotated[str, Field(description="The user's question or its subject, in plain words.", max_length=2000)]
@@ -82,22 +82,71 @@ class Toolbox:
 
     def search_products(self, question: Words) -> ToolResult:
         """Find the Copernicus land product that answers a question, with reasons and alternatives."""
-        raise NotImplementedError
+        from tools.advice import cite, recommend, recommendation_text
+
+        matches = self.services.retriever.products(question, limit=3)
+        advice = recommend(matches)
+        if advice is None:
+            return ToolResult(text="No product in the catalogue fits this question.", outcome="no_data")
+        return ToolResult(
+            text=recommendation_text(advice),
+            data={"products": [{"id": one.product.id, "title": one.product.title} for one in matches]},
+            recommendation=advice,
+            citations=cite([passage for one in matches for passage in one.passages[:2]]),
+        )
 
     def explain_product(self, product_id: ProductId) -> ToolResult:
         """Tell what one product is, what it is good for, and how to get it."""
-        raise NotImplementedError
+        from tools.advice import cite, product_text
+
+        product = self.services.retriever.catalogue.get(product_id)
+        passages = self.services.retriever.passages(product.title, limit=3, product_id=product.id)
+        return ToolResult(
+            text=product_text(product), data={"product": product.model_dump(mode="json")}, citations=cite(passages)
+        )
 
     def find_place(self, name: PlaceName) -> ToolResult:
         """Find where a named place is."""
-        raise NotImplementedError
+        from tools.planning import choose_place
+
+        try:
+            place = choose_place(name, self.context.area)
+        except PlaceAmbiguous as error:
+            return _ask_back(error)
+        west, south, east, north = place.bbox
+        text = (
+            f"{place.name} ({place.kind}): {west:.4f}, {south:.4f}, {east:.4f}, {north:.4f} (west, south, east, north)"
+        )
+        return ToolResult(
+            text=f"{text}; {place.area_km2:.1f} km2. Source: {place.source}",
+            data={"place": place.model_dump(mode="json")},
+        )
 
     def search_scenes(self, place: PlaceName, period: PeriodWords) -> ToolResult:
         """List the satellite scenes that exist for a place and a period."""
-        raise NotImplementedError
+        from tools.scenes import list_scenes
+
+        try:
+            return list_scenes(self.services, self.context, place=place, period=period)
+        except PlaceAmbiguous as error:
+            return _ask_back(error)
 
     def compute(
         self, index: IndexName, place: PlaceName, period: PeriodWords, output: OutputKind, units: UnitKind = "parcels"
     ) -> ToolResult:
         """Compute a vegetation index for a place and a period as a map, a curve over time, or a value per polygon."""
-        raise NotImplementedError
+        from tools.compute import compute_index
+
+        try:
+            return compute_index(
+                self.services, self.context, recipe_id=index, place=place, period=period, output=output, units=units
+            )
+        except PlaceAmbiguous as error:
+            return _ask_back(error)
+
+
+def _ask_back(error: PlaceAmbiguous) -> ToolResult:
+    """Hand the choice between several places to the user."""
+    options = tuple(error.options)
+    text = f"{error.message} Options: {'; '.join(options)}."
+    return ToolResult(text=text, outcome="not_run", question=Question(text=error.message, options=options))

@@ -1,0 +1,295 @@
+"""From words to a plan: place, period, collection, polygons, scenes, and what it will cost."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from tools.areas import parse_geojson
+from tools.errors import NoScenes, NotCovered, TooLarge, ToolInputError
+from tools.layers import Layers, is_synthetic, is_vector, read_layers
+from tools.periods import parse_period
+from tools.places import resolve_place
+from tools.recipes import Recipe, get_recipe, used_layers
+from tools.schema import Bbox, Estimate, Output, Period, Place, Plan, Polygons, Scene
+from tools.stac import StacService, raster_collections
+
+if TYPE_CHECKING:
+    from tools.toolbox import Context, Services
+
+EDGE_DEG = 0.0003
+"""Margin around polygons, so that the box of a tiny one still holds pixels."""
+PIXELS_PER_SECOND = 15e6
+"""Band pixels that one run gets through on two cores; only a guide for the estimate."""
+DEFAULT_RESOLUTION_M = 10.0
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A plan with everything that was looked up for it."""
+
+    plan: Plan
+    recipe: Recipe
+    layers: Layers
+    units: Polygons
+    """The polygons the graph aggregates over: those of the plan, or the place itself."""
+    box: Bbox
+    scenes: tuple[Scene, ...]
+    estimate: Estimate
+    synthetic: bool
+    warnings: tuple[str, ...]
+
+
+def prepare(
+    services: "Services", context: "Context", *, recipe_id: str, place: str, period: str, output: Output, units: str
+) -> Prepared:
+    """Fill in the recipe: everything is looked up and checked, nothing is computed yet."""
+    recipe = get_recipe(recipe_id)
+    where = choose_place(place, context.area)
+    when = choose_period(period, where, context)
+    stac = StacService(services.stac_url, timeout_s=services.timeout_s)
+    collections = stac.collections()
+    polygons = context.area if context.area and output != "composite" else None
+    if polygons is None and output == "per_polygon":
+        polygons = find_units(stac, collections, where, units)
+    polygons = _with_distinct_names(polygons) if polygons else None
+    bbox = polygons.bbox if polygons else where.bbox
+    layers = choose_collection(
+        stac, collections, bbox, when, wanted=context.collection_id, recipe=recipe, openeo_url=services.openeo_url
+    )
+    plan = Plan(
+        recipe_id=recipe.id,
+        collection_id=layers.collection_id,
+        output=output,
+        place=where,
+        polygons=polygons,
+        period=when,
+    )
+    scenes = _scenes(stac, plan, bbox)
+    box = _overlap(bbox, scenes, EDGE_DEG if polygons or where.geometry else 0.0)
+    layers = layers.model_copy(
+        update={"has_cloud_cover": all(scene.cloud_cover_percent is not None for scene in scenes)}
+    )
+    estimate = estimate_cost(recipe, layers, scenes, box, max_pixels=services.max_pixels)
+    if not estimate.allowed:
+        raise TooLarge(
+            f"This would read {estimate.megabytes:.0f} MB from {estimate.scenes} scenes, more than is allowed here.",
+            estimate.reason,
+        )
+    return Prepared(
+        plan=plan,
+        recipe=recipe,
+        layers=layers,
+        units=polygons or _place_as_unit(where),
+        box=box,
+        scenes=tuple(scenes),
+        estimate=estimate,
+        synthetic=layers.synthetic or any(scene.synthetic for scene in scenes),
+        warnings=_warnings(recipe, layers, polygons, bbox, box, scenes),
+    )
+
+
+def choose_place(name: str, area: Polygons | None) -> Place:
+    """Return the attached area, else the named place."""
+    if area is not None:
+        from shapely.geometry import mapping, shape
+        from shapely.ops import unary_union
+
+        whole = unary_union([shape(feature["geometry"]) for feature in area.collection["features"]])
+        size = sum(_area_km2(feature["geometry"]) for feature in area.collection["features"])
+        return Place(
+            name=area.name,
+            kind="uploaded area",
+            bbox=area.bbox,
+            geometry=dict(mapping(whole)),
+            area_km2=size,
+            source=area.source,
+        )
+    if not name.strip():
+        raise ToolInputError("No place is named and no area is attached.", "Name a place or attach a file with it.")
+    return resolve_place(name)
+
+
+def choose_period(words: str, place: Place, context: "Context") -> Period:
+    """Read the period; seasons follow the hemisphere of the place."""
+    return parse_period(words, today=context.today, southern=place.bbox[1] + place.bbox[3] < 0)
+
+
+def choose_collection(
+    stac: StacService,
+    collections: Sequence[dict[str, Any]],
+    bbox: Bbox,
+    period: Period,
+    *,
+    wanted: str | None,
+    recipe: Recipe,
+    openeo_url: str,
+) -> Layers:
+    """Return the wanted collection, else the best one: real, with a cloud mask, with scenes in the period."""
+    known = [read_layers(one, openeo_url=openeo_url) for one in raster_collections(collections)]
+    if wanted is not None:
+        chosen = next((one for one in known if one.collection_id == wanted), None)
+        if chosen is None:
+            names = ", ".join(one.collection_id for one in known[:8])
+            raise ToolInputError(f"There is no collection called {wanted!r}.", f"Known: {names}.")
+        used_layers(recipe, chosen)
+        if not stac.covers(chosen.collection_id, bbox):
+            raise NotCovered(f"The collection {wanted} does not cover this place.", "Choose another collection.")
+        return chosen
+    fit = [one for one in known if all(one.find(name) for name in recipe.needs)]
+    fit.sort(key=lambda one: (one.synthetic, one.scl is None))
+    covering = [one for one in fit if stac.covers(one.collection_id, bbox)]
+    if not covering:
+        names = ", ".join(one.collection_id for one in fit) or "none"
+        raise NotCovered(
+            "No collection with the bands for this covers the place.",
+            f"Collections with such bands: {names}. Try another place, or add data with `clms-assistant hub add`.",
+        )
+    for one in covering:
+        if stac.scenes(one.collection_id, bbox, period.start, period.end, limit=1):
+            return one
+    return covering[0]
+
+
+def find_units(stac: StacService, collections: Sequence[dict[str, Any]], place: Place, kind: str) -> Polygons:
+    """Return the archive's polygons of a kind that touch the place, real ones before invented ones."""
+    from shapely.geometry import box, shape
+
+    vectors = sorted((one for one in collections if is_vector(one) and kind in str(one.get("id"))), key=is_synthetic)
+    around = shape(place.geometry) if place.geometry else box(*place.bbox)
+    for collection in vectors:
+        features: list[dict[str, Any]] = []
+        warnings: list[str] = []
+        for found in stac.polygons(str(collection["id"]), place.bbox):
+            read = parse_geojson(found, name=kind)
+            warnings += read.warnings
+            features += [one for one in read.collection["features"] if shape(one["geometry"]).intersects(around)]
+        if features:
+            return Polygons(
+                name=f"{kind} around {place.name}",
+                source=str(collection["id"]),
+                synthetic=is_synthetic(collection),
+                collection={"type": "FeatureCollection", "features": features},
+                warnings=tuple(warnings),
+            )
+    raise NotCovered(f"There are no {kind} around {place.name} here.", "Attach a file with your polygons, as GeoJSON.")
+
+
+def estimate_cost(recipe: Recipe, layers: Layers, scenes: Sequence[Scene], box: Bbox, *, max_pixels: int) -> Estimate:
+    """Tell what a run reads and whether that is allowed; a refusal comes with a smaller alternative."""
+    from shapely.geometry import box as square
+    from shapely.geometry import mapping
+
+    resolution_m = min([band.gsd_m for band in used_layers(recipe, layers) if band.gsd_m] or [DEFAULT_RESOLUTION_M])
+    pixels = max(1, math.ceil(_area_km2(dict(mapping(square(*box)))) * 1e6 / resolution_m**2))
+    dates = sorted({scene.datetime[:10] for scene in scenes})
+    bands = len(recipe.needs) + (layers.scl is not None)
+    values = pixels * bands * len(dates)
+    allowed = values <= max_pixels
+    reason = f"{pixels} pixels of {resolution_m:g} m, {bands} bands, {len(dates)} dates."
+    if not allowed:
+        fitting = max_pixels // (pixels * bands)
+        side_km = math.sqrt(max_pixels / (bands * len(dates))) * resolution_m / 1000
+        shorter = f"the period {dates[-fitting]} to {dates[-1]}, or " if fitting else ""
+        reason = f"Try {shorter}an area of at most {side_km:.1f} km by {side_km:.1f} km."
+    return Estimate(
+        scenes=len(scenes),
+        pixels=pixels,
+        megabytes=values * 2 / 1e6,
+        seconds=round(1 + 3 * values / PIXELS_PER_SECOND, 1),
+        allowed=allowed,
+        reason=reason,
+    )
+
+
+def date_list(scenes: Sequence[Scene]) -> str:
+    """List the dates of scenes, the middle ones left out when there are many."""
+    dates = sorted({scene.datetime[:10] for scene in scenes})
+    return ", ".join(dates) if len(dates) <= 6 else f"{dates[0]} to {dates[-1]}, {len(dates)} dates"
+
+
+def require_scenes(stac: StacService, collection_id: str, bbox: Bbox, period: Period) -> list[Scene]:
+    """Return the scenes of a period, or tell which dates are the nearest that exist."""
+    scenes = stac.scenes(collection_id, bbox, period.start, period.end)
+    if scenes:
+        return scenes
+    near = stac.nearest_dates(collection_id, bbox, period)
+    hint = f"The nearest dates with scenes: {' and '.join(near)}." if near else "No other date has scenes either."
+    raise NoScenes(f"{collection_id} has no scene of this place from {period.start} to {period.end}.", hint)
+
+
+def _scenes(stac: StacService, plan: Plan, bbox: Bbox) -> list[Scene]:
+    scenes = require_scenes(stac, plan.collection_id, bbox, plan.period)
+    if any(scene.cloud_cover_percent is None for scene in scenes):
+        return scenes
+    limit = plan.max_cloud_cover_percent
+    clear = [scene for scene in scenes if scene.cloud_cover_percent is not None and scene.cloud_cover_percent <= limit]
+    if not clear:
+        raise NoScenes(f"All {len(scenes)} scenes are more than {limit:.0f} % cloudy.", "Try a longer period.")
+    return clear
+
+
+def _overlap(bbox: Bbox, scenes: Sequence[Scene], margin: float) -> Bbox:
+    """Cut a box to where the scenes are: nothing can be computed beyond."""
+    west, south = min(scene.bbox[0] for scene in scenes), min(scene.bbox[1] for scene in scenes)
+    east, north = max(scene.bbox[2] for scene in scenes), max(scene.bbox[3] for scene in scenes)
+    return (
+        max(bbox[0] - margin, west),
+        max(bbox[1] - margin, south),
+        min(bbox[2] + margin, east),
+        min(bbox[3] + margin, north),
+    )
+
+
+def _place_as_unit(place: Place) -> Polygons:
+    from shapely.geometry import box, mapping
+
+    geometry = place.geometry or dict(mapping(box(*place.bbox)))
+    feature = {"type": "Feature", "id": "place", "properties": {"name": place.name}, "geometry": geometry}
+    collection = {"type": "FeatureCollection", "features": [feature]}
+    return Polygons(name=place.name, source=place.source, collection=collection)
+
+
+def _with_distinct_names(polygons: Polygons) -> Polygons:
+    """Add the id to names that occur twice: a table must tell its rows apart."""
+    features = polygons.collection["features"]
+    names = [str(feature["properties"].get("name") or feature["id"]) for feature in features]
+    distinct = [
+        name if names.count(name) == 1 else f"{name} ({feature['id']})"
+        for name, feature in zip(names, features, strict=True)
+    ]
+    named = [
+        {**feature, "properties": {**feature["properties"], "name": name}}
+        for name, feature in zip(distinct, features, strict=True)
+    ]
+    return polygons.model_copy(update={"collection": {**polygons.collection, "features": named}})
+
+
+def _warnings(
+    recipe: Recipe, layers: Layers, polygons: Polygons | None, bbox: Bbox, box: Bbox, scenes: Sequence[Scene]
+) -> tuple[str, ...]:
+    found = list(polygons.warnings) if polygons else []
+    if layers.synthetic or any(scene.synthetic for scene in scenes):
+        found.append("Synthetic demo data: the scenes are invented, the numbers say nothing about the real place.")
+    if polygons and polygons.synthetic:
+        found.append("Synthetic demo data: the polygons are invented, they are no real parcels or districts.")
+    if layers.scl is None:
+        found.append("The collection has no scene classification: clouds and shadows are not masked.")
+    if any(band.scale is None and band.offset is None for band in used_layers(recipe, layers)):
+        found.append("The collection publishes no scale and offset: stored values are used as they are.")
+    share = _size(box) / _size(bbox) if _size(bbox) else 1.0
+    if not polygons and share < 0.99:
+        found.append(f"The scenes cover about {share:.0%} of the box around the place; the rest has no value.")
+    return tuple(found)
+
+
+def _size(box: Bbox) -> float:
+    return max(0.0, box[2] - box[0]) * max(0.0, box[3] - box[1])
+
+
+def _area_km2(geometry: dict[str, Any]) -> float:
+    from pyproj import Geod
+    from shapely.geometry import shape
+
+    area, _ = Geod(ellps="WGS84").geometry_area_perimeter(shape(geometry))
+    return abs(area) / 1e6
