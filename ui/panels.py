@@ -159,9 +159,10 @@ def _draw(plan: Plan, units: list[tuple[dict[str, Any], StatisticsRow | None]]) 
 
     values = [row.value for _, row in units if row and row.value is not None]
     low, high = (min(values), max(values)) if values else (0.0, 1.0)
+    high = high if high > low else low + 1
     latitude = (plan.place.bbox[1] + plan.place.bbox[3]) / 2
     layout = Layout(
-        margin={"l": 0, "r": 0, "t": 0, "b": 0},
+        margin={"l": 0, "r": 0, "t": 48, "b": 8},
         height=360,
         showlegend=False,
         paper_bgcolor="rgba(0,0,0,0)",
