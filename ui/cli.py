@@ -3,7 +3,7 @@
 import asyncio
 import sys
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -82,7 +82,7 @@ def ask(
     question: str,
     area: Path | None,
     collection_id: str | None,
-    today: date | None,
+    today: datetime | None,
     session_id: str | None,
     as_json: bool,
 ) -> None:
