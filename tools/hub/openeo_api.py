@@ -1,0 +1,221 @@
+"""The openEO API 1.2 over the archive: capabilities, collections, processes, validation, results and batch jobs."""
+
+import logging
+import tempfile
+import uuid
+from collections.abc import Callable, Coroutine
+from pathlib import Path
+from typing import Any
+
+from fastapi import APIRouter, Body, Request, Response
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import FileResponse, JSONResponse
+from fastapi.routing import APIRoute
+
+from knowledge.errors import ClmsError
+from tools.hub.archive import Archive
+from tools.hub.jobs import Jobs
+from tools.hub.openeo_errors import OpenEOError
+from tools.hub.process_specs import process_specs
+from tools.hub.results import MEDIA_TYPES
+from tools.hub.run import process_graph_of, run_to_file, validation_errors
+
+Json = dict[str, Any]
+API_VERSION = "1.2.0"
+log = logging.getLogger(__name__)
+
+
+class OpenEORoute(APIRoute):
+    """A route whose failures have openEO's shape: id, code, message."""
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        """Wrap the handler so that no failure leaves in another shape."""
+        handler = super().get_route_handler()
+
+        async def guarded(request: Request) -> Response:
+            try:
+                return await handler(request)
+            except RequestValidationError:
+                return error_response(OpenEOError("InvalidRequest", "The request body is not the JSON object expected."))
+            except ClmsError as error:
+                return error_response(error)
+            except Exception:  # noqa: BLE001  # a door: the traceback is logged, the caller sees its reference
+                reference = uuid.uuid4().hex
+                log.exception("openEO request failed, reference %s", reference)
+                return error_response(OpenEOError("Internal", f"The back-end failed; reference {reference}."), reference)
+
+        return guarded
+
+
+def error_response(error: ClmsError, reference: str | None = None) -> JSONResponse:
+    """Write a failure as openEO does."""
+    known = error if isinstance(error, OpenEOError) else OpenEOError("ProcessGraphInvalid", str(error))
+    body = {"id": reference or uuid.uuid4().hex, "code": known.code, "message": str(known), "links": []}
+    return JSONResponse(body, known.status)
+
+
+def openeo_router(archive: Archive) -> APIRouter:
+    """Build the openEO routes over an archive."""
+    router = APIRouter(route_class=OpenEORoute, tags=["openEO"])
+    _add_discovery(router, archive)
+    _add_processing(router, archive)
+    _add_jobs(router, Jobs(archive.hub_dir / "jobs", lambda graph, folder, run: run_to_file(archive, graph, folder, run)))
+    return router
+
+
+def base_url(request: Request) -> str:
+    """Give the address of the API's root as this caller sees it, without the final slash."""
+    path = request.scope["path"]
+    marker = path.find("/openeo")
+    return str(request.url.replace(path=path[: marker + len("/openeo")] if marker >= 0 else "", query="")).rstrip("/?")
+
+
+def _add_discovery(router: APIRouter, archive: Archive) -> None:
+    @router.get("/.well-known/openeo")
+    def well_known(request: Request) -> Json:
+        return {"versions": [{"url": base_url(request), "api_version": API_VERSION, "production": False}]}
+
+    @router.get("/")
+    def capabilities(request: Request) -> Json:
+        return _capabilities(base_url(request), router)
+
+    @router.get("/conformance")
+    def conformance() -> Json:
+        return {"conformsTo": _CONFORMANCE}
+
+    @router.get("/collections")
+    def collections() -> Json:
+        return {"collections": [c for c in archive.collections() if c.get("clms:kind") != "vector"], "links": []}
+
+    @router.get("/collections/{collection_id}")
+    def collection(collection_id: str) -> Json:
+        found = archive.collection(collection_id)
+        if found is None:
+            raise OpenEOError("CollectionNotFound", f"The collection '{collection_id}' does not exist.")
+        return {"links": [], **found}
+
+    @router.get("/processes")
+    def processes() -> Json:
+        return {"processes": process_specs(), "links": []}
+
+    @router.get("/file_formats")
+    def file_formats() -> Json:
+        titles = {"GTIFF": "GTiff", "NETCDF": "netCDF", "JSON": "JSON", "CSV": "CSV"}
+        kinds = {"GTIFF": ["raster"], "NETCDF": ["raster"], "JSON": ["raster", "table", "vector"], "CSV": ["table"]}
+        return {
+            "input": {},
+            "output": {titles[name]: {"gis_data_types": kinds[name], "parameters": {}} for name in MEDIA_TYPES},
+        }
+
+
+_CONFORMANCE = [
+    "https://api.openeo.org/1.2.0",
+    "https://api.stacspec.org/v1.0.0/core",
+    "https://api.stacspec.org/v1.0.0/collections",
+]
+
+
+def _capabilities(url: str, router: APIRouter) -> Json:
+    endpoints: dict[str, set[str]] = {}
+    for route in router.routes:
+        if isinstance(route, APIRoute):
+            endpoints.setdefault(route.path, set()).update(route.methods - {"HEAD"})
+    return {
+        "api_version": API_VERSION,
+        "backend_version": "0.1.0",
+        "stac_version": "1.0.0",
+        "type": "Catalog",
+        "id": "clms-assistant-hub",
+        "title": "CLMS Assistant hub",
+        "description": "openEO over the rasters kept on this machine.",
+        "conformsTo": _CONFORMANCE,
+        "production": False,
+        "endpoints": [{"path": path, "methods": sorted(methods)} for path, methods in endpoints.items()],
+        "links": [
+            {"rel": "self", "href": f"{url}/", "type": "application/json"},
+            {"rel": "data", "href": f"{url}/collections", "type": "application/json"},
+            {"rel": "conformance", "href": f"{url}/conformance", "type": "application/json"},
+        ],
+    }
+
+
+def _add_processing(router: APIRouter, archive: Archive) -> None:
+    @router.post("/validation")
+    def validation(body: Json = Body()) -> Json:
+        graph = process_graph_of(body)
+        errors = validation_errors(archive, graph)
+        return {"errors": [{"code": e.code, "message": str(e)} for e in errors]}
+
+    @router.post("/result")
+    def result(body: Json = Body()) -> Response:
+        graph = process_graph_of(body)
+        with tempfile.TemporaryDirectory(prefix="openeo-") as folder:
+            path = run_to_file(archive, graph, Path(folder))
+            kind = next(media for media, suffix in MEDIA_TYPES.values() if suffix == path.suffix)
+            return Response(path.read_bytes(), media_type=kind)
+
+
+def _add_jobs(router: APIRouter, jobs: Jobs) -> None:
+    @router.get("/jobs")
+    def list_jobs() -> Json:
+        return {"jobs": [{k: v for k, v in job.items() if k != "process"} for job in jobs.all()], "links": []}
+
+    @router.post("/jobs", status_code=201)
+    def create(request: Request, body: Json = Body()) -> Response:
+        process_graph_of(body)
+        job_id = jobs.create(body)
+        url = f"{base_url(request)}/jobs/{job_id}"
+        return Response(status_code=201, headers={"Location": url, "OpenEO-Identifier": job_id})
+
+    @router.get("/jobs/{job_id}")
+    def describe(job_id: str) -> Json:
+        return jobs.get(job_id)
+
+    @router.delete("/jobs/{job_id}", status_code=204)
+    def delete(job_id: str) -> Response:
+        jobs.delete(job_id)
+        return Response(status_code=204)
+
+    @router.post("/jobs/{job_id}/results", status_code=202)
+    def start(job_id: str) -> Response:
+        jobs.start(job_id)
+        return Response(status_code=202)
+
+    @router.delete("/jobs/{job_id}/results", status_code=204)
+    def cancel(job_id: str) -> Response:
+        jobs.cancel(job_id)
+        return Response(status_code=204)
+
+    @router.get("/jobs/{job_id}/logs")
+    def logs(job_id: str) -> Json:
+        return {"logs": jobs.logs(job_id), "links": []}
+
+    @router.get("/jobs/{job_id}/results")
+    def results(request: Request, job_id: str) -> Json:
+        return _results_item(jobs.finished(job_id), jobs.result_files(job_id), f"{base_url(request)}/jobs/{job_id}")
+
+    @router.get("/jobs/{job_id}/results/{name}")
+    def download(job_id: str, name: str) -> Response:
+        files = {path.name: path for path in jobs.result_files(job_id)}
+        if name not in files:
+            raise OpenEOError("FileNotFound", f"The job has no file '{name}'.")
+        return FileResponse(files[name])
+
+
+def _results_item(job: Json, files: list[Path], url: str) -> Json:
+    """Describe a job's results as a STAC item."""
+    types = {suffix: media for media, suffix in MEDIA_TYPES.values()}
+    assets = {
+        path.name: {"href": f"{url}/results/{path.name}", "type": types[path.suffix], "roles": ["data"]} for path in files
+    }
+    return {
+        "type": "Feature",
+        "stac_version": "1.0.0",
+        "id": job["id"],
+        "geometry": None,
+        "properties": {"datetime": job["updated"], "created": job["created"], "title": job.get("title")},
+        "assets": assets,
+        "links": [{"rel": "canonical", "href": f"{url}/results", "type": "application/geo+json"}],
+    }
+
+

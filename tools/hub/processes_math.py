@@ -1,0 +1,245 @@
+"""Processes on single values: arithmetic, comparison, three-valued logic. All work alike on numbers and numpy blocks."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from tools.hub.openeo_errors import OpenEOError, invalid_parameter
+
+
+def number(value: Any) -> Any:
+    """Give a number or block; no-data (None) becomes NaN."""
+    if value is None:
+        return np.nan
+    if isinstance(value, str | dict):
+        raise OpenEOError("ProcessParameterInvalid", f"Expected a number, got {value!r}.")
+    return np.asarray(value, dtype=float) if isinstance(value, list) else value
+
+
+def plain(value: Any) -> Any:
+    """Give Python values for numpy scalars, as JSON needs."""
+    return value.item() if isinstance(value, np.generic) or (isinstance(value, np.ndarray) and value.ndim == 0) else value
+
+
+def is_null(value: Any) -> Any:
+    """Tell where there is no data: None or NaN."""
+    if value is None:
+        return True
+    if isinstance(value, np.ndarray) and value.dtype.kind == "f":
+        return np.isnan(value)
+    if isinstance(value, float | np.floating):
+        return bool(np.isnan(value))
+    return np.zeros(value.shape, bool) if isinstance(value, np.ndarray) else False
+
+
+def _with_null(result: Any, null: Any) -> Any:
+    """Put no-data into a truth value: NaN in blocks, None in single values."""
+    if isinstance(null, bool | np.bool_) and not isinstance(result, np.ndarray):
+        return None if null else bool(result)
+    if not np.any(null):
+        return result
+    return np.where(null, np.float32(np.nan), result).astype(np.float32)
+
+
+def _unary(function: Callable[[Any], Any]) -> Callable[..., Any]:
+    def run(x: Any) -> Any:
+        with np.errstate(all="ignore"):
+            return plain(function(number(x)))
+
+    return run
+
+
+def _binary(function: Callable[[Any, Any], Any]) -> Callable[..., Any]:
+    def run(x: Any, y: Any) -> Any:
+        with np.errstate(all="ignore"):
+            return plain(function(number(x), number(y)))
+
+    return run
+
+
+def divide(x: Any, y: Any) -> Any:
+    """Divide; by zero gives infinity, as IEEE 754 does."""
+    with np.errstate(all="ignore"):
+        return plain(np.divide(number(x), number(y)))
+
+
+def power(base: Any, p: Any) -> Any:
+    """Raise to a power."""
+    with np.errstate(all="ignore"):
+        base = number(base)
+        return plain(np.power(base if isinstance(base, np.ndarray) else float(base), number(p)))
+
+
+def log(x: Any, base: Any) -> Any:
+    """Give the logarithm to a base."""
+    with np.errstate(all="ignore"):
+        if not isinstance(base, np.ndarray) and base in (2, 10):
+            return plain((np.log2 if base == 2 else np.log10)(number(x)))
+        return plain(np.log(number(x)) / np.log(number(base)))
+
+
+def round_half_even(x: Any, p: int = 0) -> Any:
+    """Round to `p` digits, halves to the even neighbour."""
+    return plain(np.round(number(x), p))
+
+
+def clip(x: Any, min: Any, max: Any) -> Any:  # noqa: A002  # openEO's parameter names
+    """Limit to a range."""
+    if min > max:
+        raise invalid_parameter("clip", "min", "it is greater than max")
+    return plain(np.clip(number(x), min, max))
+
+
+def linear_scale_range(x: Any, inputMin: Any, inputMax: Any, outputMin: Any = 0, outputMax: Any = 1) -> Any:  # noqa: N803
+    """Map a range linearly onto another, values outside clipped."""
+    clipped = np.clip(number(x), inputMin, inputMax)
+    return plain((clipped - inputMin) / (inputMax - inputMin) * (outputMax - outputMin) + outputMin)
+
+
+def normalized_difference(x: Any, y: Any) -> Any:
+    """Give (x - y) / (x + y)."""
+    x, y = number(x), number(y)
+    with np.errstate(all="ignore"):
+        return plain(np.divide(x - y, x + y))
+
+
+def eq(x: Any, y: Any, delta: Any = None, case_sensitive: bool = True) -> Any:
+    """Tell whether two values are equal; no-data when either is."""
+    null = is_null(x) | is_null(y)
+    if null is True:
+        return None
+    if isinstance(x, np.ndarray) or isinstance(y, np.ndarray):
+        return _with_null(np.abs(x - y) <= delta if delta is not None else x == y, null)
+    if isinstance(x, str) and isinstance(y, str):
+        return x == y if case_sensitive else x.casefold() == y.casefold()
+    if isinstance(x, bool) != isinstance(y, bool) or isinstance(x, str) or isinstance(y, str):
+        return False
+    if isinstance(x, list | dict) or isinstance(y, list | dict):
+        return False
+    return bool(abs(x - y) <= delta) if delta is not None else bool(x == y)
+
+
+def neq(x: Any, y: Any, delta: Any = None, case_sensitive: bool = True) -> Any:
+    """Tell whether two values differ; no-data when either is."""
+    return not_(eq(x, y, delta, case_sensitive))
+
+
+def _order(function: Callable[[Any, Any], Any]) -> Callable[..., Any]:
+    def run(x: Any, y: Any) -> Any:
+        null = is_null(x) | is_null(y)
+        if null is True:
+            return None
+        if not all(isinstance(v, np.ndarray | int | float | np.number) and not isinstance(v, bool) for v in (x, y)):
+            return False
+        return _with_null(function(x, y), null)
+
+    return run
+
+
+gt, gte, lt, lte = _order(np.greater), _order(np.greater_equal), _order(np.less), _order(np.less_equal)
+
+
+def between(x: Any, min: Any, max: Any, exclude_max: bool = False) -> Any:  # noqa: A002
+    """Tell whether a value lies in a range."""
+    if not is_null(min) is True and not is_null(max) is True and min > max:
+        return False if not isinstance(x, np.ndarray) else np.zeros(x.shape, bool)
+    return and_(gte(x, min), lt(x, max) if exclude_max else lte(x, max))
+
+
+def truth(value: Any) -> tuple[Any, Any]:
+    """Split a three-valued truth into (surely true, surely false)."""
+    null = is_null(value)
+    if not isinstance(value, np.ndarray):
+        return (False, False) if null else (bool(value), not value)
+    true = (value != 0) & ~null
+    return true, ~true & ~null
+
+
+def _three_valued(true: Any, false: Any) -> Any:
+    null = ~(true | false) if isinstance(true, np.ndarray) else not (true or false)
+    return _with_null(true, null)
+
+
+def and_(x: Any, y: Any) -> Any:
+    """Conjunction with no-data: false wins over no-data."""
+    (xt, xf), (yt, yf) = truth(x), truth(y)
+    return _three_valued(xt & yt, xf | yf)
+
+
+def or_(x: Any, y: Any) -> Any:
+    """Disjunction with no-data: true wins over no-data."""
+    (xt, xf), (yt, yf) = truth(x), truth(y)
+    return _three_valued(xt | yt, xf & yf)
+
+
+def xor(x: Any, y: Any) -> Any:
+    """Exclusive disjunction; no-data when either is."""
+    (xt, xf), (yt, yf) = truth(x), truth(y)
+    return _three_valued((xt & yf) | (xf & yt), (xt & yt) | (xf & yf))
+
+
+def not_(x: Any) -> Any:
+    """Negation; no-data stays no-data."""
+    true, false = truth(x)
+    return _three_valued(false, true)
+
+
+def if_(value: Any, accept: Any, reject: Any = None) -> Any:
+    """Choose by a truth value; no-data counts as false."""
+    true, _ = truth(value)
+    if not isinstance(true, np.ndarray):
+        return accept if true else reject
+    return np.where(true, number(accept), number(reject))
+
+
+def is_nan(x: Any) -> Any:
+    """Tell where a value is not a number."""
+    if isinstance(x, np.ndarray):
+        return is_null(x)
+    return not isinstance(x, int | float | np.number) or bool(np.isnan(x))
+
+
+def is_nodata(x: Any) -> Any:
+    """Tell where there is no data; in cubes that is NaN."""
+    return is_null(x) if isinstance(x, np.ndarray) else x is None
+
+
+def is_valid(x: Any) -> Any:
+    """Tell where a value is neither no-data nor infinite."""
+    if isinstance(x, np.ndarray):
+        return np.isfinite(x)
+    if x is None:
+        return False
+    return bool(np.isfinite(x)) if isinstance(x, float) else True
+
+
+def is_infinite(x: Any) -> Any:
+    """Tell where a value is infinite."""
+    if isinstance(x, np.ndarray):
+        return np.isinf(x)
+    return isinstance(x, float) and bool(np.isinf(x))
+
+
+def constant(x: Any) -> Any:
+    """Give the value itself."""
+    return x
+
+
+PROCESSES: dict[str, Callable[..., Any]] = {
+    "absolute": _unary(np.abs), "sqrt": _unary(np.sqrt), "exp": lambda p: _unary(np.exp)(p), "ln": _unary(np.log),
+    "floor": _unary(np.floor), "ceil": _unary(np.ceil), "int": _unary(np.trunc), "sgn": _unary(np.sign),
+    "sin": _unary(np.sin), "cos": _unary(np.cos), "tan": _unary(np.tan),
+    "arcsin": _unary(np.arcsin), "arccos": _unary(np.arccos), "arctan": _unary(np.arctan),
+    "sinh": _unary(np.sinh), "cosh": _unary(np.cosh), "tanh": _unary(np.tanh),
+    "arsinh": _unary(np.arcsinh), "arcosh": _unary(np.arccosh), "artanh": _unary(np.arctanh),
+    "arctan2": lambda y, x: _binary(np.arctan2)(y, x),
+    "add": _binary(lambda x, y: x + y), "subtract": _binary(lambda x, y: x - y),
+    "multiply": _binary(lambda x, y: x * y), "mod": _binary(np.mod), "divide": divide, "power": power, "log": log,
+    "round": round_half_even, "clip": clip, "linear_scale_range": linear_scale_range,
+    "normalized_difference": normalized_difference,
+    "pi": lambda: float(np.pi), "e": lambda: float(np.e), "nan": lambda: float("nan"), "constant": constant,
+    "eq": eq, "neq": neq, "gt": gt, "gte": gte, "lt": lt, "lte": lte, "between": between,
+    "and": and_, "or": or_, "xor": xor, "not": not_, "if": if_,
+    "is_nan": is_nan, "is_nodata": is_nodata, "is_valid": is_valid, "is_infinite": is_infinite,
+}  # fmt: skip

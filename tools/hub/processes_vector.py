@@ -1,0 +1,121 @@
+"""Processes that join rasters and geometries: statistics per polygon, clipping and masking by polygons."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from tools.hub.cube import Block, Callback, Cube, VectorCube, crs_text
+from tools.hub.openeo_errors import OpenEOError, invalid_parameter
+from tools.hub.processes_arrays import Labelled
+
+Json = dict[str, Any]
+
+
+def geometries_of(geojson: Any) -> list[Json]:
+    """List the geometries of any GeoJSON object."""
+    if not isinstance(geojson, dict) or "type" not in geojson:
+        raise OpenEOError("ProcessParameterInvalid", "Geometries must be a GeoJSON object.")
+    kind = geojson["type"]
+    if kind == "FeatureCollection":
+        return [feature["geometry"] for feature in geojson["features"]]
+    if kind == "Feature":
+        return [geojson["geometry"]]
+    return list(geojson["geometries"]) if kind == "GeometryCollection" else [geojson]
+
+
+def geojson_crs(geojson: Json) -> str:
+    """Give the CRS of a GeoJSON object: EPSG:4326 unless the old `crs` member says otherwise."""
+    name = geojson.get("crs", {}).get("properties", {}).get("name") if isinstance(geojson.get("crs"), dict) else None
+    return "EPSG:4326" if name is None or "CRS84" in name else crs_text(name)
+
+
+def to_crs(geojson: Json, target: str | None) -> list[Json]:
+    """List geometries in another CRS."""
+    from rasterio.warp import transform_geom
+
+    shapes, source = geometries_of(geojson), geojson_crs(geojson)
+    if target is None or not shapes or source == target:
+        return shapes
+    return list(transform_geom(source, target, shapes))
+
+
+def pixel_mask(cube: Cube, geometry: Json) -> tuple[slice, slice, Block]:
+    """Find the window and the pixels in it whose centres lie inside a geometry."""
+    from rasterio.features import rasterize
+    from affine import Affine
+    from shapely.geometry import shape
+
+    x, y = cube.data["x"].values, cube.data["y"].values
+    west, south, east, north = shape(geometry).bounds
+    columns = np.flatnonzero((x >= west) & (x <= east))
+    rows = np.flatnonzero((y >= south) & (y <= north))
+    if not len(columns) or not len(rows):
+        return slice(0, 0), slice(0, 0), np.zeros((0, 0), bool)
+    window = slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
+    width, height = cube.resolution()
+    corner = Affine(width, 0, XXx[columns[0]] - width / 2, y[rows[0]] + height / 2XX, 0, -height)
+    inside = rasterize([(geometry, 1)], out_shape=(len(rows), len(columns)), transform=corner, dtype="uint8")
+    return *window, inside.astype(bool)
+
+
+def _north_up(cube: Cube) -> Cube:
+    y = cube.data["y"].values
+    return cube.with_data(cube.data.isel(y=slice(None, None, -1))) if len(y) > 1 and y[0] < y[-1] else cube
+
+
+def aggregate_spatial(
+    data: Cube, geometries: Json, reducer: Callback, target_dimension: str | None = None, context: Any = None
+) -> VectorCube:
+    """Reduce the pixels whose centres lie in each geometry to one value a date and band."""
+    if target_dimension is not None:
+        raise invalid_parameter("aggregate_spatial", "target_dimension", "leave it out")
+    cube = _north_up(data)
+    others = [str(d) for d in cube.data.dims if d not in ("x", "y")]
+    source = cube.data.transpose(*others, "y", "x")
+    values = source.values
+    results = []
+    for geometry in to_crs(geometries, data.crs):
+        rows, columns, inside = pixel_mask(cube, geometry)
+        pixels = np.moveaxis(values[..., rows, columns][..., inside], -1, 0).astype(float)
+        reduced = reducer(data=Labelled(pixels, tuple(range(len(pixels)))), context=context)
+        results.append(np.broadcast_to(np.asarray(np.nan if reduced is None else reduced, float), values.shape[:-2]))
+    table = np.stack(results) if results else np.zeros((0, *values.shape[:-2]))
+    coordinates = {d: source[d].values for d in others if d in source.coords}
+    array = xr.DataArray(table, dims=["geometry", *others], coords=coordinates)
+    return VectorCube(array, tuple(geometries_of(geometries)))
+
+
+def _inside(data: Cube, geojson: Json) -> xr.DataArray:
+    cube = _north_up(data)
+    flags = np.zeros((cube.data.sizes["y"], cube.data.sizes["x"]), bool)
+    for geometry in to_crs(geojson, data.crs):
+        rows, columns, inside = pixel_mask(cube, geometry)
+        flags[rows, columns] |= inside
+    layer = xr.DataArray(flags, dims=["y", "x"], coords={"y": cube.data["y"], "x": cube.data["x"]})
+    return layer.sel(y=data.data["y"])
+
+
+def mask_polygon(data: Cube, mask: Json, replacement: Any = None, inside: bool = False) -> Cube:
+    """Replace the pixels outside (or inside) polygons by no-data or another value."""
+    keep = _inside(data, mask)
+    value = np.float32(np.nan if replacement is None else replacement)
+    return data.with_data(data.data.where(~keep if inside else keep, value).transpose(*data.data.dims))
+
+
+def filter_spatial(data: Cube, geometries: Json) -> Cube:
+    """Keep the pixels in geometries and crop to them."""
+    keep = _inside(data, geometries)
+    rows, columns = np.flatnonzero(keep.any("x")), np.flatnonzero(keep.any("y"))
+    if not len(rows):
+        raise OpenEOError("NoDataAvailable", "No pixel of the cube lies in the geometries.")
+    window = {"y": slice(rows[0], rows[-1] + 1), "x": slice(columns[0], columns[-1] + 1)}
+    return data.with_data(data.data.where(keep).transpose(*data.data.dims).isel(window))
+
+
+PROCESSES: dict[str, Callable[..., Any]] = {
+    "aggregate_spatial": aggregate_spatial,
+    "mask_polygon": mask_polygon,
+    "filter_spatial": filter_spatial,
+}

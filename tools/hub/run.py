@@ -1,0 +1,86 @@
+"""Runs one process graph over the archive: from the request's JSON to a file."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tools.hub.archive import Archive
+from tools.hub.cube import Cube
+from tools.hub.executor import Executor
+from tools.hub.loading import Limits, Loader
+from tools.hub.openeo_errors import JobCanceled, OpenEOError
+from tools.hub.results import as_saved, save_result, write_result
+
+Json = dict[str, Any]
+_AREA_ARGUMENTS = {"aggregate_spatial": "geometries", "filter_spatial": "geometries", "mask_polygon": "mask",
+                   "filter_bbox": "extent"}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Run:
+    """How a caller follows and stops a run."""
+
+    progress: Callable[[float], None] = lambda share: None
+    cancelled: Callable[[], bool] = lambda: False
+
+
+def process_graph_of(body: Json) -> Json:
+    """Take the process graph out of a request."""
+    process = body.get("process", body)
+    graph = process.get("process_graph") if isinstance(process, dict) else None
+    if not isinstance(graph, dict):
+        raise OpenEOError("ProcessGraphMissing", "The request has no process graph.")
+    return graph
+
+
+def find_area(graph: Json) -> Json | None:
+    """Find the box or geometries that a graph cuts to: the extent of collections loaded without one."""
+    for node in graph.values():
+        value = node.get("arguments", {}).get(_AREA_ARGUMENTS.get(node.get("process_id"), ""))
+        if isinstance(value, dict) and ("west" in value or "type" in value):
+            return value
+    return None
+
+
+def _executor(archive: Archive, graph: Json, run: Run) -> Executor:
+    loader = Loader(archive, Limits(), find_area(graph))
+    extra = {"load_collection": loader.load_collection, "save_result": save_result}
+    return Executor(extra, cancelled=run.cancelled)
+
+
+def validation_errors(archive: Archive, graph: Json) -> list[OpenEOError]:
+    """List what is wrong with a graph, collections and their bands included."""
+    errors = _executor(archive, graph, Run()).validate(graph)
+    for node in graph.values():
+        if isinstance(node, dict) and node.get("process_id") == "load_collection":
+            collection_id = node.get("arguments", {}).get("id")
+            if archive.collection(str(collection_id)) is None:
+                errors.append(OpenEOError("CollectionNotFound", f"The collection '{collection_id}' does not exist."))
+    return errors
+
+
+def run_to_file(archive: Archive, graph: Json, folder: Path, run: Run | None = None) -> Path:
+    """Run a graph and write its result into a folder; gives the file."""
+    run = run or Run()
+    with _follow(run):
+        saved = as_saved(_executor(archive, graph, run).run(graph))
+        if isinstance(saved.value, Cube):
+            saved = type(saved)(saved.value.with_data(saved.value.data.compute()), saved.format)
+        return write_result(saved, folder)
+
+
+def _follow(run: Run) -> Any:
+    """Report the share of finished blocks, and stop between blocks when asked to."""
+    from dask.callbacks import Callback
+
+    class Follow(Callback):  # type: ignore[misc]  # dask has no types
+        def _pretask(self, key: Any, dsk: Any, state: Any) -> None:
+            if run.cancelled():
+                raise JobCanceled("The run was cancelled.")
+
+        def _posttask(self, key: Any, result: Any, dsk: Any, state: Any, worker_id: Any) -> None:
+            done = len(state["finished"])
+            run.progress(done / max(done + len(state["waiting"]) + len(state["ready"]) + len(state["running"]), 1))
+
+    return Follow()
