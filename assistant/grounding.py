@@ -42,7 +42,7 @@ class Evidence:
 
     numbers: set[float] = field(default_factory=set)
     shares: set[float] = field(default_factory=set)
-    """Numbers that may be written as a percentage: shares between 0 and 1, times 100."""
+    """Numbers that may be written as a percentage: percentages, and shares between 0 and 1 times 100."""
     dates: set[tuple[int, int, int]] = field(default_factory=set)
 
     def add_text(self, text: str) -> None:
@@ -51,13 +51,16 @@ class Evidence:
         for day in _dates(rest):
             self._add_date(day)
         for token in _numbers(_without_dates(rest)):
-            self.add_number(token.value)
+            if token.percent:
+                self.shares.add(token.value)
+            else:
+                self.add_number(token.value)
 
     def add_number(self, value: float) -> None:
         """Take over one number."""
         if math.isfinite(value):
             self.numbers.add(float(value))
-            if 0 <= value <= 1:
+            if 0 < value < 1:
                 self.shares.add(value * 100)
 
     def add_result(self, result: ToolResult) -> None:
@@ -84,7 +87,10 @@ class Evidence:
         elif isinstance(node, str):
             self.add_text(node)
         elif isinstance(node, int | float) and not isinstance(node, bool):
-            self.add_number(node)
+            if key.endswith("percent"):
+                self.shares.add(float(node))
+            else:
+                self.add_number(node)
 
     def _add_date(self, day: "_Day") -> None:
         if day.year is not None:
@@ -178,7 +184,7 @@ def _numbers(text: str) -> Iterator[_Number]:
 
 def _known_number(token: _Number, evidence: Evidence) -> bool:
     tolerance = 0.5 * 10.0**-token.decimals * (1 + 1e-9)
-    known = evidence.numbers | evidence.shares if token.percent else evidence.numbers
+    known = evidence.shares if token.percent else evidence.numbers
     return any(abs(token.value - value) <= _slack(value, tolerance, token) for value in known)
 
 

@@ -43,6 +43,18 @@ def create_app(settings: Settings) -> FastAPI:
     # The interactive API pages would load their scripts from a CDN, so they are off.
     app = FastAPI(title="CLMS Assistant", lifespan=lifespan, docs_url=None, redoc_url=None)
     app.state.assistant = assistant
+    add_doors(app, assistant, settings)
+    if hub_url:
+        from tools.hub.app import create_hub
+
+        app.mount("/hub", create_hub(settings.hub_dir))
+    from ui.web import mount_page
+
+    return mount_page(app, assistant, settings)
+
+
+def add_doors(app: FastAPI, assistant: Assistant, settings: Settings) -> None:
+    """Add health, files and the chat dialect to an application, with one shape for all errors."""
     _add_error_handlers(app)
     _add_health(app, assistant)
     app.include_router(openai_router(assistant))
@@ -54,14 +66,6 @@ def create_app(settings: Settings) -> FastAPI:
 
         found = Workspace(settings.artifacts_dir).get(artifact_id)
         return FileResponse(found.path, media_type=found.media_type, filename=_file_name(found.kind, found.path))
-
-    if hub_url:
-        from tools.hub.app import create_hub
-
-        app.mount("/hub", create_hub(settings.hub_dir))
-    from ui.web import mount_page
-
-    return mount_page(app, assistant, settings)
 
 
 def _own_url(settings: Settings) -> str:

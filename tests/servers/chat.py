@@ -1,0 +1,83 @@
+"""A chat provider on loopback that says what the test tells it to: the OpenAI dialect over real HTTP."""
+
+import json
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+
+@dataclass
+class ChatScript:
+    """What the provider says, reply by reply, and what it was asked; the last reply repeats."""
+
+    replies: Sequence[dict[str, Any]]
+    status: int = 200
+    base_url: str = ""
+    requests: list[dict[str, Any]] = field(default_factory=list)
+
+    def next_reply(self) -> dict[str, Any]:
+        return self.replies[min(len(self.requests), len(self.replies)) - 1]
+
+
+def says(text: str) -> dict[str, Any]:
+    """A reply that is text."""
+    return {"role": "assistant", "content": text}
+
+
+def calls(*wanted: tuple[str, dict[str, Any]]) -> dict[str, Any]:
+    """A reply that is tool calls."""
+    made = [
+        {"id": f"call_{number}", "type": "function", "function": {"name": name, "arguments": json.dumps(args)}}
+        for number, (name, args) in enumerate(wanted)
+    ]
+    return {"role": "assistant", "content": None, "tool_calls": made}
+
+
+@contextmanager
+def chat_server(*replies: dict[str, Any], status: int = 200) -> Iterator[ChatScript]:
+    """Serve the replies in order."""
+    script = ChatScript(replies, status)
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            body = self.rfile.read(int(self.headers["Content-Length"]))
+            script.requests.append(json.loads(body))
+            self._send(_completion(script.next_reply()) if script.status == 200 else {"error": {"message": "broken"}})
+
+        def _send(self, answer: dict[str, Any]) -> None:
+            data = json.dumps(answer).encode()
+            self.send_response(script.status)
+            self.send_header("Content-Type", "application/json")
+            self.send_header("Content-Length", str(len(data)))
+            self.end_headers()
+            self.wfile.write(data)
+
+        def log_message(self, format: str, *args: Any) -> None:  # noqa: A002
+            """Keep the test's output clean."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    script.base_url = f"http://127.0.0.1:{server.server_port}/v1"
+    try:
+        yield script
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join(timeout=5)
+
+
+def _completion(message: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "id": "chatcmpl-1",
+        "object": "chat.completion",
+        "created": 1,
+        "model": "stand-in",
+        "choices": [
+            {"index": 0, "message": message, "finish_reason": "tool_calls" if "tool_calls" in message else "stop"}
+        ],
+        "usage": {"prompt_tokens": 10, "completion_tokens": 5, "total_tokens": 15},
+    }

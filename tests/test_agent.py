@@ -1,0 +1,148 @@
+"""The loop with real models over HTTP and with the offline planner: events, failures, checks, sessions."""
+
+from time import perf_counter
+
+import pytest
+
+from assistant.schema import Answer, AnswerEvent, ErrorEvent, ToolFinished, ToolProgress, ToolStarted
+from assistant.settings import Settings
+from knowledge.errors import ClmsError
+from tests.servers.chat import calls, chat_server, says
+from tests.servers.menu import small_assistant
+
+QUESTION = "How green are the parcels around Rennes this summer?"
+COMPUTE = ("compute", {"index": "ndvi", "place": "Rennes", "period": "this summer", "output": "per_polygon"})
+
+
+async def ask(settings: Settings, question: str = QUESTION, **options: str) -> Answer:
+    return await small_assistant(settings).ask(question, **options)
+
+
+async def test_a_question_gets_advice_a_number_and_files(settings: Settings) -> None:
+    answer = await ask(settings)
+    assert answer.outcome == "ok"
+    assert answer.model == "offline-planner"
+    assert answer.recommendation is not None
+    assert answer.recommendation.title in answer.text
+    assert "0.500" in answer.text
+    assert [call.name for call in answer.tool_calls] == ["search_products", "compute"]
+    assert [artifact.kind for artifact in answer.artifacts] == ["table"]
+    assert "Synthetic demo data." in answer.text
+    assert not [warning for warning in answer.warnings if "taken out" in warning]
+    assert answer.follow_ups
+
+
+async def test_the_first_event_comes_at_once_and_the_last_is_the_answer(settings: Settings) -> None:
+    assistant, started = small_assistant(settings), perf_counter()
+    events = []
+    async for event in assistant.stream(QUESTION):
+        if not events:
+            assert perf_counter() - started < 0.2
+        events.append(event)
+    assert isinstance(events[0], ToolStarted)
+    assert any(isinstance(event, ToolProgress) for event in events)
+    begun = {event.call_id for event in events if isinstance(event, ToolStarted)}
+    ended = {event.call_id for event in events if isinstance(event, ToolFinished)}
+    assert begun == ended
+    assert isinstance(events[-1], AnswerEvent)
+
+
+@pytest.mark.parametrize(
+    ("place", "outcome", "words"),
+    [("Atlantisburgh", "not_run", "Name a place nearby."), ("Deadhub", "failed", "Start it.")],
+)
+async def test_an_expected_failure_is_told_with_its_hint_and_no_number(
+    settings: Settings, place: str, outcome: str, words: str
+) -> None:
+    answer = await ask(settings, f"How green is {place} this summer?")
+    assert answer.outcome == outcome
+    assert words in answer.text
+    assert answer.statistics == ()
+
+
+async def test_an_unexpected_failure_shows_a_reference_and_no_secret(settings: Settings) -> None:
+    answer = await ask(settings, "How green is Crash this summer?")
+    assert answer.outcome == "failed"
+    assert "reference" in answer.text
+    assert "/etc" not in answer.model_dump_json()
+
+
+async def test_a_provider_drives_the_same_loop(settings: Settings) -> None:
+    with chat_server(calls(COMPUTE), says("The mean NDVI is 0.50 over 2 parcels.")) as chat:
+        answer = await ask(with_model(settings, chat.base_url))
+    assert answer.text == "The mean NDVI is 0.50 over 2 parcels."
+    assert answer.model == "stand-in"
+    assert answer.usage == {"prompt_tokens": 20, "completion_tokens": 10, "total_tokens": 30}
+    menu = {tool["function"]["name"] for tool in chat.requests[0]["tools"]}
+    assert {"search_products", "compute"} <= menu
+    assert len(chat.requests) == 2
+
+
+async def test_a_planted_number_is_written_again(settings: Settings) -> None:
+    with chat_server(calls(COMPUTE), says("NDVI is 0.93."), says("The mean NDVI is 0.5.")) as chat:
+        answer = await ask(with_model(settings, chat.base_url))
+    assert answer.text == "The mean NDVI is 0.5."
+    assert any("0.93" in warning for warning in answer.warnings)
+
+
+async def test_a_stubborn_planted_number_is_taken_out(settings: Settings) -> None:
+    planted = says("The mean NDVI is 0.5. Yields will rise by 17 % in 2031.")
+    with chat_server(calls(COMPUTE), planted, planted) as chat:
+        answer = await ask(with_model(settings, chat.base_url))
+    assert answer.text == "The mean NDVI is 0.5."
+    assert any("17 %" in warning and "taken out" in warning for warning in answer.warnings)
+
+
+async def test_a_number_without_any_tool_call_does_not_get_through(settings: Settings) -> None:
+    with chat_server(says("The NDVI is 0.77.")) as chat:
+        answer = await ask(with_model(settings, chat.base_url))
+    assert "0.77" not in answer.text
+    assert any("0.77" in warning for warning in answer.warnings)
+
+
+async def test_a_dead_provider_leaves_the_planner_to_answer(settings: Settings) -> None:
+    with chat_server(says(""), status=500) as chat:
+        answer = await ask(with_model(settings, chat.base_url))
+    assert answer.outcome == "ok"
+    assert answer.model == "offline-planner"
+    assert any("offline planner answered" in warning for warning in answer.warnings)
+
+
+async def test_wrong_arguments_leave_the_planner_to_answer(settings: Settings) -> None:
+    wrong = calls(("compute", {"index": "greenness", "where": 7}))
+    with chat_server(wrong, wrong, wrong) as chat:
+        answer = await ask(with_model(settings, chat.base_url))
+    assert answer.model == "offline-planner"
+    assert any("wrong arguments" in warning for warning in answer.warnings)
+
+
+async def test_an_endless_loop_of_tool_calls_ends(settings: Settings) -> None:
+    with chat_server(calls(COMPUTE)) as chat:
+        answer = await ask(with_model(settings, chat.base_url))
+    assert answer.model == "offline-planner"
+    assert any("tool calls" in warning for warning in answer.warnings)
+
+
+async def test_a_conversation_goes_on_and_nobody_else_sees_it(settings: Settings) -> None:
+    first = await ask(settings)
+    second = await ask(settings, "and for Cayenne?", session_id=first.session_id)
+    assert second.plan is not None
+    assert second.plan.place.name == "Cayenne"
+    assert second.plan.output == "per_polygon"
+    stranger = await ask(settings, "and for Cayenne?")
+    assert stranger.plan is None
+    assert stranger.session_id != first.session_id
+    guessed = await ask(settings, "hello", session_id="1")
+    assert guessed.session_id != "1"
+
+
+async def test_an_empty_question_is_an_error_with_a_hint(settings: Settings) -> None:
+    events = [event async for event in small_assistant(settings).stream("  ")]
+    assert isinstance(events[-1], ErrorEvent)
+    assert events[-1].hint
+    with pytest.raises(ClmsError):
+        await ask(settings, " ")
+
+
+def with_model(settings: Settings, base_url: str) -> Settings:
+    return settings.model_copy(update={"llm_base_url": base_url, "llm_model": "stand-in"})

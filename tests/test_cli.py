@@ -1,0 +1,52 @@
+"""The command line, from outside."""
+
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from ui.cli import main
+
+
+def test_help_imports_nothing_slow() -> None:
+    code = "import sys, ui.cli; print([m for m in ('langchain', 'fastapi', 'torch', 'pydantic') if m in sys.modules])"
+    started = time.perf_counter()
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=30)
+    assert found.stdout.strip() == "[]"
+    assert time.perf_counter() - started < 5
+
+
+@pytest.mark.parametrize("words", [["--help"], ["ask", "--help"], ["hub", "--help"], ["hub", "add", "--help"]])
+def test_help_is_there(words: list[str]) -> None:
+    found = CliRunner().invoke(main, words)
+    assert found.exit_code == 0
+    assert "Usage" in found.output
+
+
+def test_a_broken_area_is_a_sentence_and_no_traceback(tmp_path: Path) -> None:
+    broken = tmp_path / "field.geojson"
+    broken.write_text("{")
+    found = CliRunner().invoke(main, ["ask", "NDVI of this field", "--area", str(broken)])
+    assert found.exit_code == 1
+    assert "Error: " in found.output
+    assert "Traceback" not in found.output
+
+
+def test_a_wrong_setting_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CLMS_PORT", "many")
+    found = CliRunner().invoke(main, ["doctor"])
+    assert found.exit_code == 1
+    assert "CLMS_PORT" in found.output
+
+
+def test_doctor_hides_secrets(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CLMS_LLM_API_KEY", "sk-very-secret")
+    monkeypatch.setenv("CLMS_LLM_BASE_URL", "http://me:word@127.0.0.1:9/v1")
+    found = CliRunner().invoke(main, ["doctor"])
+    assert found.exit_code == 0, found.output
+    assert "very-secret" not in found.output
+    assert "me:word" not in found.output
+    assert "Packages loaded from" in found.output
