@@ -157,13 +157,12 @@ def pixel_centres(grid: Grid) -> tuple[Array, Array]:
 
 def to_degrees(geometry: Any, area: DemoArea) -> Json:
     """Give a shape in the area's metres as GeoJSON in degrees."""
+    import shapely
     from pyproj import Transformer
-    from shapely import set_precision
-    from shapely.geometry import mapping
-    from shapely.ops import transform
 
-    degrees = transform(Transformer.from_crs(area.epsg, 4326, always_xy=True).transform, geometry)
-    return dict(mapping(set_precision(degrees, 1e-7)))
+    transform = Transformer.from_crs(area.epsg, 4326, always_xy=True).transform
+    degrees = shapely.set_precision(shapely.transform(geometry, transform, interleaved=False), 1e-7)
+    return dict(shapely.geometry.mapping(degrees))
 
 
 def _square(area: DemoArea, epsg: int, size_px: int) -> Grid:

@@ -76,14 +76,13 @@ class Grid:
     @property
     def footprint(self) -> Json:
         """GeoJSON polygon of the raster in degrees."""
+        import shapely
         from pyproj import Transformer
-        from shapely.geometry import box, mapping
-        from shapely.ops import transform as reproject
 
         to_degrees = Transformer.from_crs(self.crs, "EPSG:4326", always_xy=True).transform
         # Straight edges in metres are bent in degrees: points along the edge keep them inside.
-        outline = box(*self.bounds).segmentize(max(self.width * abs(self.transform[0]) / 8, 1e-9))
-        return dict(mapping(reproject(to_degrees, outline)))
+        outline = shapely.box(*self.bounds).segmentize(max(self.width * abs(self.transform[0]) / 8, 1e-9))
+        return dict(shapely.geometry.mapping(shapely.transform(outline, to_degrees, interleaved=False)))
 
 
 def write_cog(path: Path, array: Any, grid: Grid, *, nodata: float | None) -> None:
