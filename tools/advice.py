@@ -42,7 +42,7 @@ def cite(passages: Sequence[Passage]) -> tuple[Citation, ...]:
 def recommendation_text(advice: Recommendation) -> str:
     """Tell a recommendation in a few lines."""
     lines = [f"Recommended product: {advice.title} (id {advice.product_id})."]
-    lines += [f"Why: {'; '.join(advice.why)}."] if advice.why else []
+    lines += [f"Why: {' '.join(one.rstrip('.') + '.' for one in advice.why)}"] if advice.why else []
     lines += [f"Alternative: {one.title} (id {one.product_id}): {one.lacks}" for one in advice.alternatives]
     lines += [f"Access: {' '.join(advice.access)}"] if advice.access else []
     lines += [f"Caution: {' '.join(advice.cautions)}"] if advice.cautions else []

@@ -67,7 +67,9 @@ def run_statistics(backend: Backend, graphs: dict[str, Any], work: Prepared, con
 
 def find_advice(services: "Services", context: "Context", work: Prepared) -> Advice:
     """Look up the product for the question; a computation does not fail for want of it."""
-    question, plan = context.question or work.recipe.subject, work.plan
+    plan = work.plan
+    units = f" of {plan.polygons.name}" if plan.polygons else ""
+    question = context.question or f"{work.recipe.subject}{units}"
     try:
         matches = services.retriever.products(
             question, limit=3, bbox=plan.place.bbox, start=plan.period.start, end=plan.period.end
