@@ -203,13 +203,13 @@ def test_a_question_brings_steps_map_table_and_files_without_sideways_scrolling(
     _ask(page, "How green?")
     page.get_by_text("Mean NDVI is 0 in P1.").wait_for()
     page.get_by_text("Find place: Rennes").wait_for()
-    assert page.get_by_role("img", name="NDVI map").evaluate(
+    assert page.get_by_role("img", name="Map: NDVI map").evaluate(
         "async image => { await image.decode(); return image.naturalWidth }"
     )
     assert page.get_by_role("row", name="P1 <b> 0 75 of 100 75% computed").is_visible()
     assert page.get_by_role("row", name="P2 no value 0 of 90 0% no data").is_visible()
     assert page.get_by_role("link", name="Rows").get_attribute("href") == "artifacts/id-table"
-    assert page.get_by_text("Synthetic demo data.").is_visible()
+    assert page.get_by_text("Not real.").is_visible()
     assert page.evaluate("document.documentElement.scrollWidth") <= 360
 
 
@@ -264,7 +264,7 @@ def test_an_attached_area_goes_with_the_question_and_a_broken_one_does_not(
 
 def test_the_banner_on_synthetic_data_needs_a_warning_that_says_so() -> None:
     answer = _computed(warnings=("Two dates were cloudy.",))
-    assert "Synthetic" not in result_html("q", answer.artifacts, answer)
+    assert "Not real" not in result_html("q", answer.artifacts, answer)
 
 
 def test_text_from_outside_never_becomes_markup() -> None:

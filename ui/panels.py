@@ -79,13 +79,13 @@ def polygon_figure(answer: Answer) -> "Figure | None":
 
 def _warning(warning: str) -> str:
     synthetic = "synthetic" in warning.lower()
-    label = "Synthetic demo data" if synthetic else "Note"
+    label = "Not real" if synthetic else "Note"
     css = "note synthetic" if synthetic else "note"
     return f'<p class="{css}" role="note"><strong>{label}.</strong> {escape(warning)}</p>'
 
 
 def _picture(artifact: Artifact) -> str:
-    url, title = artifact_url(artifact), escape(artifact.title, quote=True)
+    url, title = artifact_url(artifact), escape(f"{artifact.kind.capitalize()}: {artifact.title}", quote=True)
     return (
         f'<figure><a href="{url}" target="_blank" rel="noopener" aria-label="Open {title} in full size">'
         f'<img src="{url}" alt="{title}"></a><figcaption>{title}</figcaption></figure>'

@@ -94,6 +94,7 @@ class Page:
 
         self._chat = gr.Chatbot(
             label="Conversation",
+            show_label=False,
             elem_id="chat",
             height="62vh",
             min_height=380,
