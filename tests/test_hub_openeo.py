@@ -1,5 +1,6 @@
 """The openEO back-end, asked through the ordinary openEO client, against plain numpy on the same files."""
 
+import warnings
 from collections.abc import Iterator
 from datetime import date
 from pathlib import Path
@@ -27,7 +28,7 @@ def _write(path: Path, values: np.ndarray[Any, Any], pixel: float) -> None:
     height, width = values.shape
     with rasterio.open(
         path, "w", driver="COG", height=height, width=width, count=1, dtype=values.dtype, crs=CRS,
-        transform=Affine(pixel, 0, XXWEST, NORTHXX, 0, -pixel), nodata=0, compress="deflate",
+        transform=Affine(pixel, 0, WEST, 0, -pixel, NORTH), nodata=0, compress="deflate",
     ) as raster:  # fmt: skip
         raster.write(values, 1)
 
@@ -126,17 +127,20 @@ def test_masked_ndvi_median_equals_numpy(connection: openeo.Connection, expected
         assert raster.crs.to_string() == CRS
         assert tuple(raster.bounds) == BOX
         result = raster.read(1)
-    with np.testing.suppress_warnings() as quiet:
-        quiet.filter(RuntimeWarning)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # numpy's, for pixels that are cloudy on every date
         median = np.nanmedian(expected[:, 20:50, 10:40], axis=0)
     np.testing.assert_allclose(result, median, atol=1e-5)
 
 
 def test_statistics_per_polygon_take_pixels_by_their_centres(connection: openeo.Connection, expected: Any) -> None:
     ndvi = _masked_ndvi(connection)
-    polygons = {"type": "GeometryCollection", "geometries": [
-        _polygon(WEST + 94, NORTH - 206, WEST + 206, NORTH - 94), _polygon(WEST + 1, NORTH - 14, WEST + 4, NORTH - 12),
-    ]}  # fmt: skip
+    shapes = (
+        _polygon(WEST + 94, NORTH - 206, WEST + 206, NORTH - 94),
+        _polygon(WEST + 1, NORTH - 14, WEST + 4, NORTH - 12),
+    )
+    features = [{"type": "Feature", "properties": {}, "geometry": geometry} for geometry in shapes]
+    polygons = {"type": "FeatureCollection", "features": features}
     mean = ndvi.aggregate_spatial(polygons, reducer="mean").execute()
     counts = ndvi.aggregate_spatial(polygons, reducer=lambda data: data.count()).execute()
     totals = ndvi.aggregate_spatial(polygons, reducer=lambda data: data.count(condition=True)).execute()
@@ -163,7 +167,7 @@ def test_periods_are_half_open_and_cloud_cover_filters(connection: openeo.Connec
     options: dict[str, Any] = {"temporal_extent": ["2024-05-15", "2024-08-15"], "max_cloud_cover": 15}
     cube = connection.load_collection("tiny", spatial_extent=_extent(*BOX), bands=["B04_10m"], **options)
     cube.download(tmp_path / "red.nc", format="netCDF")
-    with xr.open_dataset(tmp_path / "red.nc", engine="h5netcdf") as dataset:
+    with xr.open_dataset(tmp_path / "red.nc", engine="scipy") as dataset:
         assert list(dataset["t"].values.astype("datetime64[D]").astype(str)) == ["2024-05-15", "2024-06-15"]
         assert dataset["B04_10m"].shape == (2, 30, 30)
 
@@ -219,5 +223,3 @@ def test_a_body_that_is_no_graph_is_refused_in_openeo_shape(connection: openeo.C
         reply = connection.post("/result", json=body, check_error=False)
         assert reply.status_code == 400
         assert {"id", "code", "message"} <= set(reply.json())
-
-

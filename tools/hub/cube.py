@@ -29,7 +29,9 @@ class Cube:
         """Check that a dimension exists and give its name."""
         if name not in self.data.dims:
             known = ", ".join(str(dim) for dim in self.data.dims)
-            raise OpenEOError("DimensionNotAvailable", f"A dimension named '{name}' does not exist; there are: {known}.")
+            raise OpenEOError(
+                "DimensionNotAvailable", f"A dimension named '{name}' does not exist; there are: {known}."
+            )
         return name
 
     def temporal(self, name: str | None = None) -> str:
@@ -38,8 +40,10 @@ class Cube:
             return self.axis(name)
         found = [str(dim) for dim in self.data.dims if is_temporal(self.data, str(dim))]
         if len(found) != 1:
-            raise OpenEOError("TooManyDimensions" if found else "DimensionNotAvailable",
-                              f"Expected one temporal dimension, found {len(found)}.")
+            raise OpenEOError(
+                "TooManyDimensions" if found else "DimensionNotAvailable",
+                f"Expected one temporal dimension, found {len(found)}.",
+            )
         return found[0]
 
     def bands(self) -> str:
@@ -63,7 +67,11 @@ class Cube:
         sizes = []
         for dim in ("x", "y"):
             values = self.data[dim].values
-            step = self.data.attrs.get("resolution", 1.0) if len(values) < 2 else abs(values[-1] - values[0]) / (len(values) - 1)
+            step = (
+                self.data.attrs.get("resolution", 1.0)
+                if len(values) < 2
+                else abs(values[-1] - values[0]) / (len(values) - 1)
+            )
             sizes.append(float(step))
         return sizes[0], sizes[1]
 

@@ -100,7 +100,11 @@ class Executor:
 
 def result_node(graph: Json) -> str:
     """Give the id of the node marked as the result."""
-    if not isinstance(graph, dict) or not graph or not all(isinstance(n, dict) and "process_id" in n for n in graph.values()):
+    if (
+        not isinstance(graph, dict)
+        or not graph
+        or not all(isinstance(n, dict) and "process_id" in n for n in graph.values())
+    ):
         raise OpenEOError("ProcessGraphInvalid", "A process graph is an object of nodes, each with a process_id.")
     results = [node_id for node_id, node in graph.items() if node.get("result") is True]
     if len(results) != 1:
@@ -132,7 +136,9 @@ def _check_order(graph: Json) -> None:
         if node_id not in graph:
             raise OpenEOError("ProcessGraphInvalid", f"The process graph refers to the unknown node '{node_id}'.")
         if state.get(node_id) is False or path > 400:
-            raise OpenEOError("ProcessGraphInvalid", f"The process graph has a circle at node '{node_id}' or is too deep.")
+            raise OpenEOError(
+                "ProcessGraphInvalid", f"The process graph has a circle at node '{node_id}' or is too deep."
+            )
         if node_id in state:
             return
         state[node_id] = False

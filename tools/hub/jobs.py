@@ -121,7 +121,7 @@ class Jobs:
             self._set(job_id, "canceled", 0.0)
         except ClmsError as error:
             self._set(job_id, "error", 0.0, str(error))
-        except Exception:  # noqa: BLE001  # a door: one broken job must not end the worker; the log has the traceback
+        except Exception:  # a door: one broken job must not end the worker; the log has the traceback
             log.exception("openEO job %s failed", job_id)
             self._set(job_id, "error", 0.0, f"The back-end failed; reference {job_id}.")
         else:

@@ -90,8 +90,12 @@ class Loader:
         if not items:
             raise OpenEOError("NoDataAvailable", f"Collection '{id}' has no data for the given extents.")
         if len(items) > self._limits.items:
-            raise OpenEOError("ProcessGraphComplexity", f"{len(items)} items are asked for; {self._limits.items} at most.")
-        grid = _grid(self._archive.asset_path(items[0], _first_asset(items[0], names)), self._paths(items[0], names), extent)
+            raise OpenEOError(
+                "ProcessGraphComplexity", f"{len(items)} items are asked for; {self._limits.items} at most."
+            )
+        grid = _grid(
+            self._archive.asset_path(items[0], _first_asset(items[0], names)), self._paths(items[0], names), extent
+        )
         dates = _by_date(items)
         self._count(grid, len(dates) * len(names))
         nodata = {b["name"]: b.get("nodata") for b in collection.get("summaries", {}).get("bands", [])}
@@ -271,7 +275,7 @@ def _vrt_grid(x: Block, y: Block) -> tuple[Any, int, int]:
 
     width = (x[-1] - x[0]) / (len(x) - 1) if len(x) > 1 else 1.0
     height = (y[0] - y[-1]) / (len(y) - 1) if len(y) > 1 else width
-    return Affine(width, 0, XXx[0] - width / 2, y[0] + height / 2XX, 0, -height), len(x), len(y)
+    return Affine(width, 0, x[0] - width / 2, 0, -height, y[0] + height / 2), len(x), len(y)
 
 
 def _valid(values: Block, nodata: float | None, mask: Block | None) -> Block:

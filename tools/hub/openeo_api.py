@@ -5,7 +5,7 @@ import tempfile
 import uuid
 from collections.abc import Callable, Coroutine
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Body, Request, Response
 from fastapi.exceptions import RequestValidationError
@@ -21,6 +21,7 @@ from tools.hub.results import MEDIA_TYPES
 from tools.hub.run import process_graph_of, run_to_file, validation_errors
 
 Json = dict[str, Any]
+JsonBody = Annotated[Json, Body()]
 API_VERSION = "1.2.0"
 log = logging.getLogger(__name__)
 
@@ -36,13 +37,17 @@ class OpenEORoute(APIRoute):
             try:
                 return await handler(request)
             except RequestValidationError:
-                return error_response(OpenEOError("InvalidRequest", "The request body is not the JSON object expected."))
+                return error_response(
+                    OpenEOError("InvalidRequest", "The request body is not the JSON object expected.")
+                )
             except ClmsError as error:
                 return error_response(error)
-            except Exception:  # noqa: BLE001  # a door: the traceback is logged, the caller sees its reference
+            except Exception:  # a door: the traceback is logged, the caller sees its reference
                 reference = uuid.uuid4().hex
                 log.exception("openEO request failed, reference %s", reference)
-                return error_response(OpenEOError("Internal", f"The back-end failed; reference {reference}."), reference)
+                return error_response(
+                    OpenEOError("Internal", f"The back-end failed; reference {reference}."), reference
+                )
 
         return guarded
 
@@ -59,7 +64,9 @@ def openeo_router(archive: Archive) -> APIRouter:
     router = APIRouter(route_class=OpenEORoute, tags=["openEO"])
     _add_discovery(router, archive)
     _add_processing(router, archive)
-    _add_jobs(router, Jobs(archive.hub_dir / "jobs", lambda graph, folder, run: run_to_file(archive, graph, folder, run)))
+    _add_jobs(
+        router, Jobs(archive.hub_dir / "jobs", lambda graph, folder, run: run_to_file(archive, graph, folder, run))
+    )
     return router
 
 
@@ -141,13 +148,13 @@ def _capabilities(url: str, router: APIRouter) -> Json:
 
 def _add_processing(router: APIRouter, archive: Archive) -> None:
     @router.post("/validation")
-    def validation(body: Json = Body()) -> Json:
+    def validation(body: JsonBody) -> Json:
         graph = process_graph_of(body)
         errors = validation_errors(archive, graph)
         return {"errors": [{"code": e.code, "message": str(e)} for e in errors]}
 
     @router.post("/result")
-    def result(body: Json = Body()) -> Response:
+    def result(body: JsonBody) -> Response:
         graph = process_graph_of(body)
         with tempfile.TemporaryDirectory(prefix="openeo-") as folder:
             path = run_to_file(archive, graph, Path(folder))
@@ -161,7 +168,7 @@ def _add_jobs(router: APIRouter, jobs: Jobs) -> None:
         return {"jobs": [{k: v for k, v in job.items() if k != "process"} for job in jobs.all()], "links": []}
 
     @router.post("/jobs", status_code=201)
-    def create(request: Request, body: Json = Body()) -> Response:
+    def create(request: Request, body: JsonBody) -> Response:
         process_graph_of(body)
         job_id = jobs.create(body)
         url = f"{base_url(request)}/jobs/{job_id}"
@@ -206,7 +213,8 @@ def _results_item(job: Json, files: list[Path], url: str) -> Json:
     """Describe a job's results as a STAC item."""
     types = {suffix: media for media, suffix in MEDIA_TYPES.values()}
     assets = {
-        path.name: {"href": f"{url}/results/{path.name}", "type": types[path.suffix], "roles": ["data"]} for path in files
+        path.name: {"href": f"{url}/results/{path.name}", "type": types[path.suffix], "roles": ["data"]}
+        for path in files
     }
     return {
         "type": "Feature",
@@ -217,5 +225,3 @@ def _results_item(job: Json, files: list[Path], url: str) -> Json:
         "assets": assets,
         "links": [{"rel": "canonical", "href": f"{url}/results", "type": "application/geo+json"}],
     }
-
-

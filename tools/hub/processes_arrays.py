@@ -9,7 +9,7 @@ import numpy as np
 
 from tools.hub.cube import Block
 from tools.hub.openeo_errors import OpenEOError, invalid_parameter
-from tools.hub.processes_math import and_, eq, is_null, is_valid, not_, or_, plain, truth
+from tools.hub.processes_math import and_, eq, is_null, is_valid, or_, plain, truth
 
 
 @dataclass(frozen=True)
@@ -213,7 +213,9 @@ def array_element(data: Any, index: int | None = None, label: Any = None, return
     if index is not None and 0 <= index < len(inner):
         return plain(inner[index])
     if return_nodata:
-        return np.full(inner.shape[1:], np.nan, np.float32) if isinstance(inner, np.ndarray) and inner.ndim > 1 else None
+        return (
+            np.full(inner.shape[1:], np.nan, np.float32) if isinstance(inner, np.ndarray) and inner.ndim > 1 else None
+        )
     wanted = f"label {label!r}" if label is not None else f"index {index}"
     raise OpenEOError("ArrayElementNotAvailable", f"The array has no element with {wanted}.")
 
@@ -251,7 +253,7 @@ def array_modify(data: Any, values: Any, index: int, length: int = 1) -> Any:
 
 def array_contains(data: Any, value: Any) -> Any:
     """Tell whether an array holds a value."""
-    if value is None or isinstance(value, float) and np.isnan(value):
+    if value is None or (isinstance(value, float) and np.isnan(value)):
         return False
     return any(eq(v, value) is True and type(v) is not dict for v in elements(data))
 

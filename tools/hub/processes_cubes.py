@@ -81,7 +81,9 @@ def apply_dimension(
         raise invalid_parameter("apply_dimension", "target_dimension", "the dimension exists already")
     result = result.rename({"__new": target})
     keep = size == len(labels) and target == dimension
-    return data.with_data(ordered(result.assign_coords({target: data.data[dimension].values if keep else np.arange(size)})))
+    return data.with_data(
+        ordered(result.assign_coords({target: data.data[dimension].values if keep else np.arange(size)}))
+    )
 
 
 def ndvi(data: Cube, nir: str = "nir", red: str = "red", target_band: str | None = None) -> Cube:
@@ -94,7 +96,9 @@ def ndvi(data: Cube, nir: str = "nir", red: str = "red", target_band: str | None
     if target_band in data.labels(bands):
         raise OpenEOError("BandExists", f"A band named '{target_band}' exists already.")
     new = result.expand_dims({bands: [target_band]})
-    return data.with_data(ordered(xr.concat([data.data, new], dim=bands, coords="minimal", compat="override", join="override")))
+    return data.with_data(
+        ordered(xr.concat([data.data, new], dim=bands, coords="minimal", compat="override", join="override"))
+    )
 
 
 def _band(data: Cube, bands: str, name: str, code: str) -> xr.DataArray:
@@ -210,7 +214,9 @@ def rename_labels(data: Cube, dimension: str, target: Sequence[Any], source: Seq
     if source:
         missing = [s for s in source if s not in labels]
         if missing or len(source) != len(target):
-            raise OpenEOError("LabelNotAvailable", f"Labels {missing or list(source)} cannot be renamed; there are {labels}.")
+            raise OpenEOError(
+                "LabelNotAvailable", f"Labels {missing or list(source)} cannot be renamed; there are {labels}."
+            )
         new = [dict(zip(source, target, strict=True)).get(label, label) for label in labels]
     else:
         new = [*target, *labels[len(target) :]]

@@ -19,7 +19,9 @@ def number(value: Any) -> Any:
 
 def plain(value: Any) -> Any:
     """Give Python values for numpy scalars, as JSON needs."""
-    return value.item() if isinstance(value, np.generic) or (isinstance(value, np.ndarray) and value.ndim == 0) else value
+    return (
+        value.item() if isinstance(value, np.generic) or (isinstance(value, np.ndarray) and value.ndim == 0) else value
+    )
 
 
 def is_null(value: Any) -> Any:
@@ -56,6 +58,16 @@ def _binary(function: Callable[[Any, Any], Any]) -> Callable[..., Any]:
             return plain(function(number(x), number(y)))
 
     return run
+
+
+def exp(p: Any) -> Any:
+    """Give e to the power of a value."""
+    return _unary(np.exp)(p)
+
+
+def arctan2(y: Any, x: Any) -> Any:
+    """Give the angle of a point in radians."""
+    return _binary(np.arctan2)(y, x)
 
 
 def divide(x: Any, y: Any) -> Any:
@@ -142,7 +154,7 @@ gt, gte, lt, lte = _order(np.greater), _order(np.greater_equal), _order(np.less)
 
 def between(x: Any, min: Any, max: Any, exclude_max: bool = False) -> Any:  # noqa: A002
     """Tell whether a value lies in a range."""
-    if not is_null(min) is True and not is_null(max) is True and min > max:
+    if is_null(min) is not True and is_null(max) is not True and min > max:
         return False if not isinstance(x, np.ndarray) else np.zeros(x.shape, bool)
     return and_(gte(x, min), lt(x, max) if exclude_max else lte(x, max))
 
@@ -227,13 +239,13 @@ def constant(x: Any) -> Any:
 
 
 PROCESSES: dict[str, Callable[..., Any]] = {
-    "absolute": _unary(np.abs), "sqrt": _unary(np.sqrt), "exp": lambda p: _unary(np.exp)(p), "ln": _unary(np.log),
+    "absolute": _unary(np.abs), "sqrt": _unary(np.sqrt), "exp": exp, "ln": _unary(np.log),
     "floor": _unary(np.floor), "ceil": _unary(np.ceil), "int": _unary(np.trunc), "sgn": _unary(np.sign),
     "sin": _unary(np.sin), "cos": _unary(np.cos), "tan": _unary(np.tan),
     "arcsin": _unary(np.arcsin), "arccos": _unary(np.arccos), "arctan": _unary(np.arctan),
     "sinh": _unary(np.sinh), "cosh": _unary(np.cosh), "tanh": _unary(np.tanh),
     "arsinh": _unary(np.arcsinh), "arcosh": _unary(np.arccosh), "artanh": _unary(np.arctanh),
-    "arctan2": lambda y, x: _binary(np.arctan2)(y, x),
+    "arctan2": arctan2,
     "add": _binary(lambda x, y: x + y), "subtract": _binary(lambda x, y: x - y),
     "multiply": _binary(lambda x, y: x * y), "mod": _binary(np.mod), "divide": divide, "power": power, "log": log,
     "round": round_half_even, "clip": clip, "linear_scale_range": linear_scale_range,

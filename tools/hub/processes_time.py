@@ -49,14 +49,14 @@ def aggregate_temporal_period(
     return _grouped(data, axis, [groups == group for group in every], names, reducer, context)
 
 
-def _grouped(
-    data: Cube, axis: str, keeps: list[Any], labels: list[Any], reducer: Callback, context: Any
-) -> Cube:
+def _grouped(data: Cube, axis: str, keeps: list[Any], labels: list[Any], reducer: Callback, context: Any) -> Cube:
     layers = []
     for keep in keeps:
         indices = np.flatnonzero(keep)
         if len(indices):
-            layers.append(reduce_dimension(data.with_data(data.data.isel({axis: indices})), reducer, axis, context).data)
+            layers.append(
+                reduce_dimension(data.with_data(data.data.isel({axis: indices})), reducer, axis, context).data
+            )
         else:
             layers.append(xr.full_like(data.data.isel({axis: 0}, drop=True), np.nan))
     joined = xr.concat(layers, dim=axis, coords="minimal", compat="override", join="override", combine_attrs="override")

@@ -43,8 +43,8 @@ def to_crs(geojson: Json, target: str | None) -> list[Json]:
 
 def pixel_mask(cube: Cube, geometry: Json) -> tuple[slice, slice, Block]:
     """Find the window and the pixels in it whose centres lie inside a geometry."""
-    from rasterio.features import rasterize
     from affine import Affine
+    from rasterio.features import rasterize
     from shapely.geometry import shape
 
     x, y = cube.data["x"].values, cube.data["y"].values
@@ -55,7 +55,7 @@ def pixel_mask(cube: Cube, geometry: Json) -> tuple[slice, slice, Block]:
         return slice(0, 0), slice(0, 0), np.zeros((0, 0), bool)
     window = slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
     width, height = cube.resolution()
-    corner = Affine(width, 0, XXx[columns[0]] - width / 2, y[rows[0]] + height / 2XX, 0, -height)
+    corner = Affine(width, 0, x[columns[0]] - width / 2, 0, -height, y[rows[0]] + height / 2)
     inside = rasterize([(geometry, 1)], out_shape=(len(rows), len(columns)), transform=corner, dtype="uint8")
     return *window, inside.astype(bool)
 

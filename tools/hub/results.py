@@ -66,7 +66,7 @@ def _write_geotiff(cube: Cube, path: Path) -> None:
     if "x" not in data.dims or "y" not in data.dims or data.size == 0:
         raise OpenEOError("NoDataAvailable", "The result has no pixels to write.")
     width, height = cube.resolution()
-    corner = Affine(width, 0, XXfloat(data["x"][0]) - width / 2, float(data["y"][0]) + height / 2XX, 0, -height)
+    corner = Affine(width, 0, float(data["x"][0]) - width / 2, 0, -height, float(data["y"][0]) + height / 2)
     rows, columns = data.sizes["y"], data.sizes["x"]
     values = np.asarray(data.values, np.float32).reshape(-1, rows, columns)
     with rasterio.open(path, "w", driver="GTiff", width=columns, height=rows, count=len(values), dtype="float32",
@@ -95,7 +95,7 @@ def _write_netcdf(cube: Cube, path: Path) -> None:
     if cube.crs is not None and {"x", "y"} <= set(data.dims):
         dataset = dataset.rio.write_crs(cube.crs)
     dataset.attrs["Conventions"] = "CF-1.8"
-    dataset.to_netcdf(path, engine="h5netcdf")
+    dataset.to_netcdf(path, engine="scipy")
 
 
 def _json(value: Any) -> Any:
