@@ -147,7 +147,8 @@ def _add_item_routes(router: APIRouter, archive: Archive) -> None:
         body = _item(archive, collection_id, item_id)
         return JSONResponse(_linked_item(body, stac_root(request)), media_type=_GEOJSON)
 
-    @router.api_route("/collections/{collection_id}/items/{item_id}/assets/{key}", methods=["GET", "HEAD"])
+    @router.get("/collections/{collection_id}/items/{item_id}/assets/{key}")
+    @router.head("/collections/{collection_id}/items/{item_id}/assets/{key}", include_in_schema=False)
     def asset(collection_id: str, item_id: str, key: str) -> FileResponse:
         """Give the file of an asset; only files that the archive names can be reached."""
         body = _item(archive, collection_id, item_id)

@@ -171,20 +171,26 @@ def _matcher(cql: Any, query: Any) -> Matcher | None:
     import cql2
 
     try:
-        expressions = [cql2.Expr(term) for term in terms]
-        for expression in expressions:
-            expression.validate()
-    except (cql2.ParseError, cql2.ValidationError, ValueError, TypeError) as error:
+        expressions = [cql2.parse_text(term) if isinstance(term, str) else _parsed(term) for term in terms]
+    except (cql2.ParseError, ValueError, TypeError) as error:
         raise ToolInputError("The filter is not valid CQL2.", hint='For example: "eo:cloud_cover" < 20') from error
 
     def matches(item: Json) -> bool:
         try:
             return all(bool(expression.matches(item)) for expression in expressions)
-        except (ValueError, TypeError, RuntimeError):
-            # The library raises where the item lacks the property: in CQL2 that is null, and null does not match.
+        except Exception as error:
+            # cql2 raises a bare Exception where the item lacks the property: null in CQL2, and null does not match.
+            if type(error) is not Exception:
+                raise
             return False
 
     return matches
+
+
+def _parsed(tree: Any) -> Any:
+    import cql2
+
+    return cql2.parse_json(json.dumps(tree))
 
 
 def _query_terms(query: Any) -> list[Json]:
