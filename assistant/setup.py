@@ -5,20 +5,19 @@ from contextlib import ExitStack
 from datetime import UTC, datetime
 
 from assistant.settings import Settings
-from knowledge.errors import IndexMissing
 from tools.toolbox import Services
 
 
 def prepare(settings: Settings, on_progress: Callable[[str], None]) -> None:
-    """Build the search index and, when the embedded hub is used, the demo archive; what exists is left alone."""
+    """Build the search index and, when the embedded hub is used, the demo archive; what is up to date is left alone."""
     from knowledge.ingest import build_index
-    from knowledge.retrieval import Retriever
 
-    try:
-        Retriever(settings.index_dir, embedding_model=settings.embedding_model)
-    except IndexMissing:
-        on_progress("Building the search index")
-        build_index(settings.index_dir, embedding_model=settings.embedding_model)
+    # Keyed by content: where nothing changed, this reads the product files and writes nothing.
+    build_index(
+        settings.index_dir,
+        embedding_model=settings.embedding_model,
+        on_progress=lambda done, total: on_progress(f"Building the search index: {done} of {total} passages"),
+    )
     if needs_hub(settings):
         from tools.hub.demo import ensure_demo
 

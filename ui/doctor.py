@@ -7,7 +7,6 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from assistant.settings import Settings
-from knowledge.errors import ClmsError
 
 LIBRARIES = (
     "clms-assistant", "langchain", "langgraph", "chromadb", "sentence-transformers", "torch", "pystac-client", "openeo",
@@ -50,13 +49,11 @@ def _without_password(text: str) -> str:
 
 
 def _index(settings: Settings) -> str:
-    from knowledge.retrieval import Retriever
-
-    try:
-        Retriever(settings.index_dir, embedding_model=settings.embedding_model)
-    except ClmsError as error:
-        return str(error)
-    return f"built, in {settings.index_dir}"
+    files = [path for path in settings.index_dir.rglob("*") if path.is_file()] if settings.index_dir.exists() else []
+    if not files:
+        return "not built; `clms-assistant ingest` builds it"
+    megabytes = sum(path.stat().st_size for path in files) / 1e6
+    return f"{len(files)} files, {megabytes:.1f} MB, in {settings.index_dir}"
 
 
 def _hub(settings: Settings) -> str:
