@@ -254,7 +254,7 @@ def test_an_attached_area_goes_with_the_question_and_a_broken_one_does_not(
     picker.set_input_files(broken)
     page.get_by_text("No area attached.").wait_for()
     picker.set_input_files(good)
-    page.get_by_text("Area attached.").wait_for()
+    page.get_by_text("Area attached.", exact=True).wait_for()
     _ask(page, "How green?")
     page.get_by_text("Mean NDVI is 0 in P1.").wait_for()
     attached = assistant.areas[-1]
