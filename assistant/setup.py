@@ -38,7 +38,6 @@ def open_services(settings: Settings, hub_url: str | None, resources: ExitStack)
         resources: Takes over the hub started here.
     """
     from knowledge.retrieval import Retriever
-
     from tools.workspace import Workspace
 
     if needs_hub(settings) and hub_url is None:
