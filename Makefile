@@ -42,6 +42,7 @@ $(VENV)/.installed-dev: $(VENV)/.installed requirements-dev.lock
 
 # Needs uv, and PyTorch's CPU wheel where pip finds it; for maintainers only.
 lock:
+	sed -i '/^torch==/d' requirements.lock requirements-dev.lock
 	uv pip compile pyproject.toml --group build --python-version 3.11 --no-header --no-annotate --quiet -o requirements.lock
 	uv pip compile pyproject.toml --group dev --python-version 3.11 --no-header --no-annotate --quiet -o requirements-dev.lock
 	sed -i 's/^torch==\([0-9.]*\).*/torch==\1/' requirements.lock requirements-dev.lock

@@ -99,6 +99,16 @@ class Assistant:
                 self._services = open_services(self.settings, self._hub_url, self._resources)
             return self._services
 
+    def warm_up(self) -> None:
+        """Load what the first question would wait for: the encoder, the index and the place names."""
+        from tools.places import find_places
+
+        try:
+            self.services().retriever.warm_up()
+            find_places("Rennes")
+        except ClmsError as error:
+            logger.warning("Not warmed up: %s", error)
+
     def close(self) -> None:
         """Stop the embedded hub, if this assistant started one."""
         with self._lock:

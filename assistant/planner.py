@@ -95,7 +95,7 @@ def next_message(messages: Sequence[BaseMessage], menu: Sequence[str]) -> AIMess
 def _wanted(read: slots.Slots, question: str, made: list[Call], results: list[ToolResult]) -> list[Call]:
     """List the calls a question needs, given what has been called."""
     if read.intent == "recommend":
-        return [("search_products", {"question": question})]
+        return [("search_products", {"question": question, "place": read.place})]
     if read.intent == "explain":
         failed = any(name == "explain_product" for name, _ in made) and results and results[0].outcome != "ok"
         first: list[Call] = [("explain_product", {"product_id": read.product})]
@@ -105,7 +105,8 @@ def _wanted(read: slots.Slots, question: str, made: list[Call], results: list[To
         return [("search_scenes", {"place": read.place, "period": period})]
     if read.intent != "compute":
         return []
-    return [("search_products", {"question": question}), *(_compute_call(read, wanted) for wanted in read.computes)]
+    search = {"question": question, "place": read.place}
+    return [("search_products", search), *(_compute_call(read, wanted) for wanted in read.computes)]
 
 
 def _compute_call(read: slots.Slots, wanted: slots.ComputeRequest) -> Call:

@@ -38,6 +38,7 @@ class Retriever:
         self._model = embedding_model
         self._catalogue = catalogue
         self._vectors: Any = None
+        self._asked: tuple[str, Any] = ("", None)
         self._loading = threading.Lock()  # tools run in parallel; Chroma must be opened by one of them
         self.embedding_problem = ""
         """Why search goes by keywords only; empty when it does not, or on purpose."""
@@ -156,7 +157,10 @@ class Retriever:
         where: dict[str, Any] = {"section": {"$in": list(sections)}}
         if product_id is not None:
             where = {"$and": [where, {"product_id": product_id}]}
-        answer = self._vectors.query(query_embeddings=encoder.encode([question]), n_results=POOL, where=where)
+        asked = self._asked
+        if asked[0] != question:  # one question is searched several times; encoding is the slow part
+            asked = self._asked = (question, encoder.encode([question]))
+        answer = self._vectors.query(query_embeddings=asked[1], n_results=POOL, where=where)
         return [str(one) for one in answer["ids"][0]]
 
     def _rows(self, query: str, values: tuple[str, ...] = ()) -> list[tuple[Any, ...]]:

@@ -7,6 +7,17 @@ from knowledge.schema import Citation, Passage, Product, ProductMatch
 from tools.schema import Alternative, Recommendation
 
 QUOTE_CHARS = 240
+CANDIDATES = 8
+"""Products looked at for one recommendation and two alternatives."""
+
+
+def comparable(matches: Sequence[ProductMatch]) -> list[ProductMatch]:
+    """Keep the best match and the two next that share a theme with it; others are no alternative to it."""
+    if not matches:
+        return []
+    best, *others = matches
+    themes = set(best.product.themes)
+    return [best, *[one for one in others if themes.intersection(one.product.themes)][:2]]
 
 
 def recommend(matches: Sequence[ProductMatch]) -> Recommendation | None:

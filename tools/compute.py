@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from knowledge.errors import ClmsError
-from tools.advice import cite, recommend, recommendation_text
+from tools.advice import CANDIDATES, cite, comparable, recommend, recommendation_text
 from tools.backends import Backend, OpenEOBackend
 from tools.errors import JobFailed
 from tools.planning import Prepared, date_list, prepare
@@ -72,11 +72,13 @@ def find_advice(services: "Services", context: "Context", work: Prepared) -> Adv
     question = context.question or f"{work.recipe.subject}{units}"
     try:
         matches = services.retriever.products(
-            question, limit=3, bbox=plan.place.bbox, start=plan.period.start, end=plan.period.end
+            question, limit=CANDIDATES, bbox=plan.place.bbox, start=plan.period.start, end=plan.period.end
         )
     except ClmsError as error:
         return Advice(None, warnings=(f"No product advice: {error}",))
-    return Advice(recommend(matches), cite([passage for one in matches[:1] for passage in one.passages[:2]]))
+    return Advice(
+        recommend(comparable(matches)), cite([passage for one in matches[:1] for passage in one.passages[:2]])
+    )
 
 
 def source_line(work: Prepared) -> str:

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from tools.errors import PlaceAmbiguous
-from tools.schema import Output, Polygons, Question, ToolResult
+from tools.errors import PlaceAmbiguous, ToolInputError
+from tools.schema import Bbox, Output, Polygons, Question, ToolResult
 
 if TYPE_CHECKING:
     from knowledge.retrieval import Retriever
@@ -80,11 +80,12 @@ class Toolbox:
         self.services = services
         self.context = context
 
-    def search_products(self, question: Words) -> ToolResult:
+    def search_products(self, question: Words, place: PlaceName = "") -> ToolResult:
         """Find the Copernicus land product that answers a question, with reasons and alternatives."""
-        from tools.advice import cite, recommend, recommendation_text
+        from tools.advice import CANDIDATES, cite, comparable, recommend, recommendation_text
 
-        matches = self.services.retriever.products(question, limit=3)
+        bbox, warnings = self._reach(place)
+        matches = comparable(self.services.retriever.products(question, limit=CANDIDATES, bbox=bbox))
         advice = recommend(matches)
         if advice is None:
             return ToolResult(text="No product in the catalogue fits this question.", outcome="no_data")
@@ -93,7 +94,19 @@ class Toolbox:
             data={"products": [{"id": one.product.id, "title": one.product.title} for one in matches]},
             recommendation=advice,
             citations=cite([passage for one in matches for passage in one.passages[:2]]),
+            warnings=warnings,
         )
+
+    def _reach(self, place: str) -> tuple[Bbox | None, tuple[str, ...]]:
+        """Give the box that a product must cover; a place that is not known hinders no advice, but is told."""
+        from tools.planning import choose_place
+
+        if not place and self.context.area is None:
+            return None, ()
+        try:
+            return choose_place(place, self.context.area).bbox, ()
+        except ToolInputError:
+            return None, (f"Coverage was not checked: no single place is called {place!r}.",)
 
     def explain_product(self, product_id: ProductId) -> ToolResult:
         """Tell what one product is, what it is good for, and how to get it."""

@@ -1,6 +1,7 @@
 """The HTTP door: health, files, the chat dialect, the embedded hub and the page on one port."""
 
 import logging
+import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -37,6 +38,8 @@ def create_app(settings: Settings) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        # In the background: the port is open at once, and the first question finds everything loaded.
+        threading.Thread(target=assistant.warm_up, daemon=True).start()
         yield
         assistant.close()
 
