@@ -82,9 +82,14 @@ def find_advice(services: "Services", context: "Context", work: Prepared) -> Adv
 
 
 def source_line(work: Prepared) -> str:
-    """Tell where the pixels come from, for maps and charts."""
+    """Tell where the pixels come from, for maps and charts, and whether the polygons are invented."""
     if work.synthetic:
-        return f"Synthetic demo data ({work.plan.collection_id}); invented, not a measurement"
+        return f"Synthetic demo data ({work.plan.collection_id}): invented, not a measurement."
+    invented = " Polygons: synthetic demo data, invented." if work.units.synthetic else ""
+    return f"{_pixel_source(work)}.{invented}"
+
+
+def _pixel_source(work: Prepared) -> str:
     years = sorted({scene.datetime[:4] for scene in work.scenes})
     span = years[0] if len(years) == 1 else f"{years[0]}-{years[-1]}"
     if work.plan.collection_id.startswith("sentinel-"):
@@ -118,20 +123,21 @@ def _files(
     advice: Advice,
 ) -> tuple[Artifact, ...]:
     """Make the map or chart, the tables, and the files that run the result again."""
-    from tools.export import write_graph, write_table, write_vector
+    from tools.export import synthetic_note, write_table, write_vector
     from tools.export_code import write_notebook, write_script
     from tools.provenance import write_provenance
 
-    workspace, plan, fake = services.workspace, work.plan, work.synthetic
+    workspace, plan, fake = services.workspace, work.plan, work.synthetic or work.units.synthetic
+    note = synthetic_note(scenes=work.synthetic, units=work.units.synthetic)
     made = list(_pictures(services, context, backend, graphs, work, statistics))
     _stop_if_asked(context)
     context.on_progress("Writing the files")
     made.append(write_table(workspace, statistics, plan, synthetic=fake))
     made.append(write_vector(workspace, statistics, plan, synthetic=fake))
-    made.append(write_graph(workspace, graphs.get("raster", graphs["mean"]), plan))
+    made += _graph_files(services, graphs, work, note)
     url = services.openeo_url
-    made.append(write_script(workspace, graphs, plan, openeo_url=url, expected=statistics))
-    made.append(write_notebook(workspace, graphs, plan, openeo_url=url, expected=statistics))
+    made.append(write_script(workspace, graphs, plan, openeo_url=url, expected=statistics, note=note))
+    made.append(write_notebook(workspace, graphs, plan, openeo_url=url, expected=statistics, note=note))
     provenance = write_provenance(
         workspace,
         plan,
@@ -143,6 +149,17 @@ def _files(
         synthetic=fake,
     )
     return (*made, provenance)
+
+
+def _graph_files(services: "Services", graphs: dict[str, Any], work: Prepared, note: str) -> list[Artifact]:
+    """Write the graph of the numbers, which any client can execute, and that of the map, which gives a GeoTIFF."""
+    from tools.export import plan_title, write_graph
+
+    made = [write_graph(services.workspace, graphs["mean"], work.plan, note=note)]
+    if "raster" in graphs:
+        title = f"openEO process graph of the map (gives a GeoTIFF): {plan_title(work.plan)}"
+        made.append(write_graph(services.workspace, graphs["raster"], work.plan, title=title, note=note))
+    return made
 
 
 def _pictures(

@@ -145,6 +145,7 @@ def _failures_told(url: str) -> Iterator[None]:
     """Turn what the client and the network raise into the project's failures."""
     import requests
     from pystac import STACError
+    from pystac_client.errors import ClientTypeError
     from pystac_client.exceptions import APIError
 
     try:
@@ -152,11 +153,12 @@ def _failures_told(url: str) -> Iterator[None]:
     except requests.Timeout as error:
         raise BackendUnavailable(f"The STAC service at {url} did not answer in time.", TRY_LATER) from error
     except APIError as error:
-        detail = "cannot be reached" if error.status_code is None else f"answered HTTP {error.status_code}"
+        status = getattr(error, "status_code", None)  # Absent when there was no answer at all.
+        detail = f"answered HTTP {status}" if status else "cannot be reached"
         raise BackendUnavailable(f"The STAC service at {url} {detail}.", TRY_LATER) from error
     except requests.JSONDecodeError as error:
         raise BackendUnavailable(f"The STAC service at {url} answers nonsense.", TRY_LATER) from error
     except requests.RequestException as error:
         raise BackendUnavailable(f"The STAC service at {url} cannot be reached.", TRY_LATER) from error
-    except (STACError, ValueError, KeyError, TypeError, AttributeError, IndexError) as error:
+    except (STACError, ClientTypeError, ValueError, KeyError, TypeError, AttributeError, IndexError) as error:
         raise BackendUnavailable(f"The STAC service at {url} answers nonsense.", TRY_LATER) from error

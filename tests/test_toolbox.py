@@ -1,0 +1,116 @@
+"""The menu against a real hub on loopback with the demo archive."""
+
+from collections.abc import Iterator
+from datetime import date
+from pathlib import Path
+
+import pytest
+
+from knowledge.ingest import build_index
+from knowledge.retrieval import Retriever
+from tools.areas import parse_geojson
+from tools.errors import JobFailed, NoScenes, NotCovered, TooLarge, ToolInputError
+from tools.hub.demo import ensure_demo
+from tools.hub.server import running_hub
+from tools.toolbox import Context, Services, Toolbox
+from tools.workspace import Workspace
+
+TODAY = date(2026, 9, 20)
+
+
+@pytest.fixture(scope="module")
+def services(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Services]:
+    root: Path = tmp_path_factory.mktemp("toolbox")
+    ensure_demo(root / "hub", today=TODAY)
+    build_index(root / "index", embedding_model="none")
+    with running_hub(root / "hub") as url:
+        yield Services(
+            retriever=Retriever(root / "index", embedding_model="none"),
+            stac_url=f"{url}/stac",
+            openeo_url=f"{url}/openeo",
+            workspace=Workspace(root / "artifacts"),
+        )
+
+
+@pytest.fixture
+def toolbox(services: Services) -> Toolbox:
+    return Toolbox(services, Context(today=TODAY, session_id="test"))
+
+
+def test_parcels_get_values_a_map_and_a_product(toolbox: Toolbox) -> None:
+    found = toolbox.compute("ndvi", "Rennes", "this summer", "per_polygon")
+    assert found.outcome == "ok"
+    assert found.statistics is not None
+    assert found.recommendation is not None
+    assert "Synthetic demo data" in found.text
+    assert f"{found.data['summary']['mean_of_means']:.3f}" in found.text
+    assert {"map", "raster", "table", "vector", "graph", "script", "notebook", "provenance"} <= {
+        artifact.kind for artifact in found.artifacts
+    }
+    assert all(-1 <= row.value <= 1 for row in found.statistics.rows if row.value is not None)
+
+
+def test_a_single_day_works(toolbox: Toolbox) -> None:
+    found = toolbox.compute("ndvi", "Rennes", "2026-06-15", "series")
+    assert found.statistics is not None
+    assert [row.date for row in found.statistics.rows] == ["2026-06-15"]
+    assert list(found.data["curves"]) == [found.statistics.rows[0].label]
+
+
+def test_no_scenes_tells_the_nearest_dates(toolbox: Toolbox) -> None:
+    with pytest.raises(NoScenes) as caught:
+        toolbox.compute("ndvi", "Rennes", "January 2026", "composite")
+    assert "2026-03-15" in caught.value.hint
+
+
+def test_a_place_outside_is_not_covered(toolbox: Toolbox) -> None:
+    with pytest.raises(NotCovered):
+        toolbox.compute("ndvi", "Berlin", "2026", "composite")
+
+
+def test_too_large_is_refused_before_anything_runs(services: Services) -> None:
+    small = Services(services.retriever, services.stac_url, services.openeo_url, services.workspace, max_pixels=1000)
+    with pytest.raises(TooLarge, match="allowed"):
+        Toolbox(small, Context(today=TODAY, session_id="test")).compute("ndvi", "Rennes", "2026", "composite")
+
+
+def test_polygons_inside_and_outside_are_told_apart(services: Services) -> None:
+    def square(west: float, south: float) -> dict[str, object]:
+        ring = [
+            [west, south],
+            [west + 0.002, south],
+            [west + 0.002, south + 0.002],
+            [west, south + 0.002],
+            [west, south],
+        ]
+        return {"type": "Feature", "properties": {}, "geometry": {"type": "Polygon", "coordinates": [ring]}}
+
+    area = parse_geojson(
+        {"type": "FeatureCollection", "features": [square(-1.675, 48.11), square(2.0, 46.0)]}, name="mine"
+    )
+    found = Toolbox(services, Context(today=TODAY, session_id="test", area=area)).compute(
+        "ndvi", "", "last summer", "per_polygon"
+    )
+    assert found.statistics is not None
+    assert [row.outcome for row in found.statistics.rows] == ["ok", "not_covered"]
+
+
+def test_an_unknown_collection_and_a_stop_are_told(services: Services) -> None:
+    with pytest.raises(ToolInputError, match="no collection"):
+        Toolbox(services, Context(today=TODAY, session_id="t", collection_id="nope")).compute(
+            "ndvi", "Rennes", "2026", "series"
+        )
+    with pytest.raises(JobFailed, match="stopped"):
+        Toolbox(services, Context(today=TODAY, session_id="t", cancelled=lambda: True)).compute(
+            "ndvi", "Rennes", "2026", "series"
+        )
+
+
+def test_looking_things_up(toolbox: Toolbox) -> None:
+    products = toolbox.search_products("How green are the parcels?")
+    assert products.recommendation is not None
+    assert products.recommendation.product_id in products.text
+    assert all(citation.verified for citation in products.citations)
+    assert toolbox.explain_product(products.recommendation.product_id).citations
+    assert toolbox.find_place("Rennes").data["place"]["name"].startswith("Rennes")
+    assert toolbox.search_scenes("Rennes", "this summer").data["count"] == 3
