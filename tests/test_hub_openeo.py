@@ -1,7 +1,9 @@
 """The openEO back-end, asked through the ordinary openEO client, against plain numpy on the same files."""
 
+import threading
 import warnings
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -16,7 +18,10 @@ from rasterio.warp import transform_bounds, transform_geom
 from shapely.geometry import box, mapping
 
 from tools.hub.archive import Archive
+from tools.hub.openeo_errors import JobCanceled
+from tools.hub.run import run_to_file
 from tools.hub.server import running_hub
+from tools.hub.watch import Run
 
 CRS, WEST, NORTH, SIZE = "EPSG:32630", 600_000.0, 5_330_000.0, 64
 DATES = (date(2024, 5, 15), date(2024, 6, 15), date(2024, 7, 15), date(2024, 8, 15))
@@ -72,7 +77,8 @@ def scenes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, dict
         "license": "CC0-1.0", "links": [], "summaries": {"bands": BANDS},
         "extent": {"spatial": {"bbox": [items[0]["bbox"]]}, "temporal": {"interval": [["2024-05-15T00:00:00Z", None]]}},
         "cube:dimensions": {
-            "x": {"type": "spatial", "axis": "x", "extent": [-2, 0]}, "y": {"type": "spatial", "axis": "y", "extent": [48, 49]},
+            "x": {"type": "spatial", "axis": "x", "extent": [-2, 0]},
+            "y": {"type": "spatial", "axis": "y", "extent": [48, 49]},
             "t": {"type": "temporal", "extent": ["2024-05-15T00:00:00Z", None]},
             "bands": {"type": "bands", "values": [b["name"] for b in BANDS]},
         },
@@ -80,6 +86,11 @@ def scenes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, dict
     archive.put_items(items)
     with running_hub(hub_dir) as url:
         yield url, {name: np.stack([layer[name] for layer in layers]) for name in layers[0]}
+
+
+@pytest.fixture(scope="module")
+def archive(scenes: tuple[str, Any], tmp_path_factory: pytest.TempPathFactory) -> Archive:
+    return Archive(tmp_path_factory.getbasetemp() / "hub0")
 
 
 @pytest.fixture(scope="module")
@@ -223,3 +234,40 @@ def test_a_body_that_is_no_graph_is_refused_in_openeo_shape(connection: openeo.C
         reply = connection.post("/result", json=body, check_error=False)
         assert reply.status_code == 400
         assert {"id", "code", "message"} <= set(reply.json())
+
+
+def _ndvi_graph(archive_connection: openeo.Connection) -> dict[str, Any]:
+    cube = _masked_ndvi(archive_connection, spatial_extent=_extent(*BOX)).max_time()
+    return cube.save_result(format="GTiff").flat_graph()
+
+
+def test_cancelling_one_run_leaves_another_running(
+    connection: openeo.Connection, archive: Archive, tmp_path: Path
+) -> None:
+    graph, reading, stop = _ndvi_graph(connection), threading.Event(), threading.Event()
+    shares: list[float] = []
+
+    def wait_for_the_end(share: float) -> None:
+        shares.append(share)
+        reading.set()
+        assert stop.wait(20)
+
+    (tmp_path / "slow").mkdir()
+    (tmp_path / "fast").mkdir()
+    with ThreadPoolExecutor(1) as pool:
+        slow = pool.submit(run_to_file, archive, graph, tmp_path / "slow", Run(wait_for_the_end, stop.is_set))
+        assert reading.wait(20)
+        fast: list[float] = []
+
+        def note(share: float) -> None:
+            fast.append(share)
+            stop.set()
+
+        # The second run starts while the first one reads, and ends although the first one is told to stop.
+        path = run_to_file(archive, graph, tmp_path / "fast", Run(note))
+        with pytest.raises(JobCanceled):
+            slow.result(timeout=20)
+    assert path.is_file()
+    assert fast[-1] == 1.0
+    assert fast == sorted(fast)
+    assert shares[-1] < 1.0

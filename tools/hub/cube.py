@@ -1,4 +1,4 @@
-"""The two kinds of cube that process graphs work on: rasters with dimensions t, bands, y, x; and values per geometry."""
+"""The two kinds of cube that process graphs work on: rasters (dimensions t, bands, y, x) and values per geometry."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace

@@ -15,7 +15,8 @@ from typing import Any
 
 from knowledge.errors import ClmsError
 from tools.hub.openeo_errors import JobCanceled, OpenEOError
-from tools.hub.run import Run, process_graph_of
+from tools.hub.run import process_graph_of
+from tools.hub.watch import Run
 
 Json = dict[str, Any]
 Work = Callable[[Json, Path, Run], Path]

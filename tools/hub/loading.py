@@ -1,7 +1,8 @@
 """Loads collections of the archive as cubes: finds the items, lays the grid, reads COG windows block by block."""
 
+import uuid
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from tools.hub.archive import Archive
 from tools.hub.cube import Block, Callback, Cube, crs_text, parse_date, reprojected_bounds
 from tools.hub.openeo_errors import OpenEOError
 from tools.hub.processes_vector import geojson_crs, geometries_of
+from tools.hub.watch import Run, Watch
 
 Json = dict[str, Any]
 Bounds = tuple[float, float, float, float]
@@ -62,11 +64,12 @@ class Source:
 class Loader:
     """The process `load_collection` over one archive."""
 
-    def __init__(self, archive: Archive, limits: Limits, area: Json | None = None) -> None:
+    def __init__(self, archive: Archive, limits: Limits, area: Json | None = None, watch: Watch | None = None) -> None:
         self._archive = archive
         self._limits = limits
         self._area = area
         """Geometries used later in the graph: the extent of a cube that is loaded without one."""
+        self._watch = watch or Watch(Run())
         self.values = 0
 
     def load_collection(
@@ -103,7 +106,7 @@ class Loader:
             [[Source(self._archive.asset_path(i, name), nodata.get(name)) for i in group if name in i["assets"]]
              for name in names] for group in dates.values()
         ]  # fmt: skip
-        array = _lazy(grid, sources, list(dates), names)
+        array = _lazy(grid, sources, list(dates), names, self._watch)
         return Cube(array.assign_attrs(common_names=_common_names(collection), resolution=grid.width_m), grid.crs)
 
     def _paths(self, item: Json, names: list[str]) -> list[Path]:
@@ -138,7 +141,7 @@ def _extent_box(extent: Json) -> tuple[Bounds, str]:
     from shapely.ops import unary_union
 
     bounds = unary_union([shape(geometry) for geometry in geometries_of(extent)]).bounds
-    return tuple(bounds), geojson_crs(extent)  # type: ignore[return-value]  # shapely types bounds as tuple[float, ...]
+    return tuple(bounds), geojson_crs(extent)
 
 
 def _degrees(extent: Json | None) -> Bounds | None:
@@ -202,29 +205,36 @@ def _grid(first: Path, paths: list[Path], extent: Json | None) -> Grid:
     return Grid(crs, transform.c + column * width, transform.f - row * height, width, height, columns, rows)
 
 
-def _lazy(grid: Grid, sources: list[list[list[Source]]], dates: list[str], bands: list[str]) -> xr.DataArray:
-    import dask
-    import dask.array as da
+def _lazy(
+    grid: Grid, sources: list[list[list[Source]]], dates: list[str], bands: list[str], watch: Watch
+) -> xr.DataArray:
+    import dask.array
 
+    # dask has no types for it.
+    map_blocks: Callable[..., Any] = dask.array.map_blocks
     layers = max(len(dates) * len(bands), 1)
     rows = max(BLOCK_VALUES // (layers * grid.columns) // COG_TILE, 1) * COG_TILE
-    read = dask.delayed(_read_block, pure=False)
-    strips = []
-    for top in range(0, grid.rows, rows):
-        count = min(rows, grid.rows - top)
-        shape = (len(dates), len(bands), count, grid.columns)
-        strips.append(da.from_delayed(read(grid, sources, top, count), shape, np.float32))
+    heights = [min(rows, grid.rows - top) for top in range(0, grid.rows, rows)]
+    watch.expect(len(heights) * layers)
+
+    def read(block_info: Any = None) -> Block:
+        (_, _, (top, bottom), _) = block_info[None]["array-location"]
+        return _read_block(grid, sources, top, bottom - top, watch)
+
+    chunks = ((len(dates),), (len(bands),), tuple(heights), (grid.columns,))
+    array = map_blocks(read, dtype=np.float32, chunks=chunks, name=f"read-{uuid.uuid4().hex}")
     times = np.array(dates, dtype="datetime64[ns]")
     coordinates = {"t": times, "bands": bands, "y": grid.y(), "x": grid.x()}
-    return xr.DataArray(da.concatenate(strips, axis=2), dims=["t", "bands", "y", "x"], coords=coordinates)
+    return xr.DataArray(array, dims=["t", "bands", "y", "x"], coords=coordinates)
 
 
-def _read_block(grid: Grid, sources: list[list[list[Source]]], top: int, count: int) -> Block:
+def _read_block(grid: Grid, sources: list[list[list[Source]]], top: int, count: int, watch: Watch) -> Block:
     block = np.full((len(sources), len(sources[0]), count, grid.columns), np.nan, np.float32)
     y = grid.y()[top : top + count]
     x = grid.x()
     for date_index, by_band in enumerate(sources):
         for band_index, files in enumerate(by_band):
+            watch.step()
             target = block[date_index, band_index]
             # Several tiles of one day: the first valid pixel wins.
             for position, source in enumerate(files):

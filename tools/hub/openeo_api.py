@@ -126,7 +126,7 @@ def _capabilities(url: str, router: APIRouter) -> Json:
     endpoints: dict[str, set[str]] = {}
     for route in router.routes:
         if isinstance(route, APIRoute):
-            endpoints.setdefault(route.path, set()).update(route.methods - {"HEAD"})
+            endpoints.setdefault(route.path, set()).update((route.methods or set()) - {"HEAD"})
     return {
         "api_version": API_VERSION,
         "backend_version": "0.1.0",

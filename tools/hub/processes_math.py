@@ -1,4 +1,4 @@
-"""Processes on single values: arithmetic, comparison, three-valued logic. All work alike on numbers and numpy blocks."""
+"""Processes on single values: arithmetic, comparison, three-valued logic. All take numbers and numpy blocks alike."""
 
 from collections.abc import Callable
 from typing import Any

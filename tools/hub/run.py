@@ -1,28 +1,19 @@
 """Runs one process graph over the archive: from the request's JSON to a file."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from tools.hub.archive import Archive
 from tools.hub.cube import Cube
-from tools.hub.executor import Executor
+from tools.hub.executor import Executor, Process
 from tools.hub.loading import Limits, Loader
-from tools.hub.openeo_errors import JobCanceled, OpenEOError
+from tools.hub.openeo_errors import OpenEOError
 from tools.hub.results import as_saved, save_result, write_result
+from tools.hub.watch import Run, Watch
 
 Json = dict[str, Any]
 _AREA_ARGUMENTS = {"aggregate_spatial": "geometries", "filter_spatial": "geometries", "mask_polygon": "mask",
                    "filter_bbox": "extent"}  # fmt: skip
-
-
-@dataclass(frozen=True)
-class Run:
-    """How a caller follows and stops a run."""
-
-    progress: Callable[[float], None] = lambda share: None
-    cancelled: Callable[[], bool] = lambda: False
 
 
 def process_graph_of(body: Json) -> Json:
@@ -44,8 +35,8 @@ def find_area(graph: Json) -> Json | None:
 
 
 def _executor(archive: Archive, graph: Json, run: Run) -> Executor:
-    loader = Loader(archive, Limits(), find_area(graph))
-    extra = {"load_collection": loader.load_collection, "save_result": save_result}
+    loader = Loader(archive, Limits(), find_area(graph), Watch(run))
+    extra: dict[str, Process] = {"load_collection": loader.load_collection, "save_result": save_result}
     return Executor(extra, cancelled=run.cancelled)
 
 
@@ -62,25 +53,7 @@ def validation_errors(archive: Archive, graph: Json) -> list[OpenEOError]:
 
 def run_to_file(archive: Archive, graph: Json, folder: Path, run: Run | None = None) -> Path:
     """Run a graph and write its result into a folder; gives the file."""
-    run = run or Run()
-    with _follow(run):
-        saved = as_saved(_executor(archive, graph, run).run(graph))
-        if isinstance(saved.value, Cube):
-            saved = type(saved)(saved.value.with_data(saved.value.data.compute()), saved.format)
-        return write_result(saved, folder)
-
-
-def _follow(run: Run) -> Any:
-    """Report the share of finished blocks, and stop between blocks when asked to."""
-    from dask.callbacks import Callback
-
-    class Follow(Callback):  # type: ignore[misc]  # dask has no types
-        def _pretask(self, key: Any, dsk: Any, state: Any) -> None:
-            if run.cancelled():
-                raise JobCanceled("The run was cancelled.")
-
-        def _posttask(self, key: Any, result: Any, dsk: Any, state: Any, worker_id: Any) -> None:
-            done = len(state["finished"])
-            run.progress(done / max(done + len(state["waiting"]) + len(state["ready"]) + len(state["running"]), 1))
-
-    return Follow()
+    saved = as_saved(_executor(archive, graph, run or Run()).run(graph))
+    if isinstance(saved.value, Cube):
+        saved = type(saved)(saved.value.with_data(saved.value.data.compute()), saved.format)
+    return write_result(saved, folder)
