@@ -39,14 +39,30 @@ def stacked(data: Any) -> Block:
     return np.stack(np.broadcast_arrays(*[p.astype(np.float32) for p in parts]))
 
 
+def _holds_nan(data: Any) -> bool:
+    """Tell whether a list of single values holds NaN: there no-data is None, and NaN is a number that spreads."""
+    data = elements(data)
+    return isinstance(data, list) and any(isinstance(v, float) and np.isnan(v) for v in data)
+
+
+def _lacks_value(data: Any) -> bool:
+    """Tell whether a list has a no-data value."""
+    data = elements(data)
+    return isinstance(data, list) and any(v is None for v in data)
+
+
 def _skip(data: Any, ignore_nodata: bool, skipping: Callable[..., Any], strict: Callable[..., Any]) -> Any:
     values = stacked(data)
     if values.shape[0] == 0:
         return None
+    if _holds_nan(data):
+        return float("nan")
+    if not ignore_nodata and _lacks_value(data):
+        return None
     with np.errstate(all="ignore"):
         if not ignore_nodata:
             return plain(strict(values))
-        result = skipping(values)
+        result = plain(skipping(values))
     if isinstance(result, float | np.floating) and np.isnan(result) and bool(np.isnan(values).all()):
         return None
     return plain(result)
@@ -66,7 +82,8 @@ def sorted_quantile(values: Block, share: float) -> Any:
     high = np.ceil(position).astype(np.intp)
     below = np.take_along_axis(ordered, low[None], axis=0)[0]
     above = np.take_along_axis(ordered, high[None], axis=0)[0]
-    return below + (above - below) * (position - low).astype(values.dtype)
+    weight = (position - low).astype(values.dtype)
+    return np.where(weight == 0, below, below * (1 - weight) + above * weight)
 
 
 def mean(data: Any, ignore_nodata: bool = True) -> Any:
@@ -100,6 +117,10 @@ def _fold(operation: Callable[..., Any]) -> Callable[..., Any]:
         values = stacked(data)
         if values.shape[0] == 0:
             return None
+        if _holds_nan(data):
+            return float("nan")
+        if not ignore_nodata and _lacks_value(data):
+            return None
         if not ignore_nodata:
             return plain(operation(values, axis=0))
         filled = np.where(np.isnan(values), 0.0 if operation is np.sum else 1.0, values)
@@ -112,13 +133,14 @@ def _fold(operation: Callable[..., Any]) -> Callable[..., Any]:
 def _variance(values: Block) -> Any:
     count = (~np.isnan(values)).sum(axis=0)
     centred = values - _mean(values)
-    return np.where(count > 1, np.nansum(centred**2, axis=0) / np.maximum(count - 1, 1), np.nan)
+    return np.where(count > 1, np.where(np.isnan(values), 0, centred**2).sum(axis=0) / np.maximum(count - 1, 1), np.nan)
 
 
 def variance(data: Any, ignore_nodata: bool = True) -> Any:
     """Sample variance along the array."""
     result = _skip(data, ignore_nodata, _variance, lambda v: v.var(axis=0, ddof=1) if len(v) > 1 else v[0] * np.nan)
-    return None if isinstance(result, float) and np.isnan(result) else result
+    undefined = isinstance(result, float) and np.isnan(result)
+    return None if undefined and not _holds_nan(data) and not np.isinf(stacked(data)).any() else result
 
 
 def sd(data: Any, ignore_nodata: bool = True) -> Any:
@@ -239,7 +261,11 @@ def array_concat(array1: Any, array2: Any) -> Any:
 def array_append(data: Any, value: Any, label: Any = None) -> Any:
     """Add a value at the end."""
     if isinstance(data, Labelled) and label is not None:
+        if label in data.labels:
+            raise OpenEOError("LabelExists", f"A label {label!r} exists already.")
         return Labelled([*data.values, value], (*data.labels, label))
+    if label is not None:
+        raise OpenEOError("ArrayNotLabeled", "The array has no labels, so 'label' cannot be used.")
     return [*elements(data), value]
 
 
@@ -308,7 +334,7 @@ def _running(operation: Callable[[Any, Any], Any]) -> Callable[..., Any]:
                         following = np.where(np.isnan(current), value, np.where(np.isnan(value), current, following))
                     current = following
                 results.append(np.where(np.isnan(value), np.nan, current) if ignore_nodata else current)
-        return np.stack(results) if values.ndim > 1 else [plain(r) for r in results]
+        return np.stack(results) if values.ndim > 1 else [None if np.isnan(r) else plain(r) for r in results]
 
     return run
 

@@ -1,6 +1,7 @@
 """Processes on single values: arithmetic, comparison, three-valued logic. All take numbers and numpy blocks alike."""
 
 from collections.abc import Callable
+from functools import wraps
 from typing import Any
 
 import numpy as np
@@ -42,6 +43,20 @@ def _with_null(result: Any, null: Any) -> Any:
     if not np.any(null):
         return result
     return np.where(null, np.float32(np.nan), result).astype(np.float32)
+
+
+def _known(result: Any, *values: Any) -> Any:
+    """Put no-data into a comparison's result where a block has it; NaN as a single value is a number like others."""
+    if not isinstance(result, np.ndarray):
+        return bool(result)
+    null: Any = False
+    for value in values:
+        if isinstance(value, float | np.floating) and np.isnan(value):
+            return np.full(result.shape, np.nan, np.float32)
+        # The sum tells in one pass without a temporary block whether there is any NaN (or infinity, looked at then).
+        if isinstance(value, np.ndarray) and value.dtype.kind == "f" and not np.isfinite(value.sum()):
+            null = null | np.isnan(value)
+    return _with_null(result, null)
 
 
 def _unary(function: Callable[[Any], Any]) -> Callable[..., Any]:
@@ -105,8 +120,16 @@ def clip(x: Any, min: Any, max: Any) -> Any:  # noqa: A002  # openEO's parameter
 
 def linear_scale_range(x: Any, inputMin: Any, inputMax: Any, outputMin: Any = 0, outputMax: Any = 1) -> Any:  # noqa: N803
     """Map a range linearly onto another, values outside clipped."""
-    clipped = np.clip(number(x), inputMin, inputMax)
+    if inputMin == inputMax:
+        raise invalid_parameter("linear_scale_range", "inputMax", "it equals inputMin")
+    clipped = np.clip(number(x), min(inputMin, inputMax), max(inputMin, inputMax))
     return plain((clipped - inputMin) / (inputMax - inputMin) * (outputMax - outputMin) + outputMin)
+
+
+def mod(x: Any, y: Any) -> Any:
+    """Give the remainder, with the sign of the divisor; by zero as a division by zero."""
+    with np.errstate(all="ignore"):
+        return plain(np.where(np.equal(y, 0), np.divide(x, y), np.mod(x, y)))
 
 
 def normalized_difference(x: Any, y: Any) -> Any:
@@ -118,11 +141,10 @@ def normalized_difference(x: Any, y: Any) -> Any:
 
 def eq(x: Any, y: Any, delta: Any = None, case_sensitive: bool = True) -> Any:
     """Tell whether two values are equal; no-data when either is."""
-    null = is_null(x) | is_null(y)
-    if null is True:
+    if x is None or y is None:
         return None
     if isinstance(x, np.ndarray) or isinstance(y, np.ndarray):
-        return _with_null(np.abs(x - y) <= delta if delta is not None else x == y, null)
+        return _known(np.abs(x - y) <= delta if delta is not None else x == y, x, y)
     if isinstance(x, str) and isinstance(y, str):
         return x == y if case_sensitive else x.casefold() == y.casefold()
     if isinstance(x, bool) != isinstance(y, bool) or isinstance(x, str) or isinstance(y, str):
@@ -134,17 +156,18 @@ def eq(x: Any, y: Any, delta: Any = None, case_sensitive: bool = True) -> Any:
 
 def neq(x: Any, y: Any, delta: Any = None, case_sensitive: bool = True) -> Any:
     """Tell whether two values differ; no-data when either is."""
+    if delta is None and x is not None and y is not None and (isinstance(x, np.ndarray) or isinstance(y, np.ndarray)):
+        return _known(x != y, x, y)
     return not_(eq(x, y, delta, case_sensitive))
 
 
 def _order(function: Callable[[Any, Any], Any]) -> Callable[..., Any]:
     def run(x: Any, y: Any) -> Any:
-        null = is_null(x) | is_null(y)
-        if null is True:
+        if x is None or y is None:
             return None
         if not all(isinstance(v, np.ndarray | int | float | np.number) and not isinstance(v, bool) for v in (x, y)):
             return False
-        return _with_null(function(x, y), null)
+        return _known(function(x, y), x, y)
 
     return run
 
@@ -161,11 +184,13 @@ def between(x: Any, min: Any, max: Any, exclude_max: bool = False) -> Any:  # no
 
 def truth(value: Any) -> tuple[Any, Any]:
     """Split a three-valued truth into (surely true, surely false)."""
-    null = is_null(value)
     if not isinstance(value, np.ndarray):
-        return (False, False) if null else (bool(value), not value)
-    true = (value != 0) & ~null
-    return true, ~true & ~null
+        return (False, False) if is_null(value) is True else (bool(value), not value)
+    if value.dtype.kind != "f":
+        true = value if value.dtype.kind == "b" else value != 0
+        return true, ~true
+    false = value == 0
+    return ~(false | np.isnan(value)), false
 
 
 def _three_valued(true: Any, false: Any) -> Any:
@@ -173,14 +198,23 @@ def _three_valued(true: Any, false: Any) -> Any:
     return _with_null(true, null)
 
 
+def _certain(value: Any) -> bool:
+    """Tell whether a block can hold only true and false."""
+    return isinstance(value, np.ndarray) and value.dtype.kind == "b"
+
+
 def and_(x: Any, y: Any) -> Any:
     """Conjunction with no-data: false wins over no-data."""
+    if _certain(x) and _certain(y):
+        return x & y
     (xt, xf), (yt, yf) = truth(x), truth(y)
     return _three_valued(xt & yt, xf | yf)
 
 
 def or_(x: Any, y: Any) -> Any:
     """Disjunction with no-data: true wins over no-data."""
+    if _certain(x) and _certain(y):
+        return x | y
     (xt, xf), (yt, yf) = truth(x), truth(y)
     return _three_valued(xt | yt, xf & yf)
 
@@ -193,6 +227,8 @@ def xor(x: Any, y: Any) -> Any:
 
 def not_(x: Any) -> Any:
     """Negation; no-data stays no-data."""
+    if _certain(x):
+        return ~x
     true, false = truth(x)
     return _three_valued(false, true)
 
@@ -209,7 +245,7 @@ def is_nan(x: Any) -> Any:
     """Tell where a value is not a number."""
     if isinstance(x, np.ndarray):
         return is_null(x)
-    return not isinstance(x, int | float | np.number) or bool(np.isnan(x))
+    return isinstance(x, bool) or not isinstance(x, int | float | np.number) or bool(np.isnan(x))
 
 
 def is_nodata(x: Any) -> Any:
@@ -238,7 +274,19 @@ def constant(x: Any) -> Any:
     return x
 
 
-PROCESSES: dict[str, Callable[..., Any]] = {
+def _needs_data(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Let a calculation give no-data as soon as one of its operands is."""
+
+    @wraps(function)
+    def run(*operands: Any, **named: Any) -> Any:
+        if any(value is None for value in (*operands, *named.values())):
+            return None
+        return function(*operands, **named)
+
+    return run
+
+
+_CALCULATIONS: dict[str, Callable[..., Any]] = {
     "absolute": _unary(np.abs), "sqrt": _unary(np.sqrt), "exp": exp, "ln": _unary(np.log),
     "floor": _unary(np.floor), "ceil": _unary(np.ceil), "int": _unary(np.trunc), "sgn": _unary(np.sign),
     "sin": _unary(np.sin), "cos": _unary(np.cos), "tan": _unary(np.tan),
@@ -247,9 +295,12 @@ PROCESSES: dict[str, Callable[..., Any]] = {
     "arsinh": _unary(np.arcsinh), "arcosh": _unary(np.arccosh), "artanh": _unary(np.arctanh),
     "arctan2": arctan2,
     "add": _binary(lambda x, y: x + y), "subtract": _binary(lambda x, y: x - y),
-    "multiply": _binary(lambda x, y: x * y), "mod": _binary(np.mod), "divide": divide, "power": power, "log": log,
+    "multiply": _binary(lambda x, y: x * y), "mod": mod, "divide": divide, "power": power, "log": log,
     "round": round_half_even, "clip": clip, "linear_scale_range": linear_scale_range,
     "normalized_difference": normalized_difference,
+}  # fmt: skip
+PROCESSES: dict[str, Callable[..., Any]] = {
+    **{name: _needs_data(function) for name, function in _CALCULATIONS.items()},
     "pi": lambda: float(np.pi), "e": lambda: float(np.e), "nan": lambda: float("nan"), "constant": constant,
     "eq": eq, "neq": neq, "gt": gt, "gte": gte, "lt": lt, "lte": lte, "between": between,
     "and": and_, "or": or_, "xor": xor, "not": not_, "if": if_,

@@ -95,7 +95,8 @@ def _write_netcdf(cube: Cube, path: Path) -> None:
     if cube.crs is not None and {"x", "y"} <= set(data.dims):
         dataset = dataset.rio.write_crs(cube.crs)
     dataset.attrs["Conventions"] = "CF-1.8"
-    dataset.to_netcdf(path, engine="scipy")
+    packed = {name: {"zlib": True, "complevel": 4, "_FillValue": np.float32(np.nan)} for name in variables}
+    dataset.to_netcdf(path, engine="h5netcdf", encoding=packed)
 
 
 def _json(value: Any) -> Any:
