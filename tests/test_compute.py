@@ -96,7 +96,7 @@ def test_the_ranking_counts_each_polygon_once_and_weighs_pixels_apart() -> None:
 
 def test_too_large_comes_with_what_would_fit() -> None:
     bands = (Layer(name="B04", common_name="red", gsd_m=10), Layer(name="B08", common_name="nir", gsd_m=10))
-    layers = Layers(collection_id="s2", openeo_id="s2", bands=bands)
+    layers = Layers(collection_id="s2", bands=bands)
     scenes = [
         Scene(id=str(day), collection_id="s2", datetime=f"2025-06-{day:02}T10:00:00Z", bbox=BOX) for day in (1, 11, 21)
     ]

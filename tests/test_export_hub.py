@@ -1,5 +1,6 @@
 """The exported files against the real hub: script, notebook and graph give the numbers of the run."""
 
+import json
 from collections.abc import Iterator
 from datetime import date
 from pathlib import Path
@@ -15,7 +16,7 @@ from nbclient import NotebookClient
 from rasterio.warp import transform_bounds
 
 from tests.test_export import run_script
-from tools.export import write_graph
+from tools.export import synthetic_note, write_graph
 from tools.export_code import write_notebook, write_script
 from tools.hub.archive import Archive
 from tools.hub.server import running_hub
@@ -121,7 +122,6 @@ def _run(output: Output, url: str) -> tuple[Plan, dict[str, dict[str, Any]], Sta
     plan = Plan(recipe_id="ndvi", collection_id="fields", output=output, place=place, polygons=units, period=period)
     layers = Layers(
         collection_id="fields",
-        openeo_id="fields",
         bands=tuple(
             Layer(name=name, common_name=common, scale=0.0001, offset=-0.1, gsd_m=10) for name, common in BANDS.items()
         ),
@@ -149,7 +149,10 @@ def test_every_exported_file_gives_the_numbers_of_the_run(hub_url: str, tmp_path
     notebook = nbformat.read(artifact.path, as_version=4)
     NotebookClient(notebook, timeout=60, resources={"metadata": {"path": str(tmp_path)}}).execute()
     printed = "".join(cell_output["text"] for cell in notebook.cells for cell_output in cell.get("outputs", []))
-    assert printed.splitlines() == lines[1:]
-    graph = write_graph(workspace, graphs["mean"], plan)
+    assert printed.splitlines() == lines
+    graph = write_graph(workspace, graphs["mean"], plan, note=synthetic_note(scenes=True, units=False))
     connection = openeo.connect(hub_url)
-    assert connection.execute(graph.path) == connection.execute(graphs["mean"])
+    loaded = json.loads(Path(graph.path).read_text(encoding="utf-8"))
+    assert loaded["description"].startswith("Synthetic demo data")
+    assert connection.validate_process_graph(loaded) == []
+    assert connection.execute(graph.path) == connection.execute(loaded) == connection.execute(graphs["mean"])

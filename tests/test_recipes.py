@@ -28,7 +28,7 @@ def layers(*, scl: str | None = "SCL_20m", scale: float | None = 0.0001, offset:
         Layer(name="B04_10m", common_name="red", scale=scale, offset=offset),
         Layer(name="B08_10m", common_name="nir", scale=scale, offset=offset),
     )
-    return Layers(collection_id="s2", openeo_id="s2", bands=bands, scl=scl)
+    return Layers(collection_id="s2", bands=bands, scl=scl)
 
 
 def plan(output: Output) -> Plan:
@@ -71,7 +71,7 @@ def test_without_scene_classes_and_scale_the_graph_is_shorter() -> None:
 
 
 def test_a_collection_without_infrared_is_refused() -> None:
-    lacking = Layers(collection_id="rgb", openeo_id="rgb", bands=(Layer(name="r", common_name="red"),))
+    lacking = Layers(collection_id="rgb", bands=(Layer(name="r", common_name="red"),))
     with pytest.raises(ToolInputError, match="no band called nir"):
         build_graphs(plan("composite"), lacking, UNITS, BOX)
 
@@ -93,10 +93,3 @@ def test_bands_are_read_from_summaries() -> None:
     found = read_layers({"id": "x", "clms:synthetic": True, "summaries": {"bands": [band]}})
     assert found.get("nir").scale == 0.5
     assert found.synthetic
-
-
-def test_a_profile_renames_for_its_back_end_only() -> None:
-    collection = {"id": "sentinel-2-l2a", "item_assets": {"B08_10m": {"bands": [{"eo:common_name": "nir"}]}}}
-    there = read_layers(collection, openeo_url="https://openeo.dataspace.copernicus.eu/")
-    assert (there.openeo_id, there.get("nir").name, there.get("nir").offset) == ("SENTINEL2_L2A", "B08", 0.0)
-    assert read_layers(collection, openeo_url="http://127.0.0.1/openeo").openeo_id == "sentinel-2-l2a"

@@ -2,14 +2,11 @@
 
 import re
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 from tools.errors import ToolInputError
 from tools.schema import Frozen
 
-PROFILES = Path(__file__).parent / "backend_profiles"
 SCL_NAME = re.compile(r"SCL(_\d+m)?", re.IGNORECASE)
 
 
@@ -27,9 +24,7 @@ class Layers(Frozen):
     """What a recipe needs to know of one collection."""
 
     collection_id: str
-    """Id in the STAC service."""
-    openeo_id: str
-    """Id in the openEO back-end; often the same."""
+    """Id in the STAC service and in the openEO back-end."""
     title: str = ""
     bands: tuple[Layer, ...] = ()
     scl: str | None = None
@@ -54,8 +49,8 @@ class Layers(Frozen):
         return found
 
 
-def read_layers(collection: dict[str, Any], *, openeo_url: str = "") -> Layers:
-    """Read the bands from a STAC collection; a profile of the back-end may rename them."""
+def read_layers(collection: dict[str, Any]) -> Layers:
+    """Read the bands from a STAC collection."""
     collection_id = str(collection.get("id", ""))
     found: dict[str, Layer] = {}
     scl: str | None = None
@@ -64,15 +59,13 @@ def read_layers(collection: dict[str, Any], *, openeo_url: str = "") -> Layers:
             scl = min(scl, name) if scl else name
         elif name not in found or found[name].common_name is None:
             found[name] = _layer(name, band)
-    layers = Layers(
+    return Layers(
         collection_id=collection_id,
-        openeo_id=collection_id,
         title=str(collection.get("title") or collection_id),
         bands=tuple(found.values()),
         scl=scl,
         synthetic=is_synthetic(collection),
     )
-    return _with_profile(layers, openeo_url)
 
 
 def is_synthetic(thing: dict[str, Any]) -> bool:
@@ -116,19 +109,6 @@ def _layer(name: str, band: dict[str, Any]) -> Layer:
         offset=_number(band.get("offset", band.get("raster:offset"))),
         gsd_m=_number(band.get("gsd")),
     )
-
-
-def _with_profile(layers: Layers, openeo_url: str) -> Layers:
-    import yaml
-
-    host = urlsplit(openeo_url).hostname or ""
-    for path in sorted(PROFILES.glob("*.yaml")):
-        profile = yaml.safe_load(path.read_text(encoding="utf-8"))
-        known = profile["collections"].get(layers.collection_id)
-        if host in profile["hosts"] and known:
-            bands = tuple(Layer.model_validate(band) for band in known["bands"])
-            return layers.model_copy(update={"openeo_id": known["openeo_id"], "bands": bands, "scl": known["scl"]})
-    return layers
 
 
 def _number(value: Any) -> float | None:

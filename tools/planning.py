@@ -54,9 +54,7 @@ def prepare(
         polygons = find_units(stac, collections, where, units)
     polygons = _with_distinct_names(polygons) if polygons else None
     bbox = polygons.bbox if polygons else where.bbox
-    layers = choose_collection(
-        stac, collections, bbox, when, wanted=context.collection_id, recipe=recipe, openeo_url=services.openeo_url
-    )
+    layers = choose_collection(stac, collections, bbox, when, wanted=context.collection_id, recipe=recipe)
     plan = Plan(
         recipe_id=recipe.id,
         collection_id=layers.collection_id,
@@ -123,10 +121,9 @@ def choose_collection(
     *,
     wanted: str | None,
     recipe: Recipe,
-    openeo_url: str,
 ) -> Layers:
     """Return the wanted collection, else the best one: real, with a cloud mask, with scenes in the period."""
-    known = [read_layers(one, openeo_url=openeo_url) for one in raster_collections(collections)]
+    known = [read_layers(one) for one in raster_collections(collections)]
     if wanted is not None:
         chosen = next((one for one in known if one.collection_id == wanted), None)
         if chosen is None:

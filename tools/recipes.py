@@ -116,7 +116,7 @@ def _index_cube(plan: Plan, recipe: Recipe, layers: Layers, box: Bbox) -> Any:
 
     names = [band.name for band in used_layers(recipe, layers)] + ([layers.scl] if layers.scl else [])
     cube = DataCube.load_collection(
-        layers.openeo_id,
+        layers.collection_id,
         spatial_extent=dict(zip(("west", "south", "east", "north"), box, strict=True)),
         # openEO periods leave the end out; a plan's period holds it.
         temporal_extent=[plan.period.start.isoformat(), (plan.period.end + timedelta(days=1)).isoformat()],

@@ -25,7 +25,6 @@ def list_scenes(services: "Services", context: "Context", *, place: str, period:
         when,
         wanted=context.collection_id,
         recipe=RECIPES["ndvi"],
-        openeo_url=services.openeo_url,
     )
     scenes = require_scenes(stac, layers.collection_id, where.bbox, when)
     clouds = [scene.cloud_cover_percent for scene in scenes if scene.cloud_cover_percent is not None]
