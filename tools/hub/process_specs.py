@@ -10,7 +10,7 @@ from tools.hub.executor import common_processes
 
 Json = dict[str, Any]
 UNLISTED = frozenset({"aggregate_temporal_period", "array_find", "array_modify", "mod", "quantiles"})
-"""Processes that differ from the official examples in some case (a period, an infinite divisor): run, not advertised."""
+"""Processes that differ from an official example (a period, an infinite divisor): they run but are not advertised."""
 
 
 @cache

@@ -42,7 +42,11 @@ def _with_null(result: Any, null: Any) -> Any:
         return None if null else bool(result)
     if not np.any(null):
         return result
-    return np.where(null, np.float32(np.nan), result).astype(np.float32)
+    values = np.array(result, dtype=np.float32)
+    if values.shape != np.shape(null):
+        return np.where(null, np.float32(np.nan), values)
+    np.copyto(values, np.nan, where=null)
+    return values
 
 
 def _known(result: Any, *values: Any) -> Any:
