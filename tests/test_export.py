@@ -16,7 +16,7 @@ import openeo
 import pytest
 from nbclient import NotebookClient
 
-from tools.export import write_graph, write_table, write_vector
+from tools.export import synthetic_note, write_graph, write_table, write_vector
 from tools.export_code import write_notebook, write_script
 from tools.provenance import write_provenance
 from tools.schema import Artifact, Output, Period, Place, Plan, Polygons, Scene, Statistics, StatisticsRow
@@ -161,6 +161,21 @@ def test_the_notebook_runs_and_prints_the_same(workspace: Workspace, openeo_url:
 def test_the_graph_file_runs_through_the_client(workspace: Workspace, openeo_url: str) -> None:
     artifact = write_graph(workspace, GRAPHS["count"], make_plan())
     assert openeo.connect(openeo_url).execute(artifact.path) == COUNT
+
+
+def test_code_and_graph_say_when_scenes_or_polygons_are_invented(workspace: Workspace, openeo_url: str) -> None:
+    plan, numbers = make_plan(), statistics()
+    note = synthetic_note(scenes=False, units=True)
+    assert "polygons are invented" in note
+    assert synthetic_note(scenes=False, units=False) == ""
+    script = write_script(workspace, GRAPHS, plan, openeo_url=openeo_url, expected=numbers, note=note)
+    assert run_script(script)[1] == note
+    assert note in Path(script.path).read_text(encoding="utf-8").split("import argparse")[0]
+    notebook = write_notebook(workspace, GRAPHS, plan, openeo_url=openeo_url, expected=numbers, note=note)
+    assert note in nbformat.read(notebook.path, as_version=4).cells[0]["source"]
+    process = json.loads(Path(write_graph(workspace, GRAPHS["mean"], plan, note=note).path).read_text(encoding="utf-8"))
+    assert process["description"] == note
+    assert process["process_graph"] == GRAPHS["mean"]
 
 
 def test_no_secret_of_the_address_is_passed_on(workspace: Workspace) -> None:

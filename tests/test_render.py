@@ -12,7 +12,7 @@ from matplotlib.image import imread
 from rasterio.warp import transform_geom
 
 from tools.errors import JobFailed
-from tools.render import NDVI_RANGE, render_chart, render_map
+from tools.render import NDVI_RANGE, render_chart, render_map, short_names
 from tools.schema import Output, Period, Place, Plan, Polygons, Statistics, StatisticsRow
 from tools.workspace import Workspace
 
@@ -58,7 +58,7 @@ def rows_for(names: list[str]) -> Statistics:
         else StatisticsRow(label=name, value=None, valid_pixels=0, total_pixels=100, outcome="no_data")
         for n, name in enumerate(names)
     )
-    return Statistics(rows=rows, unit="NDVI (no unit)", method="mean of pixel centres")
+    return Statistics(rows=rows, unit="1", method="mean of pixel centres")
 
 
 def pixels(path: str) -> np.ndarray[Any, Any]:
@@ -74,7 +74,7 @@ def test_a_map_shows_no_data_in_grey_and_says_when_data_are_invented(tmp_path: P
             Workspace(tmp_path / "out"),
             raster,
             plan,
-            unit="NDVI (no unit)",
+            unit="1",
             value_range=NDVI_RANGE,
             colormap="viridis",
             title="NDVI around Rennes: costs $5 & $6",
@@ -86,6 +86,7 @@ def test_a_map_shows_no_data_in_grey_and_says_when_data_are_invented(tmp_path: P
     ]
     real, invented = (pixels(picture.path) for picture in pictures)
     assert pictures[0].kind == "map"
+    assert pictures[0].title.startswith("Map: NDVI around Rennes")
     assert real.shape[1] > 600
     assert (np.all(real[:3] == 0xD9, axis=0)).sum() > 1000
     assert real.shape == invented.shape
@@ -149,8 +150,16 @@ def test_a_chart_is_drawn_for_dates_and_for_units(tmp_path: Path, output: Output
         Workspace(tmp_path), statistics, make_plan(output), title="NDVI", synthetic=True, source_line=SOURCE
     )
     assert artifact.kind == "chart"
+    assert artifact.title == "Chart: NDVI"
     assert artifact.media_type == "image/png"
     assert Path(artifact.path).read_bytes().startswith(b"\x89PNG")
+
+
+def test_labels_leave_out_the_words_that_all_names_share() -> None:
+    assert short_names(["Demo parcel R01", "Demo parcel R02"]) == ["R01", "R02"]
+    assert short_names(["North field", "South field"]) == ["North field", "South field"]
+    assert short_names(["Field", "Field"]) == ["Field", "Field"]
+    assert short_names(["Field 1"]) == ["Field 1"]
 
 
 def test_no_chart_is_drawn_of_nothing(tmp_path: Path) -> None:

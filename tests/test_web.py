@@ -203,7 +203,7 @@ def test_a_question_brings_steps_map_table_and_files_without_sideways_scrolling(
     _ask(page, "How green?")
     page.get_by_text("Mean NDVI is 0 in P1.").wait_for()
     page.get_by_text("Find place: Rennes").wait_for()
-    assert page.get_by_role("img", name="Map: NDVI map").evaluate(
+    assert page.get_by_role("img", name="NDVI map").evaluate(
         "async image => { await image.decode(); return image.naturalWidth }"
     )
     assert page.get_by_role("row", name="P1 <b> 0 75 of 100 75% computed").is_visible()

@@ -23,7 +23,7 @@ def write_table(
         numbers = ("" if row.value is None else row.value, statistics.unit, row.valid_pixels, row.total_pixels)
         share = round(row.valid_share, 4)
         writer.writerow((_cell(row.label), row.date or "", *numbers, share, row.outcome, _data_word(synthetic)))
-    name = title or f"Table: {plan.place.name}, {plan.period.label}"
+    name = title or f"Table: {plan_title(plan)}"
     return workspace.save(
         buffer.getvalue(), "table", name, media_type="text/csv", suffix=".csv", fingerprint=plan.fingerprint
     )
@@ -38,20 +38,39 @@ def write_vector(
         for feature, rows in units_with_rows(plan, statistics)
     ]
     collection = {"type": "FeatureCollection", "features": features}
-    name = title or f"Polygons with values: {plan.place.name}, {plan.period.label}"
+    name = title or f"Polygons with values: {plan_title(plan)}"
     text = json.dumps(collection, ensure_ascii=False, allow_nan=False)
     return workspace.save(
         text, "vector", name, media_type="application/geo+json", suffix=".geojson", fingerprint=plan.fingerprint
     )
 
 
-def write_graph(workspace: Workspace, graph: dict[str, Any], plan: Plan, *, title: str = "") -> Artifact:
-    """Write one openEO process graph as JSON that `openeo.connect(url).execute(path)` runs."""
-    name = title or f"openEO process graph: {plan.place.name}, {plan.period.label}"
-    text = json.dumps(graph, indent=2, ensure_ascii=False, allow_nan=False)
+def write_graph(
+    workspace: Workspace, graph: dict[str, Any], plan: Plan, *, title: str = "", note: str = ""
+) -> Artifact:
+    """Write one openEO process as JSON that `openeo.connect(url).execute(path)` runs.
+
+    The nodes lie under `process_graph`, beside a `summary` and, where there is a `note` on the data, a `description`.
+    """
+    name = title or f"openEO process graph: {plan_title(plan)}"
+    process = {"summary": f"{name}. {note}".strip(), **({"description": note} if note else {}), "process_graph": graph}
+    text = json.dumps(process, indent=2, ensure_ascii=False, allow_nan=False)
     return workspace.save(
         text, "graph", name, media_type="application/json", suffix=".json", fingerprint=plan.fingerprint
     )
+
+
+def plan_title(plan: Plan) -> str:
+    """Say in a few words what was computed, where and when."""
+    return f"{plan.recipe_id.upper()} ({plan.output.replace('_', ' ')}), {plan.place.name}, {plan.period.label}"
+
+
+def synthetic_note(*, scenes: bool, units: bool) -> str:
+    """Say which part of a result is invented; empty when nothing is."""
+    parts = [name for name, invented in (("scenes", scenes), ("polygons", units)) if invented]
+    if not parts:
+        return ""
+    return f"Synthetic demo data: the {' and the '.join(parts)} are invented; no number here describes a real place."
 
 
 def units_with_rows(plan: Plan, statistics: Statistics) -> list[tuple[dict[str, Any], list[StatisticsRow]]]:

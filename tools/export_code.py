@@ -6,6 +6,7 @@ from pprint import pformat
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
+from tools.export import plan_title
 from tools.schema import Artifact, Plan, Statistics
 from tools.workspace import Workspace
 
@@ -21,6 +22,8 @@ def main() -> None:
         connection.authenticate_oidc()
     rows = run_again(connection, GRAPHS, LABELS, keep_empty=KEEP_EMPTY_DATES)
     print(TITLE)
+    if NOTE:
+        print(NOTE)
     print(format_table(rows))
     print(compare(rows, EXPECTED))
     if options.raster and "raster" in GRAPHS:
@@ -34,6 +37,9 @@ if __name__ == "__main__":
 _RUN_CELL = """connection = openeo.connect(URL)
 # Where the service asks for a login: connection.authenticate_oidc()
 rows = run_again(connection, GRAPHS, LABELS, keep_empty=KEEP_EMPTY_DATES)
+print(TITLE)
+if NOTE:
+    print(NOTE)
 print(format_table(rows))
 print(compare(rows, EXPECTED))"""
 
@@ -43,7 +49,13 @@ if RASTER_FILE:
 
 
 def write_script(
-    workspace: Workspace, graphs: dict[str, dict[str, Any]], plan: Plan, *, openeo_url: str, expected: Statistics
+    workspace: Workspace,
+    graphs: dict[str, dict[str, Any]],
+    plan: Plan,
+    *,
+    openeo_url: str,
+    expected: Statistics,
+    note: str = "",
 ) -> Artifact:
     """Write a Python script that runs `graphs["mean"]` and `graphs["count"]` and prints the same table.
 
@@ -53,10 +65,11 @@ def write_script(
         plan: What was computed.
         openeo_url: Service to run on; the script's `--url` overrides it.
         expected: The numbers of this run, which the script compares its own with.
+        note: What a reader must know of the data, for example that they are invented.
     """
     source = "\n".join(
         (
-            '"""Run a result of CLMS Assistant again. Needs: pip install openeo."""',
+            _docstring(note),
             "",
             "import argparse",
             "import math",
@@ -64,7 +77,7 @@ def write_script(
             "",
             "import openeo",
             "",
-            _constants(graphs, plan, openeo_url, expected),
+            _constants(graphs, plan, openeo_url, expected, note),
             "",
             "",
             _functions(),
@@ -72,22 +85,28 @@ def write_script(
             _MAIN.lstrip("\n"),
         )
     )
-    title = f"Python script: {_title(plan)}"
+    title = f"Python script: {plan_title(plan)}"
     return workspace.save(
         source, "script", title, media_type="text/x-python", suffix=".py", fingerprint=plan.fingerprint
     )
 
 
 def write_notebook(
-    workspace: Workspace, graphs: dict[str, dict[str, Any]], plan: Plan, *, openeo_url: str, expected: Statistics
+    workspace: Workspace,
+    graphs: dict[str, dict[str, Any]],
+    plan: Plan,
+    *,
+    openeo_url: str,
+    expected: Statistics,
+    note: str = "",
 ) -> Artifact:
     """Write a Jupyter notebook that does the same as the script; arguments as for `write_script`."""
     intro = (
-        "# Run this result again\n\nNeeds only the `openeo` client (`pip install openeo`). "
+        f"# Run this result again\n\n{_bold(note)}Needs only the `openeo` client (`pip install openeo`). "
         "Set `URL` to the openEO service: the address of a running CLMS Assistant followed by `/hub/openeo`, "
         "or the service the result came from."
     )
-    constants = _constants(graphs, plan, openeo_url, expected).split("\n", 1)[1]
+    constants = _constants(graphs, plan, openeo_url, expected, note).split("\n", 1)[1]
     url = f"import math\nfrom typing import Any\n\nimport openeo\n\nURL = {public_url(openeo_url)!r}"
     cells = [
         ("markdown", intro),
@@ -102,7 +121,7 @@ def write_notebook(
     if "raster" in graphs:
         cells += [("markdown", "## Save the map as GeoTIFF"), ("code", _RASTER_CELL)]
     text = json.dumps(_notebook(cells), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
-    title = f"Notebook: {_title(plan)}"
+    title = f"Notebook: {plan_title(plan)}"
     return workspace.save(
         text, "notebook", title, media_type="application/x-ipynb+json", suffix=".ipynb", fingerprint=plan.fingerprint
     )
@@ -120,13 +139,14 @@ def _notebook(cells: list[tuple[str, str]]) -> dict[str, Any]:
     return {"cells": made, "metadata": {"kernelspec": kernel}, "nbformat": 4, "nbformat_minor": 5}
 
 
-def _constants(graphs: dict[str, dict[str, Any]], plan: Plan, openeo_url: str, expected: Statistics) -> str:
+def _constants(graphs: dict[str, dict[str, Any]], plan: Plan, openeo_url: str, expected: Statistics, note: str) -> str:
     """Give the data as Python literals: names typed by people cannot break out of them."""
     rows = [row.model_dump(exclude={"outcome"}) for row in expected.rows]
     filled = {row.date for row in expected.rows if row.value is not None}
     values: dict[str, object] = {
         "URL": public_url(openeo_url),
-        "TITLE": _title(plan),
+        "TITLE": plan_title(plan),
+        "NOTE": note,
         "KEEP_EMPTY_DATES": any(row.date not in filled for row in expected.rows),
         "LABELS": labels_of(plan, expected),
         "GRAPHS": graphs,
@@ -147,13 +167,18 @@ def labels_of(plan: Plan, statistics: Statistics) -> list[str]:
     return [str(unit["properties"]["name"]) for unit in units]  # two units share a name
 
 
+def _docstring(note: str) -> str:
+    first = "Run a result of CLMS Assistant again. Needs: pip install openeo."
+    return f'"""{first}\n\n{note}\n"""' if note else f'"""{first}"""'
+
+
+def _bold(note: str) -> str:
+    return f"**{note}**\n\n" if note else ""
+
+
 def _functions() -> str:
     source = Path(__file__).with_name("rerun.py").read_text(encoding="utf-8")
     return source[source.index("def run_again") :].rstrip()
-
-
-def _title(plan: Plan) -> str:
-    return f"{plan.recipe_id.upper()} ({plan.output.replace('_', ' ')}), {plan.place.name}, {plan.period.label}"
 
 
 def public_url(url: str) -> str:

@@ -24,6 +24,7 @@ def write_provenance(
     synthetic: bool,
 ) -> Artifact:
     """Write product, scenes, dates, plan, versions and checksums of the other files as JSON."""
+    from tools.export import plan_title
     from tools.export_code import public_url
 
     record = {
@@ -50,7 +51,7 @@ def write_provenance(
         ],
     }
     text = json.dumps(record, indent=2, ensure_ascii=False, allow_nan=False)
-    title = f"Provenance: {plan.place.name}, {plan.period.label}"
+    title = f"Provenance: {plan_title(plan)}"
     return workspace.save(
         text, "provenance", title, media_type="application/json", suffix=".json", fingerprint=plan.fingerprint
     )

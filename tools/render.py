@@ -16,11 +16,14 @@ NDVI_RANGE = (-0.2, 1.0)
 WATERMARK = "SYNTHETIC DEMO DATA"
 
 _MAX_SIDE = 1200  # Pixels drawn on the longer side: more cannot be seen at this size of figure.
-_MAX_LABELS = 12
+_MAX_LABELS = 60
+_MANY = 12  # From here on labels are smaller, and only drawn where they fit into their polygon.
 _MAX_LINES = 8
 _MAX_BARS = 40
 _LINE_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#8C6D31")  # Okabe-Ito
 _NO_DATA = "#d9d9d9"
+_MAP_WIDTH_POINTS = 480.0  # About what the colour bar leaves of a figure 8 inches wide.
+_LOW_SHARE = 0.5
 
 
 def render_map(
@@ -42,7 +45,7 @@ def render_map(
         workspace: Where the file goes.
         raster: GeoTIFF in a projected system; no data is its nodata value or NaN.
         plan: What was computed.
-        unit: Words beside the colour bar.
+        unit: Unit of the values, "1" when they have none.
         value_range: Values at the two ends of the colour bar.
         colormap: Name of a matplotlib colour map.
         title: Heading.
@@ -58,15 +61,16 @@ def render_map(
         image, extent=extent, cmap=colours, vmin=value_range[0], vmax=value_range[1], interpolation="nearest"
     )
     bar = figure.colorbar(shown, ax=axes, extend="both", shrink=0.8, pad=0.02)
-    bar.set_label(unit)
-    _outline_polygons(axes, plan, crs, statistics)
+    bar.set_label(_axis_label(plan, unit))
     axes.set_xlim(extent[0], extent[1])
     axes.set_ylim(extent[2], extent[3])
+    axes.set_autoscale_on(False)
+    _outline_polygons(axes, plan, crs, statistics)
     axes.set_xticks([])
     axes.set_yticks([])
     _scale_bar(axes, extent, crs)
     if synthetic:
-        _watermark(axes, behind=False)
+        _watermark(axes, faint=False)
     axes.set_title(_heading(title, plan), fontsize=11, loc="left")
     _footer(figure, f"{source_line} Grey: no data.")
     return _save(workspace, figure, "map", title, plan)
@@ -85,13 +89,14 @@ def render_chart(
         raise JobFailed("There is no value to draw.", "Choose a longer period or another place.")
     if plan.output == "series":
         figure, axes = _figure(8.0, 4.8)
-        note = _draw_lines(axes, rows, statistics.unit)
+        note = _draw_lines(axes, rows)
     else:
-        figure, axes = _figure(8.0, 2.2 + 0.27 * min(len(statistics.rows), _MAX_BARS))
-        note = _draw_bars(axes, list(statistics.rows), statistics.unit)
+        figure, axes = _figure(8.0, 2.2 + 0.22 * min(len(statistics.rows), _MAX_BARS))
+        note = _draw_bars(axes, list(statistics.rows))
+    (axes.set_ylabel if plan.output == "series" else axes.set_xlabel)(_axis_label(plan, statistics.unit))
     axes.spines[["top", "right"]].set_visible(False)
     if synthetic:
-        _watermark(axes, behind=True)
+        _watermark(axes, faint=True)
     axes.set_title(_heading(title, plan), fontsize=11, loc="left")
     _footer(figure, " ".join(part for part in (source_line, note) if part))
     return _save(workspace, figure, "chart", title, plan)
@@ -107,7 +112,8 @@ def _figure(width: float, height: float) -> tuple[Any, Any]:
 
 
 def _save(workspace: Workspace, figure: Any, kind: str, title: str, plan: Plan) -> Artifact:
-    with workspace.new("map" if kind == "map" else "chart", title, "image/png", ".png", plan.fingerprint) as draft:
+    name = f"{kind.capitalize()}: {title}"
+    with workspace.new("map" if kind == "map" else "chart", name, "image/png", ".png", plan.fingerprint) as draft:
         figure.savefig(draft.path, format="png")
     return draft.artifact
 
@@ -147,7 +153,8 @@ def _outline_polygons(axes: Any, plan: Plan, crs: Any, statistics: Statistics | 
     if statistics is not None and (plan.output == "series" or len(statistics.rows) != len(features)):
         statistics = None  # Not one value for each polygon: outlines and names only.
     values = _values(plan, statistics)
-    for feature, value in zip(features, values, strict=True):
+    names = short_names([unit_name(feature) for feature in features])
+    for feature, name, value in zip(features, names, values, strict=True):
         geometry = feature["geometry"]
         polygon = shape(transform_geom("EPSG:4326", crs, geometry) if crs else geometry)
         for part in getattr(polygon, "geoms", [polygon]):
@@ -156,9 +163,32 @@ def _outline_polygons(axes: Any, plan: Plan, crs: Any, statistics: Statistics | 
             for ring in (part.exterior, *part.interiors):
                 axes.plot(*ring.xy, color="black", linewidth=0.9, path_effects=halo)
         if len(features) <= _MAX_LABELS:
-            text = _short(unit_name(feature), 22) + _value_line(value, statistics)
-            point = polygon.representative_point()
-            axes.text(point.x, point.y, text, ha="center", va="center", fontsize=7, clip_on=True, path_effects=halo)
+            text = _short(name, 22) + _value_line(value, statistics)
+            _label(axes, polygon, text, crowded=len(features) > _MANY)
+
+
+def _label(axes: Any, polygon: Any, text: str, *, crowded: bool) -> None:
+    """Write into a polygon; among many, only where the words fit into it."""
+    from matplotlib.patheffects import withStroke
+
+    size = 6.0 if crowded else 7.0
+    west, _, east, _ = polygon.bounds
+    left, right = axes.get_xlim()
+    room = (east - west) / (right - left) * _MAP_WIDTH_POINTS
+    if crowded and room < 0.6 * size * max(len(line) for line in text.split("\n")):
+        return
+    point = polygon.representative_point()
+    halo = [withStroke(linewidth=2.0, foreground="white")]
+    axes.text(point.x, point.y, text, ha="center", va="center", fontsize=size, clip_on=True, path_effects=halo)
+
+
+def short_names(names: list[str]) -> list[str]:
+    """Leave out the words that all names begin with: `Parcel R01`, `Parcel R02` become `R01`, `R02`."""
+    words = [name.split() for name in names]
+    shared = 0
+    while len(names) > 1 and all(len(one) > shared + 1 and one[shared] == words[0][shared] for one in words):
+        shared += 1
+    return [" ".join(one[shared:]) if shared else name for one, name in zip(words, names, strict=True)]
 
 
 def _values(plan: Plan, statistics: Statistics | None) -> list[float | None]:
@@ -194,7 +224,7 @@ def _scale_bar(axes: Any, extent: tuple[float, float, float, float], crs: Any) -
     axes.text(x + length / 2, y + 0.02 * height, words, ha="center", va="bottom", fontsize=8, bbox=background)
 
 
-def _draw_lines(axes: Any, rows: list[StatisticsRow], unit: str) -> str:
+def _draw_lines(axes: Any, rows: list[StatisticsRow]) -> str:
     from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
 
     labels = list(dict.fromkeys(row.label for row in rows))
@@ -203,51 +233,69 @@ def _draw_lines(axes: Any, rows: list[StatisticsRow], unit: str) -> str:
         days, values = [date.fromisoformat(str(row.date)[:10]) for row in points], [row.value for row in points]
         axes.plot(days, values, color=colour, linewidth=1.6, label=_short(label, 30))
         # A hollow dot says that less than half of the pixels were seen on that day.
-        faces = [colour if row.valid_share >= 0.5 else "white" for row in points]
+        faces = [colour if row.valid_share >= _LOW_SHARE else "white" for row in points]
         axes.scatter(days, values, s=26, c=faces, edgecolors=colour, zorder=3)
     locator = AutoDateLocator(minticks=4, maxticks=9)
     axes.xaxis.set_major_locator(locator)
     axes.xaxis.set_major_formatter(ConciseDateFormatter(locator))
-    axes.set_ylabel(unit)
     axes.grid(axis="y", color="#e5e5e5")
     if len(labels) > 1:
         axes.legend(fontsize=8, frameon=False, ncols=2)
-    note = "Hollow dots: fewer than half of the pixels were valid." if any(r.valid_share < 0.5 for r in rows) else ""
+    note = (
+        "Hollow dots: fewer than half of the pixels were valid."
+        if any(r.valid_share < _LOW_SHARE for r in rows)
+        else ""
+    )
     left_out = f"Shown: the first {_MAX_LINES} of {len(labels)} units." if len(labels) > _MAX_LINES else ""
     return f"{note} {left_out}".strip()
 
 
-def _draw_bars(axes: Any, rows: list[StatisticsRow], unit: str) -> str:
+def _draw_bars(axes: Any, rows: list[StatisticsRow]) -> str:
     known = sorted((row for row in rows if row.value is not None), key=lambda row: row.value or 0.0, reverse=True)
     shown = (known + [row for row in rows if row.value is None])[:_MAX_BARS]
     places = range(len(shown))
-    axes.barh(places, [row.value or 0.0 for row in shown], color=_LINE_COLOURS[0], height=0.7)
+    faces = [_LINE_COLOURS[0] if row.valid_share >= _LOW_SHARE else "white" for row in shown]
+    axes.barh(places, [row.value or 0.0 for row in shown], color=faces, edgecolor=_LINE_COLOURS[0], height=0.7)
     for place, row in zip(places, shown, strict=True):
-        words = "no data" if row.value is None else f"{row.value:.2f}  ({row.valid_share:.0%} of pixels valid)"
-        axes.text(max(row.value or 0.0, 0.0), place, f"  {words}", va="center", fontsize=7, color="#333333")
+        axes.text(max(row.value or 0.0, 0.0), place, f"  {_bar_words(row)}", va="center", fontsize=7, color="#333333")
     axes.set_yticks(list(places), [_short(row.label, 30) for row in shown], fontsize=8)
     axes.invert_yaxis()
-    axes.margins(x=0.3, y=0.01)
+    axes.margins(x=0.18, y=0.01)
     if all((row.value or 0.0) >= 0 for row in shown):
         axes.set_xlim(left=0)
-    axes.set_xlabel(unit)
-    return f"Shown: {_MAX_BARS} of {len(rows)} units." if len(rows) > _MAX_BARS else ""
+    axes.tick_params(axis="x", labelsize=8)
+    axes.grid(axis="x", color="#e5e5e5")
+    axes.set_axisbelow(True)
+    notes = []
+    if any(row.valid_pixels < row.total_pixels for row in known):
+        notes.append("Percentages: share of valid pixels, where not all are.")
+    if any(row.valid_share < _LOW_SHARE for row in known):
+        notes.append("Hollow bars: fewer than half of the pixels were valid.")
+    if len(rows) > _MAX_BARS:
+        notes.append(f"Shown: {_MAX_BARS} of {len(rows)} units.")
+    return " ".join(notes)
 
 
-def _watermark(axes: Any, *, behind: bool) -> None:
+def _bar_words(row: StatisticsRow) -> str:
+    if row.value is None:
+        return "not covered" if row.outcome == "not_covered" else "no data"
+    return f"{row.value:.2f}" + (f"  ({row.valid_share:.0%})" if row.valid_pixels < row.total_pixels else "")
+
+
+def _axis_label(plan: Plan, unit: str) -> str:
+    """Name the value; an index without a unit has its name alone."""
+    name = plan.recipe_id.upper()
+    return name if unit in ("", "1") else f"{name} ({unit})"
+
+
+def _watermark(axes: Any, *, faint: bool) -> None:
+    """Write across the picture that its data are invented: faint over bars and lines, bold over a coloured map."""
     from matplotlib.patheffects import withStroke
 
-    place = {
-        "ha": "center",
-        "va": "center",
-        "rotation": 25,
-        "transform": axes.transAxes,
-        "zorder": 0.5 if behind else 10,
-    }
-    halo = [] if behind else [withStroke(linewidth=2, foreground="white", alpha=0.6)]
+    halo = [] if faint else [withStroke(linewidth=2, foreground="white", alpha=0.5)]
     axes.text(
-        0.5, 0.5, WATERMARK, fontsize=26, fontweight="bold", color="#b00020", alpha=0.3 if behind else 0.6,
-        path_effects=halo, **place,
+        0.5, 0.5, WATERMARK, fontsize=26, fontweight="bold", color="#b00020", alpha=0.25 if faint else 0.5,
+        ha="center", va="center", rotation=25, transform=axes.transAxes, zorder=10, path_effects=halo,
     )  # fmt: skip
 
 

@@ -85,7 +85,7 @@ def _warning(warning: str) -> str:
 
 
 def _picture(artifact: Artifact) -> str:
-    url, title = artifact_url(artifact), escape(f"{artifact.kind.capitalize()}: {artifact.title}", quote=True)
+    url, title = artifact_url(artifact), escape(artifact.title, quote=True)
     return (
         f'<figure><a href="{url}" target="_blank" rel="noopener" aria-label="Open {title} in full size">'
         f'<img src="{url}" alt="{title}"></a><figcaption>{title}</figcaption></figure>'
