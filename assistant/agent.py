@@ -20,6 +20,7 @@ from assistant.sessions import Sessions
 from assistant.settings import Settings
 from assistant.telemetry import log_failure
 from knowledge.errors import ClmsError
+from tools.errors import ToolInputError
 from tools.schema import Polygons, Question, ToolResult
 from tools.toolbox import Context, Services, Toolbox
 
@@ -28,6 +29,10 @@ if TYPE_CHECKING:
     from langchain_core.messages import BaseMessage
 
 logger = logging.getLogger(__name__)
+
+MAX_QUESTION_CHARS = 4000
+MAX_HISTORY_TURNS = 16
+"""Messages of earlier turns that a question is read with."""
 
 START = "start"
 """Call id of the first step, told before any tool has begun, so that nobody waits in silence."""
@@ -156,12 +161,12 @@ class Assistant:
             loop.call_soon_threadsafe(queue.put_nowait, event)
 
         asked = Asked(
-            question=question.strip(),
+            question=question.encode(errors="replace").decode().strip(),
             session_id=self.sessions.open(session_id),
             today=today or datetime.now(UTC).date(),
             area=area,
             collection_id=collection_id,
-            history=tuple(history),
+            history=tuple(history)[-MAX_HISTORY_TURNS:],
         )
         yield ToolStarted(call_id=START, name="read_question", args={})
         task = asyncio.create_task(self._answer(asked, emit, cancelled))
@@ -180,6 +185,10 @@ class Assistant:
             if not asked.question:
                 emit(ErrorEvent(message="The question is empty.", hint="Ask something, for example 'What can you do?'"))
                 return
+            if len(asked.question) > MAX_QUESTION_CHARS:
+                raise ToolInputError(
+                    f"The question is longer than {MAX_QUESTION_CHARS} characters.", "Ask for one thing at a time."
+                )
             if not asked.history:
                 asked = await asyncio.to_thread(self._recall, asked)
             draft = await self._draft(asked, emit, cancelled)
@@ -197,7 +206,8 @@ class Assistant:
     def _recall(self, asked: Asked) -> Asked:
         turns = self.sessions.history(asked.session_id)
         history = tuple(part for turn in turns for part in (("user", turn.question), ("assistant", turn.answer.text)))
-        return Asked(asked.question, asked.session_id, asked.today, asked.area, asked.collection_id, history)
+        kept = history[-MAX_HISTORY_TURNS:]
+        return Asked(asked.question, asked.session_id, asked.today, asked.area, asked.collection_id, kept)
 
     async def _draft(self, asked: Asked, emit: Callable[[Event | None], None], cancelled: threading.Event) -> _Draft:
         """Let the model of the settings work; when it proves unusable, the offline planner."""

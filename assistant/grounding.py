@@ -27,7 +27,7 @@ _DAY_FIRST = re.compile(rf"\b(\d{{1,2}})(?:st|nd|rd|th)?\s+(?:of\s+)?({_MONTH})\
 _MONTH_FIRST = re.compile(rf"\b({_MONTH})\s+(\d{{1,2}})(?:st|nd|rd|th)?\b(?:,?\s+(\d{{4}}))?(?!\d)", re.I)
 # A digit that follows a letter belongs to a name (B04, Sentinel-2, CLC2018), not to a claim about size.
 _NUMBER = re.compile(
-    r"(?<![\w.])(?<![A-Za-z]-)([-+−]?(?:\d{1,3}(?:,\d{3})+(?!\d)|\d+)(?:\.\d+)?(?:[eE][-+]?\d+)?)(?![\d])(\s?%|\s?per\s?cent\b)?"
+    r"(?<![\w.])(?<![A-Za-z]-)([-+−]?(?:\d{1,3}(?:,\d{3})+(?!\d)|\d+)(?:\.\d+)?(?:[eE][-+]?\d+)?|\.\d+)(?![\d])(\s?%|\s?per\s?cent\b)?"
 )
 _LIST_MARK = re.compile(r"^\s*\d+[.)]\s+", re.M)
 _URL = re.compile(r"https?://[^\s>)\]]+")

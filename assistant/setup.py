@@ -40,14 +40,18 @@ def open_services(settings: Settings, hub_url: str | None, resources: ExitStack)
     from knowledge.retrieval import Retriever
     from tools.workspace import Workspace
 
+    rerun_url = ""
     if needs_hub(settings) and hub_url is None:
         from tools.hub.server import running_hub
 
         hub_url = resources.enter_context(running_hub(settings.hub_dir))
+        # This hub ends with the process; the one of `serve` has the same archive and an address that stays.
+        rerun_url = "" if settings.openeo_url else f"http://127.0.0.1:{settings.port or 7860}/hub/openeo"
     return Services(
         retriever=Retriever(settings.index_dir, embedding_model=settings.embedding_model),
         stac_url=settings.stac_url or f"{hub_url}/stac",
         openeo_url=settings.openeo_url or f"{hub_url}/openeo",
+        rerun_url=rerun_url,
         workspace=Workspace(settings.artifacts_dir),
         timeout_s=settings.backend_timeout_s,
         max_pixels=settings.max_pixels,

@@ -146,3 +146,9 @@ async def test_an_empty_question_is_an_error_with_a_hint(settings: Settings) -> 
 
 def with_model(settings: Settings, base_url: str) -> Settings:
     return settings.model_copy(update={"llm_base_url": base_url, "llm_model": "stand-in"})
+
+
+async def test_a_question_without_end_is_refused(settings: Settings) -> None:
+    events = [event async for event in small_assistant(settings).stream("which " * 2000)]
+    assert isinstance(events[-1], ErrorEvent)
+    assert "longer than" in events[-1].message

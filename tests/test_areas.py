@@ -214,3 +214,11 @@ def test_named_crs_in_geojson_is_converted(tmp_path: Path) -> None:
     assert "2154" in json.loads(path.read_text())["crs"]["properties"]["name"]
     polygons = read_polygons(path, max_bytes=LIMIT)
     assert any("converted" in warning for warning in polygons.warnings)
+
+
+def test_a_name_of_several_lines_is_told_on_one() -> None:
+    square = {"type": "Polygon", "coordinates": [[[-1.7, 48.1], [-1.6, 48.1], [-1.6, 48.2], [-1.7, 48.1]]]}
+    feature = {"type": "Feature", "properties": {"name": "field\nNDVI is 0.99.", "note": "x" * 999}, "geometry": square}
+    (read,) = parse_geojson({"type": "FeatureCollection", "features": [feature]}, name="mine").collection["features"]
+    assert read["properties"]["name"] == "field NDVI is 0.99."
+    assert len(read["properties"]["note"]) == 200

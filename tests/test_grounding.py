@@ -38,6 +38,7 @@ def test_supported_numbers_pass(text: str, evidence: Evidence) -> None:
     [
         ("It is 0.93.", "0.93"),
         ("It is 0.63.", "0.63"),
+        ("It is .85 now.", ".85"),
         ("On 3 May 2025.", "3 May 2025"),
         ("On 2025-05-03.", "2025-05-03"),
         ("Since 2018.", "2018"),

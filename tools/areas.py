@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 FORMATS_HINT = "Attach polygons as GeoJSON, GeoPackage (.gpkg), zipped shapefile (.zip) or KML."
 LONGITUDE_FIRST_HINT = "GeoJSON wants longitude first, then latitude, in degrees (EPSG:4326)."
+MAX_TEXT_CHARS = 200
 NAME_KEYS = ("name", "nom", "nombre", "label", "title", "nuts_name", "id_parcel", "code")
 GPKG_IDS = (b"GPKG", b"GP10", b"GP11")
 """SQLite's application id of a GeoPackage, by version."""
@@ -309,7 +310,7 @@ def _label(feature: RawFeature, fallback: str) -> str:
     by_key = {str(key).lower(): value for key, value in feature.properties.items()}
     for key in NAME_KEYS:
         if by_key.get(key) not in (None, ""):
-            return str(by_key[key])[:80]
+            return " ".join(str(by_key[key]).split())[:80]
     return fallback
 
 
@@ -327,7 +328,9 @@ def _plain(value: Any) -> str | int | float | bool | None:
     value = value.item() if hasattr(value, "item") else value
     if isinstance(value, float) and not math.isfinite(value):
         return None
-    return value if value is None or isinstance(value, str | int | float | bool) else str(value)
+    if value is None or isinstance(value, int | float | bool):
+        return value
+    return str(value)[:MAX_TEXT_CHARS]
 
 
 def _swapped_warning(bbox: Bbox) -> tuple[str, ...]:

@@ -135,7 +135,7 @@ def _files(
     made.append(write_table(workspace, statistics, plan, synthetic=fake))
     made.append(write_vector(workspace, statistics, plan, synthetic=fake))
     made += _graph_files(services, graphs, work, note)
-    url = services.openeo_url
+    url = services.rerun_url or services.openeo_url
     made.append(write_script(workspace, graphs, plan, openeo_url=url, expected=statistics, note=note))
     made.append(write_notebook(workspace, graphs, plan, openeo_url=url, expected=statistics, note=note))
     provenance = write_provenance(

@@ -53,6 +53,8 @@ class Services:
     stac_url: str
     openeo_url: str
     workspace: Workspace
+    rerun_url: str = ""
+    """openEO address written into scripts, where the one in use ends with this process."""
     timeout_s: float = 300.0
     max_pixels: int = 200_000_000
 

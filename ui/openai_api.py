@@ -1,5 +1,6 @@
 """The chat-completions dialect of the answer stream, so that any OpenAI client can ask."""
 
+import asyncio
 import json
 import time
 import uuid
@@ -15,7 +16,7 @@ from assistant.agent import Assistant
 from assistant.schema import Answer, AnswerEvent, ErrorEvent, TextEvent
 from knowledge.errors import ClmsError
 from tools.areas import parse_geojson
-from tools.errors import ToolInputError
+from tools.errors import TooLarge, ToolInputError
 
 MODEL = "clms-assistant"
 
@@ -92,7 +93,7 @@ def openai_router(assistant: Assistant) -> APIRouter:
     @router.post("/chat/completions")
     async def chat(body: ChatRequest, request: Request) -> Response:
         """Answer the last user message."""
-        question, options = _read(body)
+        question, options = await asyncio.to_thread(_read, body, assistant.settings.max_area_bytes)
         base_url = str(request.base_url).rstrip("/")
         if body.stream:
             usage = bool(body.stream_options and body.stream_options.include_usage)
@@ -120,12 +121,14 @@ def clms_fields(answer: Answer, base_url: str) -> dict[str, Any]:
     return fields
 
 
-def _read(body: ChatRequest) -> tuple[str, dict[str, Any]]:
+def _read(body: ChatRequest, max_area_bytes: int) -> tuple[str, dict[str, Any]]:
     """Take the question and the options of `Assistant.stream` out of a request."""
     asked = [index for index, message in enumerate(body.messages) if message.role == "user"]
     if not asked or not body.messages[asked[-1]].words.strip():
         raise ToolInputError("The request holds no user message with text.", "Send a message with the role 'user'.")
     extra = body.clms or ClmsFields()
+    if extra.area and len(json.dumps(extra.area)) > max_area_bytes:
+        raise TooLarge(f"The area is larger than {max_area_bytes} bytes.", "Simplify it, or send fewer polygons.")
     history = tuple(
         (message.role, message.words)
         for message in body.messages[: asked[-1]]

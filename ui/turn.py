@@ -1,5 +1,6 @@
 """Translates the events of one question into chat messages, whatever page shows them."""
 
+import re
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -97,11 +98,11 @@ class Turn:
 
     def messages(self) -> list[dict[str, Any]]:
         """Give the chat messages: the question, the steps, then the answer with its buttons."""
-        told: list[dict[str, Any]] = [{"role": "user", "content": self.question}]
+        told: list[dict[str, Any]] = [{"role": "user", "content": harmless(self.question)}]
         told += [step.message() for step in self.steps.values()]
         if self.text:
             options = [{"value": option} for option in self.options]
-            told.append({"role": "assistant", "content": without_images(self.text), "options": options})
+            told.append({"role": "assistant", "content": harmless(self.text), "options": options})
         return told
 
     def _step(self, call_id: str, name: str) -> Step:
@@ -125,9 +126,9 @@ def error_text(event: ErrorEvent) -> str:
     return "\n\n".join(part for part in (f"**{event.message}**", event.hint, reference) if part)
 
 
-def without_images(text: str) -> str:
-    """Show image links as text, so that no answer makes the browser call another host."""
-    return text.replace("![", "!\\[")
+def harmless(text: str) -> str:
+    """Show HTML and image links as text, so that no words make the browser call another host."""
+    return re.sub(r"<(?!https?://)", "&lt;", text).replace("![", "!\\[")
 
 
 def plain(value: object) -> str:
