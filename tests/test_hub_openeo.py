@@ -65,8 +65,12 @@ BANDS = [
 
 
 @pytest.fixture(scope="module")
-def scenes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, dict[str, np.ndarray[Any, Any]]]]:
-    hub_dir = tmp_path_factory.mktemp("hub")
+def hub_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("hub")
+
+
+@pytest.fixture(scope="module")
+def scenes(hub_dir: Path) -> Iterator[tuple[str, dict[str, np.ndarray[Any, Any]]]]:
     (hub_dir / "tiny").mkdir()
     rng = np.random.default_rng(7)
     layers = [_scene(hub_dir / "tiny", day, rng) for day in DATES]
@@ -89,8 +93,8 @@ def scenes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, dict
 
 
 @pytest.fixture(scope="module")
-def archive(scenes: tuple[str, Any], tmp_path_factory: pytest.TempPathFactory) -> Archive:
-    return Archive(tmp_path_factory.getbasetemp() / "hub0")
+def archive(scenes: tuple[str, Any], hub_dir: Path) -> Archive:
+    return Archive(hub_dir)
 
 
 @pytest.fixture(scope="module")
