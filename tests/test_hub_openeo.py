@@ -233,6 +233,26 @@ def test_failures_have_openeo_codes(connection: openeo.Connection, options: dict
     assert caught.value.http_status_code == 400
 
 
+BOX_IN_WORDS = {"west": "a", "south": 0, "east": 1, "north": 1}
+BOX_IN_NO_CRS = {"west": 0, "south": 0, "east": 1, "north": 1, "crs": "/etc/passwd"}
+
+
+@pytest.mark.parametrize(
+    "node",
+    [
+        {"process_id": {"x": 1}, "arguments": []},
+        {"process_id": "load_collection", "arguments": {"id": "tiny", "spatial_extent": BOX_IN_WORDS}},
+        {"process_id": "load_collection", "arguments": {"id": "tiny", "spatial_extent": BOX_IN_NO_CRS}},
+        {"process_id": "array_create", "arguments": {"data": [1], "repeat": 10**10}},
+        {"process_id": "absolute", "arguments": {"x": {"from_node": ["a"]}}},
+    ],
+)
+def test_values_of_the_wrong_kind_are_refused(connection: openeo.Connection, node: dict[str, Any]) -> None:
+    body = {"process": {"process_graph": {"a": {**node, "result": True}}}}
+    reply = connection.post("/result", json=body, check_error=False)
+    assert reply.status_code == 400, reply.text
+
+
 def test_a_body_that_is_no_graph_is_refused_in_openeo_shape(connection: openeo.Connection) -> None:
     for body in ([1, 2], {"process": {}}):
         reply = connection.post("/result", json=body, check_error=False)

@@ -122,4 +122,12 @@ def crs_text(value: Any) -> str:
     if value is None:
         return "EPSG:4326"
     text = str(value)
-    return f"EPSG:{text}" if text.isdigit() else text
+    text = f"EPSG:{text}" if text.isdigit() else text
+    from rasterio.crs import CRS
+    from rasterio.errors import CRSError
+
+    try:
+        CRS.from_user_input(text)
+    except CRSError as error:
+        raise OpenEOError("ProcessParameterInvalid", f"{text[:60]!r} is no coordinate reference system.") from error
+    return text

@@ -103,7 +103,7 @@ def result_node(graph: Json) -> str:
     if (
         not isinstance(graph, dict)
         or not graph
-        or not all(isinstance(n, dict) and "process_id" in n for n in graph.values())
+        or not all(isinstance(n, dict) and isinstance(n.get("process_id"), str) for n in graph.values())
     ):
         raise OpenEOError("ProcessGraphInvalid", "A process graph is an object of nodes, each with a process_id.")
     results = [node_id for node_id, node in graph.items() if node.get("result") is True]
@@ -124,7 +124,7 @@ def references(value: Any) -> list[str]:
     if not isinstance(value, dict) or "process_graph" in value:
         return []
     if set(value) == {"from_node"}:
-        return [value["from_node"]]
+        return [str(value["from_node"])]
     return [name for part in value.values() for name in references(part)]
 
 

@@ -1,5 +1,6 @@
 """Loads collections of the archive as cubes: finds the items, lays the grid, reads COG windows block by block."""
 
+import math
 import uuid
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
@@ -136,7 +137,10 @@ def _period(extent: Sequence[str | None] | None) -> tuple[str | None, str | None
 
 def _extent_box(extent: Json) -> tuple[Bounds, str]:
     if "west" in extent:
-        return (extent["west"], extent["south"], extent["east"], extent["north"]), crs_text(extent.get("crs"))
+        edges = [extent.get(name) for name in ("west", "south", "east", "north")]
+        if not all(isinstance(edge, int | float) and math.isfinite(edge) for edge in edges):
+            raise OpenEOError("ProcessParameterInvalid", "west, south, east and north must be four finite numbers.")
+        return tuple(edges), crs_text(extent.get("crs"))  # type: ignore[return-value]  # checked above
     from shapely.geometry import shape
     from shapely.ops import unary_union
 

@@ -11,6 +11,8 @@ from tools.hub.cube import Block
 from tools.hub.openeo_errors import OpenEOError, invalid_parameter
 from tools.hub.processes_math import and_, eq, is_null, is_valid, or_, plain, truth
 
+MAX_ELEMENTS = 100_000
+
 
 @dataclass(frozen=True)
 class Labelled:
@@ -246,6 +248,8 @@ def array_create(data: Any = None, repeat: int = 1) -> Any:
     """Make an array from values."""
     values = elements([] if data is None else data)
     values = list(values) if isinstance(values, list | np.ndarray) else [values]
+    if not isinstance(repeat, int) or not 0 <= repeat * len(values) <= MAX_ELEMENTS:
+        raise OpenEOError("ProcessParameterInvalid", f"'repeat' must be whole and give at most {MAX_ELEMENTS} values.")
     return values * repeat
 
 

@@ -28,7 +28,10 @@ def process_graph_of(body: Json) -> Json:
 def find_area(graph: Json) -> Json | None:
     """Find the box or geometries that a graph cuts to: the extent of collections loaded without one."""
     for node in graph.values():
-        value = node.get("arguments", {}).get(_AREA_ARGUMENTS.get(node.get("process_id"), ""))
+        arguments = node.get("arguments") if isinstance(node, dict) else None
+        if not isinstance(arguments, dict):
+            continue
+        value = arguments.get(_AREA_ARGUMENTS.get(str(node.get("process_id")), ""))
         if isinstance(value, dict) and ("west" in value or "type" in value):
             return value
     return None
@@ -44,8 +47,9 @@ def validation_errors(archive: Archive, graph: Json) -> list[OpenEOError]:
     """List what is wrong with a graph, collections and their bands included."""
     errors = _executor(archive, graph, Run()).validate(graph)
     for node in graph.values():
-        if isinstance(node, dict) and node.get("process_id") == "load_collection":
-            collection_id = node.get("arguments", {}).get("id")
+        arguments = node.get("arguments") if isinstance(node, dict) else None
+        if isinstance(arguments, dict) and node.get("process_id") == "load_collection":
+            collection_id = arguments.get("id")
             if archive.collection(str(collection_id)) is None:
                 errors.append(OpenEOError("CollectionNotFound", f"The collection '{collection_id}' does not exist."))
     return errors
