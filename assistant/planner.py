@@ -95,7 +95,7 @@ def next_message(messages: Sequence[BaseMessage], menu: Sequence[str]) -> AIMess
 def _wanted(read: slots.Slots, question: str, made: list[Call], results: list[ToolResult]) -> list[Call]:
     """List the calls a question needs, given what has been called."""
     if read.intent == "recommend":
-        return [("search_products", {"question": question, "place": read.place})]
+        return [_search_call(read, question)]
     if read.intent == "explain":
         failed = any(name == "explain_product" for name, _ in made) and results and results[0].outcome != "ok"
         first: list[Call] = [("explain_product", {"product_id": read.product})]
@@ -105,8 +105,16 @@ def _wanted(read: slots.Slots, question: str, made: list[Call], results: list[To
         return [("search_scenes", {"place": read.place, "period": period})]
     if read.intent != "compute":
         return []
-    search = {"question": question, "place": read.place}
-    return [("search_products", search), *(_compute_call(read, wanted) for wanted in read.computes)]
+    return [_search_call(read, question), *(_compute_call(read, wanted) for wanted in read.computes)]
+
+
+def _search_call(read: slots.Slots, question: str) -> Call:
+    """Ask for a product; of several periods it must have the first, the last and what lies between."""
+    period = " to ".join(dict.fromkeys((read.periods[0], read.periods[-1]))) if read.periods else ""
+    return (
+        "search_products",
+        {"question": question, "place": read.place, "period": period, "units": slots.find_units(question)},
+    )
 
 
 def _compute_call(read: slots.Slots, wanted: slots.ComputeRequest) -> Call:

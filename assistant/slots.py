@@ -213,6 +213,13 @@ def find_place_words(text: str) -> str:
     return next((words for words in lowers if words.lower() not in _NOT_PLACES and not _DOMAIN.search(words)), "")
 
 
+def find_units(text: str) -> Literal["any", "parcels", "districts"]:
+    """Tell how small the units are that a text speaks of."""
+    if _DISTRICTS.search(text):
+        return "districts"
+    return "parcels" if _UNITS.search(text) else "any"
+
+
 def _place_name(words: str) -> str:
     name = words.strip(" .,'’-")
     parts = [part for part in re.split(r"\s+", name) if part.strip(",").lower() not in _NOT_PLACES]
@@ -287,6 +294,7 @@ def _output(clause: str) -> Output | None:
 
 
 def _units(question: str, inherited: ComputeRequest | None) -> Literal["parcels", "districts"]:
-    if _DISTRICTS.search(question):
-        return "districts"
-    return "parcels" if _UNITS.search(question) or not inherited else inherited.units
+    units = find_units(question)
+    if units != "any":
+        return units
+    return inherited.units if inherited else "parcels"

@@ -1,6 +1,7 @@
 """Search over the index: keywords and vectors fused by reciprocal rank, then the hard facts of each product."""
 
 import logging
+import math
 import re
 import sqlite3
 import threading
@@ -8,33 +9,40 @@ from collections.abc import Iterable
 from contextlib import closing
 from datetime import date
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from knowledge.catalogue import Catalogue, load_catalogue, normalise
 from knowledge.embeddings import NO_EMBEDDING, load_encoder
 from knowledge.errors import EmbeddingUnavailable, IndexMissing
-from knowledge.ingest import ALIASES, RANKING, open_vectors, search_words
+from knowledge.fitness import Need, period_note, shortfalls
+from knowledge.ingest import ALIASES, RANKING, facts_sentence, open_vectors, search_words
 from knowledge.schema import Bbox, Passage, Product, ProductMatch
 
 logger = logging.getLogger(__name__)
 
 RANK_OFFSET = 60  # the usual constant of reciprocal rank fusion
 POOL = 40
-FINEST_UNITS = {  # words for small units, and the coarsest pixel that still tells them apart
-    20.0: ("parcel", "parcels", "field", "fields", "plot", "plots", "garden", "gardens", "street", "streets", "hedge",
-           "hedges", "building", "buildings", "meadow", "meadows", "farm", "farms", "park", "parks"),
-    100.0: ("town", "towns", "city", "district", "districts", "municipality", "municipalities", "commune", "communes",
-            "village", "villages", "neighbourhood", "neighbourhoods"),
-}  # fmt: skip
-COARSE_FACTOR = 0.5
-OUT_OF_TIME_FACTOR = 0.4
+Ranking = Literal["keyword", "dense", "names"]
+RANKINGS: tuple[Ranking, ...] = ("keyword", "dense", "names")
+BLOCKED_FACTOR = 0.4
+SHORT_FACTOR = 0.8
+"""How far a shortfall lowers a product: one that blocks it, and one that does not."""
 
 
 class Retriever:
     """Finds products and passages; loads its slow parts on first use."""
 
-    def __init__(self, index_dir: Path, *, embedding_model: str, catalogue: Catalogue | None = None) -> None:
+    def __init__(
+        self,
+        index_dir: Path,
+        *,
+        embedding_model: str,
+        catalogue: Catalogue | None = None,
+        use: Iterable[Ranking] = RANKINGS,
+    ) -> None:
+        """Keep what search needs; `use` leaves rankings out, so that each one's worth can be measured."""
         self._index_dir = index_dir
+        self._use = frozenset(use)
         self._model = embedding_model
         self._catalogue = catalogue
         self._vectors: Any = None
@@ -62,12 +70,24 @@ class Retriever:
         bbox: Bbox | None = None,
         start: date | None = None,
         end: date | None = None,
+        unit_m: float | None = None,
+        pixel_m: float | None = None,
     ) -> list[ProductMatch]:
-        """Give the products that fit a question, best first; those that do not reach the place are left out.
+        """Give the products that fit a question, best first; each says what it lacks.
+
+        Args:
+            question: What is asked, in words: it decides by subject.
+            limit: How many to give.
+            bbox: Box that must be covered, degrees.
+            start: First day of the period asked for.
+            end: Last day of the period asked for.
+            unit_m: Side of the smallest units that must be told apart, metres.
+            pixel_m: Largest pixel allowed, metres.
 
         Raises:
             IndexMissing: the index has not been built.
         """
+        need = Need(bbox=bbox, start=start, end=end, unit_m=unit_m, pixel_m=pixel_m)
         scores = fuse(
             [
                 _product_order(self._keyword_ids(question, RANKING)),
@@ -75,24 +95,31 @@ class Retriever:
                 self._named(question),
             ]
         )
-        found = []
-        for product_id, score in scores.items():
-            product = self.catalogue.get(product_id)
-            if bbox is not None and not product.covers_place(bbox):
-                continue
-            lacks, factor = _shortfalls(product, question, start, end)
-            found.append((score * factor, product, lacks))
-        found.sort(key=lambda item: (-item[0], item[1].id))
-        return [
-            ProductMatch(
-                product=product,
-                score=score,
-                why=_reasons(product, question, bbox),
-                lacks=lacks or _not_for(product, question),
-                passages=tuple(self.passages(question, limit=3, product_id=product.id)),
-            )
-            for score, product, lacks in found[:limit]
-        ]
+        found = [self._match(product_id, score, question, need) for product_id, score in scores.items()]
+        return sorted(found, key=lambda match: (-match.score, match.product.id))[:limit]
+
+    def stored(self, passage_ids: Iterable[str]) -> dict[str, Passage]:
+        """Give passages as they stand in the index, by id; what is not there is left out.
+
+        Raises:
+            IndexMissing: the index has not been built.
+        """
+        ids = tuple(dict.fromkeys(passage_ids))
+        marks = ", ".join("?" * len(ids))
+        rows = self._rows(f"SELECT id, product_id, title, url, section, text FROM entries WHERE id IN ({marks})", ids)
+        return {row[0]: _passage(row, 0.0) for row in rows}
+
+    def _match(self, product_id: str, score: float, question: str, need: Need) -> ProductMatch:
+        product = self.catalogue.get(product_id)
+        short = shortfalls(product, need)
+        factor = math.prod(BLOCKED_FACTOR if one.blocks else SHORT_FACTOR for one in short)
+        return ProductMatch(
+            product=product,
+            score=score * factor,
+            why=_reasons(product, question, need),
+            lacks=" ".join(one.text for one in short) or _not_for(product, question),
+            shortfalls=short,
+        )
 
     def passages(self, question: str, *, limit: int = 5, product_id: str | None = None) -> list[Passage]:
         """Give the passages nearest to a question, of one product or of all.
@@ -112,6 +139,8 @@ class Retriever:
 
     def _named(self, question: str) -> list[str]:
         """Products whose name or alias stands in the question, longest name first."""
+        if "names" not in self._use:
+            return []
         asked = f" {_key(question)} "
         raw = set(re.findall(r"[\w+-]+", question))
         hits: dict[str, int] = {}
@@ -126,7 +155,7 @@ class Retriever:
 
     def _keyword_ids(self, question: str, sections: Iterable[str], product_id: str | None = None) -> list[str]:
         words = search_words(question)
-        if not words:
+        if not words or "keyword" not in self._use:
             self._rows("SELECT 1")  # an index that is missing must still be told
             return []
         query = " OR ".join(f'"{word}"' for word in words)
@@ -140,7 +169,7 @@ class Retriever:
         return [str(row[0]) for row in rows]
 
     def _vector_ids(self, question: str, sections: Iterable[str], product_id: str | None = None) -> list[str]:
-        if self._model == NO_EMBEDDING or self.embedding_problem:
+        if self._model == NO_EMBEDDING or self.embedding_problem or "dense" not in self._use:
             return []
         try:
             with self._loading:
@@ -199,36 +228,16 @@ def _key(text: str) -> str:
     return _stems(" ".join(search_words(text)))
 
 
-def _shortfalls(product: Product, question: str, start: date | None, end: date | None) -> tuple[str, float]:
-    """Say what the product's facts lack for the question, and how far that lowers it."""
-    lacks, factor = [], 1.0
-    words = set(normalise(question).split())
-    needed = min((limit for limit, units in FINEST_UNITS.items() if words.intersection(units)), default=None)
-    if needed is not None and product.resolution_m is not None and product.resolution_m > needed:
-        lacks.append(f"Its pixels of {product.resolution_m:g} m are too coarse for units that small.")
-        factor *= COARSE_FACTOR
-    if start is not None and end is not None and not product.covers_time(start, end):
-        lacks.append(f"It has no data for that period (its data run from {product.start} to {product.end}).")
-        # A status map of some years ago still answers today; a daily series that ended does not.
-        later = (product.end or "9999") < str(start.year)
-        factor *= 1.0 if later and _is_status_map(product) else OUT_OF_TIME_FACTOR
-    return " ".join(lacks), factor
+def _reasons(product: Product, question: str, need: Need) -> tuple[str, ...]:
+    """Say why: when to choose it, what it is, its facts, and what holds for the place and the period."""
+    period = period_note(product, need.start, need.end) if need.start and need.end else ""
+    covers = f"It covers the place ({product.coverage})." if need.bbox and _known_to_cover(product, need.bbox) else ""
+    reasons = (_closest(product.choose_when, question), product.summary, facts_sentence(product), period, covers)
+    return tuple(reason for reason in reasons if reason)
 
 
-def _is_status_map(product: Product) -> bool:
-    return product.cadence is None or "yearly" in product.cadence
-
-
-def _reasons(product: Product, question: str, bbox: Bbox | None) -> tuple[str, ...]:
-    fit = _closest(product.choose_when, question)
-    size = (
-        f"Pixels of {product.resolution_m:g} m." if product.resolution_m else "Vector data: polygons, lines or points."
-    )
-    period = (
-        f"Data from {product.start} to {'today' if product.end == 'present' else product.end}." if product.start else ""
-    )
-    covers = f"It covers the place ({product.coverage})." if bbox is not None and product.boxes else ""
-    return tuple(reason for reason in (fit, product.summary, size, period, covers) if reason)
+def _known_to_cover(product: Product, bbox: Bbox) -> bool:
+    return bool(product.boxes) and product.covers_place(bbox)
 
 
 def _not_for(product: Product, question: str) -> str:

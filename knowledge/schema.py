@@ -213,6 +213,15 @@ class Product(Frozen):
         return any(_overlaps(edition, start, end) for edition in self.editions)
 
 
+class Shortfall(Frozen):
+    """One thing a question asks for that a product's facts do not give."""
+
+    kind: Literal["status", "place", "period", "pixel"]
+    text: str
+    blocks: bool
+    """True when the product cannot answer the question because of it."""
+
+
 class ProductMatch(Frozen):
     """A product found for a question."""
 
@@ -222,7 +231,13 @@ class ProductMatch(Frozen):
     """Reasons taken from the product's own facts and texts."""
     lacks: str
     """What it lacks for the question; empty when nothing is known to be missing."""
-    passages: tuple[Passage, ...] = ()
+    shortfalls: tuple[Shortfall, ...] = ()
+    """Facts behind `lacks`; empty where `lacks` comes from the product's own `not_for`."""
+
+    @property
+    def fits(self) -> bool:
+        """Tell whether nothing is known that keeps the product from answering."""
+        return not any(one.blocks for one in self.shortfalls)
 
 
 def _overlaps(edition: Edition, start: date, end: date) -> bool:

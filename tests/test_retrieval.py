@@ -45,23 +45,32 @@ def test_the_first_product_answers_the_question(retriever: Retriever, question: 
     match = retriever.products(question)[0]
     assert match.product.id == product_id
     assert match.why
-    assert match.passages
-    assert all(passage.source_id == product_id for passage in match.passages)
 
 
-def test_products_that_do_not_reach_the_place_are_left_out(retriever: Retriever) -> None:
-    assert "tree-cover-density" not in [m.product.id for m in retriever.products("tree cover", bbox=AFRICA, limit=20)]
+def test_products_that_do_not_reach_the_place_come_later_and_say_so(retriever: Retriever) -> None:
+    matches = retriever.products("tree cover", bbox=AFRICA, limit=20)
+    lacks = {m.product.id: m.lacks for m in matches}
+    assert matches[0].product.id == "pantropical-tree-cover"
+    assert "does not cover the place" in lacks["tree-cover-density"]
 
 
-def test_a_pixel_larger_than_a_parcel_is_said_to_be_too_coarse(retriever: Retriever) -> None:
-    matches = {m.product.id: m for m in retriever.products("ndvi of parcels", limit=10)}
-    assert "too coarse" in matches["ndvi-global"].lacks
+@pytest.mark.parametrize(
+    ("unit_m", "first", "too_coarse"),
+    [(100.0, "hr-vpp", True), (5000.0, "ndvi-global", False), (None, "ndvi-global", False)],
+)
+def test_the_size_of_the_units_not_a_word_decides_how_fine_a_product_must_be(
+    retriever: Retriever, unit_m: float | None, first: str, too_coarse: bool
+) -> None:
+    matches = retriever.products("mean NDVI of my polygons", unit_m=unit_m, limit=10)
+    lacks = {m.product.id: m.lacks for m in matches}
+    assert matches[0].product.id == first
+    assert ("too coarse" in lacks["ndvi-global"]) is too_coarse
 
 
 def test_a_product_without_data_in_the_period_comes_later_and_says_why(retriever: Retriever) -> None:
     matches = retriever.products("vegetation index", start=date(2003, 1, 1), end=date(2003, 12, 31), limit=20)
     lacks = {m.product.id: m.lacks for m in matches}
-    assert "no data for that period" in lacks["hr-vpp"]
+    assert "Nothing for 2003: its data begin with 2017" in lacks["hr-vpp"]
     assert matches[0].product.id != "hr-vpp"
 
 

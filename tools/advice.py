@@ -1,14 +1,76 @@
 """From found products to a recommendation with reasons, alternatives and quotes."""
 
-import re
+import math
 from collections.abc import Sequence
+from dataclasses import dataclass
+from statistics import median
+from typing import TYPE_CHECKING
 
-from knowledge.schema import Citation, Passage, Product, ProductMatch
-from tools.schema import Alternative, Recommendation
+from knowledge.schema import Bbox, Citation, Product, ProductMatch
+from tools.schema import Alternative, Period, Polygons, Recommendation
 
-QUOTE_CHARS = 240
+if TYPE_CHECKING:
+    from knowledge.retrieval import Retriever
+
 CANDIDATES = 8
 """Products looked at for one recommendation and two alternatives."""
+UNIT_M = {"parcels": 100.0, "districts": 1000.0}
+"""Side of a usual unit of each kind, metres: a field of one hectare, a quarter of a town of one square kilometre."""
+
+
+@dataclass(frozen=True)
+class Advice:
+    """What the catalogue says to one question."""
+
+    matches: tuple[ProductMatch, ...] = ()
+    """The product to take first, then those it was chosen over."""
+    recommendation: Recommendation | None = None
+    citations: tuple[Citation, ...] = ()
+    warnings: tuple[str, ...] = ()
+
+
+def advise(
+    retriever: "Retriever",
+    question: str,
+    *,
+    bbox: Bbox | None = None,
+    period: Period | None = None,
+    unit_m: float | None = None,
+) -> Advice:
+    """Find the product for a question; `unit_m` is the side of the smallest units asked for, metres.
+
+    Raises:
+        IndexMissing: the index has not been built.
+    """
+    found = retriever.products(
+        question,
+        limit=CANDIDATES,
+        bbox=bbox,
+        start=period.start if period else None,
+        end=period.end if period else None,
+        unit_m=unit_m,
+    )
+    matches = comparable(found)
+    if not matches:
+        return Advice()
+    recommendation = recommend(matches)
+    best = matches[0].product
+    quotes = cite(retriever, best, [*matches[0].why, *best.access, *best.cautions])
+    for one in matches[1:]:
+        quotes += cite(retriever, one.product, [one.lacks])
+    return Advice(tuple(matches), recommendation, quotes)
+
+
+def unit_size_m(area: Polygons | None) -> float | None:
+    """Give the side of the middle polygon of an area file, metres; None without polygons."""
+    from pyproj import Geod
+    from shapely.geometry import shape
+
+    if area is None:
+        return None
+    geod = Geod(ellps="WGS84")
+    areas = [abs(geod.geometry_area_perimeter(shape(one["geometry"]))[0]) for one in area.collection["features"]]
+    return math.sqrt(median(areas)) if areas else None
 
 
 def comparable(matches: Sequence[ProductMatch]) -> list[ProductMatch]:
@@ -20,53 +82,54 @@ def comparable(matches: Sequence[ProductMatch]) -> list[ProductMatch]:
     return [best, *[one for one in others if themes.intersection(one.product.themes)][:2]]
 
 
-def recommend(matches: Sequence[ProductMatch]) -> Recommendation | None:
-    """Recommend the first match and name the others with what they lack; None when nothing was found."""
-    if not matches:
-        return None
+def recommend(matches: Sequence[ProductMatch]) -> Recommendation:
+    """Recommend the first of at least one match and name the others with what they lack."""
     best, *others = matches
     return Recommendation(
         product_id=best.product.id,
         title=best.product.title,
-        why=tuple(best.why),
+        why=best.why,
+        lacks=" ".join(one.text for one in best.shortfalls),
         alternatives=tuple(
             Alternative(product_id=one.product.id, title=one.product.title, lacks=one.lacks) for one in others
         ),
-        access=tuple(best.product.access),
-        cautions=tuple(best.product.cautions),
+        access=best.product.access,
+        cautions=best.product.cautions,
         url=best.product.url,
     )
 
 
-def cite(passages: Sequence[Passage]) -> tuple[Citation, ...]:
-    """Quote the opening of each passage."""
-    quotes = [(passage, _opening(passage.text)) for passage in passages]
+def cite(retriever: "Retriever", product: Product, sentences: Sequence[str]) -> tuple[Citation, ...]:
+    """Quote each sentence from the passage of the product in which it stands; what stands in none is not quoted.
+
+    A quote is verified when the index, not the catalogue it was built from, holds it in that passage.
+    """
+    from knowledge.ingest import ALIASES, product_entries
+
+    entries = [entry for entry in product_entries(product) if entry.section != ALIASES]
+    backed = [(one, entry) for one in dict.fromkeys(sentences) for entry in entries if one and one in entry.text]
+    stored = retriever.stored(entry.id for _, entry in backed)
     return tuple(
         Citation(
-            passage_id=passage.id, title=passage.title, url=passage.url, quote=quote, verified=quote in passage.text
+            passage_id=entry.id,
+            title=entry.title,
+            url=entry.url,
+            quote=sentence,
+            verified=entry.id in stored and sentence in stored[entry.id].text,
         )
-        for passage, quote in quotes
-        if quote
+        for sentence, entry in backed
     )
 
 
 def recommendation_text(advice: Recommendation) -> str:
     """Tell a recommendation in a few lines."""
     lines = [f"Recommended product: {advice.title} (id {advice.product_id})."]
+    lines += [f"It falls short: {advice.lacks}"] if advice.lacks else []
     lines += [f"Why: {' '.join(one.rstrip('.') + '.' for one in advice.why)}"] if advice.why else []
     lines += [f"Alternative: {one.title} (id {one.product_id}): {one.lacks}" for one in advice.alternatives]
     lines += [f"Access: {' '.join(advice.access)}"] if advice.access else []
     lines += [f"Caution: {' '.join(advice.cautions)}"] if advice.cautions else []
     return "\n".join(lines)
-
-
-def _opening(text: str) -> str:
-    """Return the first whole sentences that fit, word for word as they stand."""
-    text = text.strip()
-    ends = [match.end() for match in re.finditer(r"[.!?](?=\s|$)", text) if match.end() <= QUOTE_CHARS]
-    if ends:
-        return text[: ends[-1]]
-    return text if len(text) <= QUOTE_CHARS else text[:QUOTE_CHARS].rpartition(" ")[0]
 
 
 def product_text(product: Product) -> str:
@@ -77,11 +140,8 @@ def product_text(product: Product) -> str:
         f"Resolution: {resolution}. Years: {product.start or 'unknown'} to {product.end or 'today'}.",
         f"Cadence: {product.cadence or 'unknown'}. Coverage: {product.coverage}.",
     ]
-    lines += [f"Choose it when: {_joined(product.choose_when)}"] if product.choose_when else []
-    lines += [f"Caution: {_joined(product.cautions)}"] if product.cautions else []
-    lines += [f"Access: {_joined(product.access)}"] if product.access else []
+    lines += [f"Choose it when: {' '.join(product.choose_when)}"] if product.choose_when else []
+    lines += [f"Not for: {' '.join(product.not_for)}"] if product.not_for else []
+    lines += [f"Caution: {' '.join(product.cautions)}"] if product.cautions else []
+    lines += [f"Access: {' '.join(product.access)}"] if product.access else []
     return "\n".join(lines)
-
-
-def _joined(words: str | Sequence[str]) -> str:
-    return words if isinstance(words, str) else " ".join(words)

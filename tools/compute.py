@@ -1,35 +1,24 @@
 """Run a prepared plan: graphs, back-end, statistics, map, files, and the words that tell the result."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from knowledge.errors import ClmsError
-from tools.advice import CANDIDATES, cite, comparable, recommend, recommendation_text
+from tools.advice import Advice, advise, recommendation_text, unit_size_m
 from tools.backends import Backend, OpenEOBackend
 from tools.errors import JobFailed
 from tools.planning import Prepared, date_list, prepare
 from tools.recipes import build_graphs, method_text
-from tools.schema import Artifact, Outcome, Output, Recommendation, Statistics, StatisticsRow, ToolResult
+from tools.schema import Artifact, Outcome, Output, Statistics, StatisticsRow, ToolResult
 from tools.zonal import curve, rows_from_json, summary
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from knowledge.schema import Citation
     from tools.toolbox import Context, Services
 
 ROWS_IN_TEXT = 12
 LOW_SHARE = 0.5
-
-
-@dataclass(frozen=True)
-class Advice:
-    """The product that goes with a computation, if one was found."""
-
-    recommendation: Recommendation | None
-    citations: "tuple[Citation, ...]" = ()
-    warnings: tuple[str, ...] = ()
 
 
 def compute_index(
@@ -71,14 +60,15 @@ def find_advice(services: "Services", context: "Context", work: Prepared) -> Adv
     units = f" of {plan.polygons.name}" if plan.polygons else ""
     question = context.question or f"{work.recipe.subject}{units}"
     try:
-        matches = services.retriever.products(
-            question, limit=CANDIDATES, bbox=plan.place.bbox, start=plan.period.start, end=plan.period.end
+        return advise(
+            services.retriever,
+            question,
+            bbox=plan.place.bbox,
+            period=plan.period,
+            unit_m=unit_size_m(plan.polygons),
         )
     except ClmsError as error:
-        return Advice(None, warnings=(f"No product advice: {error}",))
-    return Advice(
-        recommend(comparable(matches)), cite([passage for one in matches[:1] for passage in one.passages[:2]])
-    )
+        return Advice(warnings=(f"No product advice: {error}",))
 
 
 def source_line(work: Prepared) -> str:

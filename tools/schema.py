@@ -169,6 +169,8 @@ class Recommendation(Frozen):
     product_id: str
     title: str
     why: tuple[str, ...]
+    lacks: str = ""
+    """What even this product does not give; empty when nothing is known to be missing."""
     alternatives: tuple[Alternative, ...] = ()
     access: tuple[str, ...] = ()
     """How to get it."""

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 from pydantic import Field
 
 from tools.errors import PlaceAmbiguous, ToolInputError
-from tools.schema import Bbox, Output, Polygons, Question, ToolResult
+from tools.schema import Bbox, Output, Period, Polygons, Question, ToolResult
 
 if TYPE_CHECKING:
     from knowledge.retrieval import Retriever
@@ -30,6 +30,11 @@ IndexName = Annotated[Literal["ndvi"], Field(description="Which index to compute
 OutputKind = Annotated[
     Output,
     Field(description="composite: one median map; series: one mean per date; per_polygon: one mean per polygon."),
+]
+SearchPeriod = Annotated[str, Field(description="Period in the user's words; empty for none.", max_length=200)]
+SearchUnits = Annotated[
+    Literal["any", "parcels", "districts"],
+    Field(description="Smallest units the product must tell apart; not used when an area is attached."),
 ]
 UnitKind = Annotated[
     Literal["parcels", "districts"],
@@ -82,21 +87,24 @@ class Toolbox:
         self.services = services
         self.context = context
 
-    def search_products(self, question: Words, place: PlaceName = "") -> ToolResult:
+    def search_products(
+        self, question: Words, place: PlaceName = "", period: SearchPeriod = "", units: SearchUnits = "any"
+    ) -> ToolResult:
         """Find the Copernicus land product that answers a question, with reasons and alternatives."""
-        from tools.advice import CANDIDATES, cite, comparable, recommend, recommendation_text
+        from tools.advice import UNIT_M, advise, recommendation_text, unit_size_m
 
-        bbox, warnings = self._reach(place)
-        matches = comparable(self.services.retriever.products(question, limit=CANDIDATES, bbox=bbox))
-        advice = recommend(matches)
-        if advice is None:
+        bbox, unread_place = self._reach(place)
+        when, unread_period = self._when(period, bbox)
+        unit_m = unit_size_m(self.context.area) or UNIT_M.get(units)
+        advice = advise(self.services.retriever, question, bbox=bbox, period=when, unit_m=unit_m)
+        if advice.recommendation is None:
             return ToolResult(text="No product in the catalogue fits this question.", outcome="no_data")
         return ToolResult(
-            text=recommendation_text(advice),
-            data={"products": [{"id": one.product.id, "title": one.product.title} for one in matches]},
-            recommendation=advice,
-            citations=cite([passage for one in matches for passage in one.passages[:2]]),
-            warnings=warnings,
+            text=recommendation_text(advice.recommendation),
+            data={"products": [{"id": one.product.id, "title": one.product.title} for one in advice.matches]},
+            recommendation=advice.recommendation,
+            citations=advice.citations,
+            warnings=(*unread_place, *unread_period),
         )
 
     def _reach(self, place: str) -> tuple[Bbox | None, tuple[str, ...]]:
@@ -110,14 +118,28 @@ class Toolbox:
         except ToolInputError:
             return None, (f"Coverage was not checked: no single place is called {place!r}.",)
 
+    def _when(self, period: str, bbox: Bbox | None) -> tuple[Period | None, tuple[str, ...]]:
+        """Give the period in which a product must have data; one that cannot be read is told."""
+        from tools.periods import parse_period
+
+        if not period.strip():
+            return None, ()
+        southern = bbox is not None and bbox[1] + bbox[3] < 0
+        try:
+            return parse_period(period, today=self.context.today, southern=southern, earliest=date.min), ()
+        except ToolInputError as error:
+            return None, (f"The period was not checked: {error.message}",)
+
     def explain_product(self, product_id: ProductId) -> ToolResult:
         """Tell what one product is, what it is good for, and how to get it."""
         from tools.advice import cite, product_text
 
         product = self.services.retriever.catalogue.get(product_id)
-        passages = self.services.retriever.passages(product.title, limit=3, product_id=product.id)
+        said = (product.summary, *product.choose_when, *product.not_for, *product.cautions, *product.access)
         return ToolResult(
-            text=product_text(product), data={"product": product.model_dump(mode="json")}, citations=cite(passages)
+            text=product_text(product),
+            data={"product": product.model_dump(mode="json")},
+            citations=cite(self.services.retriever, product, said),
         )
 
     def find_place(self, name: PlaceName) -> ToolResult:

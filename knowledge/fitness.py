@@ -1,0 +1,125 @@
+"""Whether a product's facts meet what a question asks besides its subject: place, period, pixel size, units."""
+
+import re
+from datetime import date
+
+from knowledge.schema import Bbox, Edition, Frozen, Product, Shortfall
+
+PIXELS_ACROSS = 5
+"""A unit needs about this many pixels across, or most of them also see its neighbours."""
+SHOWN_EDITIONS = 4
+NOT_OFFERED = ("announced", "discontinued", "retired")
+
+
+class Need(Frozen):
+    """What a question asks of a product besides its subject; what is None is not asked."""
+
+    bbox: Bbox | None = None
+    start: date | None = None
+    end: date | None = None
+    unit_m: float | None = None
+    """Side of the smallest unit that must be told apart (square root of its area), metres."""
+    pixel_m: float | None = None
+    """Largest pixel the question allows, metres."""
+
+
+def shortfalls(product: Product, need: Need) -> tuple[Shortfall, ...]:
+    """Say what the product's facts lack for the need, the gravest first; unknown facts are no shortfall."""
+    found = [_status(product), _place(product, need), _period(product, need), _pixel(product, need)]
+    return tuple(sorted((one for one in found if one), key=lambda one: not one.blocks))
+
+
+def period_note(product: Product, start: date, end: date) -> str:
+    """Tell which editions are for a period, or which two stand around it; empty when no edition has known years."""
+    dated = [edition for edition in product.editions if _usable(edition)]
+    if not dated:
+        return ""
+    when = str(start.year) if start.year == end.year else f"{start.year} to {end.year}"
+    inside = [edition for edition in dated if _first(edition) <= end.year and _last(edition) >= start.year]
+    if inside:
+        inside.sort(key=lambda edition: (edition.status != "current", -_first(edition)))
+        more = len(inside) - SHOWN_EDITIONS
+        rest = f" and {more} more" if more > 0 else ""
+        return f"For {when}: {', '.join(_label(edition) for edition in inside[:SHOWN_EDITIONS])}{rest}."
+    before = max((e for e in dated if _last(e) < start.year), key=_last, default=None)
+    after = min((e for e in dated if _first(e) > end.year), key=_first, default=None)
+    if before and after:
+        return f"No edition is for {when} itself: {_label(before)} and {_label(after)} bracket it."
+    if before:
+        return f"Nothing for {when}: its latest is {_label(before)}."
+    return f"Nothing for {when}: its data begin with {_label(after)}." if after else ""
+
+
+def _status(product: Product) -> Shortfall | None:
+    states = {edition.status for edition in product.editions}
+    if states == {"announced"}:
+        return Shortfall(kind="status", text="It is announced, not published.", blocks=True)
+    if states <= {"retired", "discontinued", "archive", "superseded"}:
+        return Shortfall(kind="status", text="It is no longer produced.", blocks=False)
+    return None
+
+
+def _place(product: Product, need: Need) -> Shortfall | None:
+    if need.bbox is None or product.covers_place(need.bbox):
+        return None
+    return Shortfall(kind="place", text=f"It does not cover the place (coverage: {product.coverage}).", blocks=True)
+
+
+def _period(product: Product, need: Need) -> Shortfall | None:
+    dated = [edition for edition in product.editions if _usable(edition)]
+    if need.start is None or need.end is None or not dated:
+        return None
+    if any(_first(e) <= need.end.year and _last(e) >= need.start.year for e in dated):
+        begin = min(_first(edition) for edition in dated)
+        if begin <= need.start.year:
+            return None
+        text = f"Its data begin in {begin}, not in {need.start.year}."
+        return Shortfall(kind="period", text=text, blocks=False)
+    text = period_note(product, need.start, need.end)
+    # A map of some years ago still tells of today, and two maps of the years between; a series that ended does not.
+    later, earlier = any(_first(e) > need.end.year for e in dated), any(_last(e) < need.start.year for e in dated)
+    return Shortfall(kind="period", text=text, blocks=not (earlier and (later or _is_status_map(product))))
+
+
+def _pixel(product: Product, need: Need) -> Shortfall | None:
+    pixel = product.resolution_m
+    if pixel is None:
+        return None
+    if need.pixel_m is not None and pixel > need.pixel_m:
+        text = f"Its finest pixels are {pixel:g} m, not {need.pixel_m:g} m."
+        return Shortfall(kind="pixel", text=text, blocks=True)
+    if need.unit_m is not None and pixel > need.unit_m / PIXELS_ACROSS:
+        text = f"Its pixels of {pixel:g} m are too coarse for units about {need.unit_m:.0f} m across."
+        return Shortfall(kind="pixel", text=text, blocks=True)
+    return None
+
+
+def _usable(edition: Edition) -> bool:
+    return edition.status not in NOT_OFFERED and _year(edition.start) is not None
+
+
+def _is_status_map(product: Product) -> bool:
+    return product.cadence is None or "yearly" in product.cadence
+
+
+def _first(edition: Edition) -> int:
+    return _year(edition.start) or 0
+
+
+def _last(edition: Edition) -> int:
+    return _year(edition.end) or 9999
+
+
+def _year(text: str | None) -> int | None:
+    """Read the first year of a date; None for `present`, for words and for nothing."""
+    found = re.match(r"\d{4}", text or "")
+    return int(found[0]) if found else None
+
+
+def _label(edition: Edition) -> str:
+    """Give the years and the id of an edition, and what took its place."""
+    start, end = edition.start or "", edition.end or ""
+    years = start if start == end or not end else f"{start} to {end}"
+    state = f", {edition.status}" if edition.status != "current" else ""
+    state += f", replaced by {edition.superseded_by}" if edition.superseded_by else ""
+    return f"{years} ({edition.id}{state})"

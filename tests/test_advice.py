@@ -1,0 +1,137 @@
+"""Product advice through the menu: period and editions, size of units, and quotes that are looked up."""
+
+import sqlite3
+from collections.abc import Sequence
+from contextlib import closing
+from datetime import date
+from pathlib import Path
+from shutil import copytree
+
+import pytest
+
+from knowledge.ingest import build_index
+from knowledge.retrieval import Retriever
+from tools.advice import unit_size_m
+from tools.areas import parse_geojson
+from tools.schema import Polygons
+from tools.toolbox import Context, Services, Toolbox
+from tools.workspace import Workspace
+
+TODAY = date(2026, 9, 20)
+
+
+@pytest.fixture(scope="module")
+def index_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("advice")
+    build_index(folder, embedding_model="none")
+    return folder
+
+
+def make_toolbox(index: Path, *, area: Polygons | None = None) -> Toolbox:
+    services = Services(
+        retriever=Retriever(index, embedding_model="none"), stac_url="", openeo_url="", workspace=Workspace(index / "w")
+    )
+    return Toolbox(services, Context(today=TODAY, session_id="test", area=area))
+
+
+@pytest.fixture
+def toolbox(index_dir: Path) -> Toolbox:
+    return make_toolbox(index_dir)
+
+
+def squares(sides_m: Sequence[float]) -> Polygons:
+    """Make squares at 48 degrees north, one of each side in metres."""
+    features = []
+    for number, side in enumerate(sides_m):
+        west, south, high, wide = 10.0 + number * 0.2, 48.0, side / 111_200, side / 74_500
+        ring = [[west, south], [west + wide, south], [west + wide, south + high], [west, south + high], [west, south]]
+        geometry = {"type": "Polygon", "coordinates": [ring]}
+        features.append({"type": "Feature", "properties": {}, "geometry": geometry})
+    return parse_geojson({"type": "FeatureCollection", "features": features}, name="mine.geojson")
+
+
+def test_a_year_between_two_editions_is_told_to_be_bracketed(toolbox: Toolbox) -> None:
+    text = toolbox.search_products("imperviousness density", period="2020").text
+    assert "No edition is for 2020 itself: 2018 (imd-2018) and 2021 (imd-2021) bracket it." in text
+    assert "bracket" not in toolbox.search_products("imperviousness density", period="2021").text
+
+
+def test_a_replaced_edition_is_named_with_what_replaced_it(toolbox: Toolbox) -> None:
+    found = toolbox.search_products("NDVI, global", period="2022")
+    assert found.recommendation is not None
+    assert found.recommendation.product_id == "ndvi-global"
+    assert "ndvi_global_300m_10daily_v2, superseded, replaced by ndvi_global_300m_10daily_v3" in found.text
+
+
+def test_a_year_before_all_data_is_a_shortfall_even_of_the_nearest_product(toolbox: Toolbox) -> None:
+    found = toolbox.search_products("evapotranspiration", period="1995")
+    assert found.recommendation is not None
+    assert "data begin with 2025" in found.recommendation.lacks
+
+
+def test_a_period_that_cannot_be_read_hinders_nothing_but_is_told(toolbox: Toolbox) -> None:
+    found = toolbox.search_products("imperviousness density", period="the day of the turtle")
+    assert found.recommendation is not None
+    assert any("period was not checked" in warning for warning in found.warnings)
+    assert toolbox.search_products("imperviousness density", period="2021").warnings == ()
+
+
+def test_the_size_of_units_is_that_of_the_middle_polygon() -> None:
+    assert unit_size_m(squares([50, 120, 4000])) == pytest.approx(120, rel=0.01)
+    assert unit_size_m(None) is None
+
+
+@pytest.mark.parametrize(
+    ("sides_m", "product_id"),
+    [([80, 100, 90], "hr-vpp"), ([6000, 8000, 100], "ndvi-global")],
+)
+def test_attached_polygons_decide_by_their_real_size(index_dir: Path, sides_m: list[float], product_id: str) -> None:
+    found = make_toolbox(index_dir, area=squares(sides_m)).search_products("mean NDVI of my polygons")
+    assert found.recommendation is not None
+    assert found.recommendation.product_id == product_id
+
+
+def test_units_named_in_the_call_decide_without_a_file(toolbox: Toolbox) -> None:
+    picked = {
+        units: toolbox.search_products("mean NDVI", units=units).recommendation  # type: ignore[arg-type]  # each is of the menu
+        for units in ("any", "parcels")
+    }
+    assert {units: one.product_id if one else "" for units, one in picked.items()} == {
+        "any": "ndvi-global",
+        "parcels": "hr-vpp",
+    }
+
+
+def test_each_quote_is_a_reason_and_stands_in_a_passage_of_its_product(toolbox: Toolbox) -> None:
+    found = toolbox.search_products("how much of my town is sealed", period="2020")
+    assert found.recommendation is not None
+    told = [*found.recommendation.why, *found.recommendation.cautions, *found.recommendation.access]
+    told += [one.lacks for one in found.recommendation.alternatives]
+    stored = toolbox.services.retriever.stored(one.passage_id for one in found.citations)
+    assert {one.quote for one in found.citations} <= set(told)
+    assert all(one.quote in stored[one.passage_id].text for one in found.citations)
+    assert all(one.verified for one in found.citations)
+    own = f"{found.recommendation.product_id}#"
+    assert {f"{own}about", f"{own}use", f"{own}limits", f"{own}access"} <= {one.passage_id for one in found.citations}
+    assert not any("bracket" in one.quote for one in found.citations)
+
+
+def test_a_quote_that_the_index_does_not_hold_is_not_verified(index_dir: Path, tmp_path: Path) -> None:
+    other = Path(copytree(index_dir, tmp_path / "other"))
+    with closing(sqlite3.connect(other / "index.sqlite")) as database, database:
+        database.execute("UPDATE entries SET text = 'Something else.' WHERE id = 'imperviousness#use'")
+        database.execute("DELETE FROM entries WHERE id = 'imperviousness#access'")
+    found = make_toolbox(other).search_products("imperviousness density")
+    verified = {one.passage_id: one.verified for one in found.citations if one.passage_id.startswith("imperviousness#")}
+    assert verified == {
+        "imperviousness#about": True,
+        "imperviousness#use": False,
+        "imperviousness#limits": True,
+        "imperviousness#access": False,
+    }
+
+
+def test_an_explained_product_is_quoted_from_its_passages(toolbox: Toolbox) -> None:
+    found = toolbox.explain_product("egms")
+    assert all(one.verified and one.quote in found.text for one in found.citations)
+    assert {one.passage_id.split("#")[1] for one in found.citations} == {"about", "use", "limits", "access"}
