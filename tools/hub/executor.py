@@ -1,7 +1,9 @@
 """Walks an openEO process graph: resolves references, calls processes, turns child graphs into callbacks."""
 
 import inspect
+import json
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
@@ -10,6 +12,8 @@ from tools.hub.openeo_errors import JobCanceled, OpenEOError
 
 Json = dict[str, Any]
 Process = Callable[..., Any]
+Resolver = Callable[[dict[str, Any], dict[str, Any]], Any]
+"""Gives an argument's value from the results of nodes and the parameters."""
 
 
 @cache
@@ -17,6 +21,18 @@ def common_processes() -> Mapping[str, Process]:
     """Give all processes that need nothing from outside the graph, by id."""
     groups = (processes_math, processes_arrays, processes_cubes, processes_time, processes_vector)
     return {name: function for group in groups for name, function in group.PROCESSES.items()}
+
+
+@dataclass(frozen=True)
+class _Step:
+    """One node, ready to run."""
+
+    node_id: str
+    process: Process
+    takes_truth: bool
+    arguments: dict[str, Resolver]
+    unused_after: tuple[str, ...]
+    """Nodes that no later step needs: their memory is used again, while it is still in the cache."""
 
 
 class Executor:
@@ -28,7 +44,7 @@ class Executor:
 
     def run(self, graph: Json, parameters: Mapping[str, Any] | None = None) -> Any:
         """Evaluate a graph and give the value of its result node."""
-        return self._walk(graph, dict(parameters or {}))
+        return self._compiled(graph)(dict(parameters or {}))
 
     def validate(self, graph: Json) -> list[OpenEOError]:
         """List what can be known to be wrong without running."""
@@ -36,7 +52,7 @@ class Executor:
         for part in _all_graphs(graph):
             try:
                 result_node(part)
-                _check_order(part)
+                node_order(part)
             except OpenEOError as error:
                 errors.append(error)
             for node in part.values():
@@ -45,57 +61,90 @@ class Executor:
 
     def _check_node(self, node: Json) -> list[OpenEOError]:
         try:
-            self._bind(node["process_id"], node.get("arguments", {}))
+            self._process(node["process_id"], node.get("arguments", {}))
         except OpenEOError as error:
             return [error]
         return []
 
-    def _walk(self, graph: Json, parameters: dict[str, Any]) -> Any:
-        _check_order(graph)
-        done: dict[str, Any] = {}
+    def _compiled(self, graph: Json) -> Callable[[dict[str, Any]], Any]:
+        """Turn a graph into a function of its parameters; callbacks run it once a strip, so nothing is looked up."""
+        steps = self._steps(without_repeats(graph))
 
-        def value_of(node_id: str) -> Any:
-            if node_id not in done:
-                done[node_id] = self._call(graph[node_id], value_of, parameters)
-            return done[node_id]
+        def run(parameters: dict[str, Any]) -> Any:
+            done: dict[str, Any] = {}
+            result: Any = None
+            for step in steps:
+                if self._cancelled():
+                    raise JobCanceled("The run was cancelled.")
+                arguments = {name: resolve(done, parameters) for name, resolve in step.arguments.items()}
+                if not step.takes_truth:
+                    arguments = {name: processes_math.without_truth(value) for name, value in arguments.items()}
+                result = done[step.node_id] = step.process(**arguments)
+                for name in step.unused_after:
+                    del done[name]
+            return result
 
-        return value_of(result_node(graph))
+        return run
 
-    def _call(self, node: Json, value_of: Callable[[str], Any], parameters: dict[str, Any]) -> Any:
-        if self._cancelled():
-            raise JobCanceled("The run was cancelled.")
-        arguments = {
-            name: self._resolve(value, value_of, parameters) for name, value in node.get("arguments", {}).items()
-        }
-        return self._bind(node["process_id"], arguments)()
+    def _steps(self, graph: Json) -> list[_Step]:
+        order = _needed(graph, node_order(graph))
+        last_use: dict[str, str] = {}
+        for node_id in order:
+            last_use.update(dict.fromkeys(references(graph[node_id].get("arguments", {})), node_id))
+        return [
+            _Step(
+                node_id,
+                self._process(graph[node_id]["process_id"], graph[node_id].get("arguments", {})),
+                graph[node_id]["process_id"] in processes_math.TAKES_TRUTH,
+                {name: self._resolver(value) for name, value in graph[node_id].get("arguments", {}).items()},
+                tuple(name for name, user in last_use.items() if user == node_id),
+            )
+            for node_id in order
+        ]
 
-    def _bind(self, process_id: str, arguments: Json) -> Callable[[], Any]:
+    def _process(self, process_id: str, arguments: Json) -> Process:
+        """Find a process and check the names of its arguments."""
         process = self._processes.get(process_id)
         if process is None:
             raise OpenEOError("ProcessUnsupported", f"Process with identifier '{process_id}' is not available here.")
         try:
-            bound = _signature(process).bind(**arguments)
+            _signature(process).bind(**arguments)
         except TypeError as error:
             code = "ProcessParameterRequired" if "missing" in str(error) else "ProcessParameterUnsupported"
             raise OpenEOError(code, f"Process '{process_id}': {error}.") from error
-        return lambda: process(*bound.args, **bound.kwargs)
+        return process
 
-    def _resolve(self, value: Any, value_of: Callable[[str], Any], parameters: dict[str, Any]) -> Any:
+    def _resolver(self, value: Any) -> Resolver:
+        """Turn an argument into a function that gives its value from the nodes done and the parameters."""
         if isinstance(value, list):
-            return [self._resolve(part, value_of, parameters) for part in value]
+            parts = [self._resolver(part) for part in value]
+            return lambda done, parameters: [part(done, parameters) for part in parts]
         if not isinstance(value, dict):
-            return value
+            return lambda _done, _parameters: value
         if set(value) == {"from_node"}:
-            return value_of(value["from_node"])
+            return lambda done, _parameters: done[value["from_node"]]
         if set(value) == {"from_parameter"}:
-            name = value["from_parameter"]
-            if name not in parameters:
-                raise OpenEOError("ProcessParameterMissing", f"No value for the parameter '{name}'.")
-            return parameters[name]
+            return lambda _done, parameters: _parameter(value["from_parameter"], parameters)
         if "process_graph" in value:
-            child = value["process_graph"]
-            return lambda **given: self._walk(child, {**parameters, **given})
-        return {key: self._resolve(part, value_of, parameters) for key, part in value.items()}
+            child = self._compiled(value["process_graph"])
+            return lambda _done, parameters: lambda **given: child({**parameters, **given})
+        named = {key: self._resolver(part) for key, part in value.items()}
+        return lambda done, parameters: {key: part(done, parameters) for key, part in named.items()}
+
+
+def _parameter(name: str, parameters: Mapping[str, Any]) -> Any:
+    if name not in parameters:
+        raise OpenEOError("ProcessParameterMissing", f"No value for the parameter '{name}'.")
+    return parameters[name]
+
+
+def _needed(graph: Json, order: list[str]) -> list[str]:
+    """Keep the nodes that the result rests on."""
+    wanted = {result_node(graph)}
+    for node_id in reversed(order):
+        if node_id in wanted:
+            wanted.update(references(graph[node_id].get("arguments", {})))
+    return [node_id for node_id in order if node_id in wanted]
 
 
 def result_node(graph: Json) -> str:
@@ -128,9 +177,34 @@ def references(value: Any) -> list[str]:
     return [name for part in value.values() for name in references(part)]
 
 
-def _check_order(graph: Json) -> None:
-    """Refuse unknown references and circles before anything runs."""
+def without_repeats(graph: Json) -> Json:
+    """Let nodes that do the same share one: clients write a sum twice when it is used twice."""
+    kept: dict[str, str] = {}
+    same: dict[str, str] = {}
+    smaller: Json = {}
+    for node_id in node_order(graph):
+        node = {**graph[node_id], "arguments": _renamed(graph[node_id].get("arguments", {}), same)}
+        key = json.dumps([node["process_id"], node["arguments"]], sort_keys=True, default=str)
+        same[node_id] = node_id if node.get("result") else kept.setdefault(key, node_id)
+        if same[node_id] == node_id:
+            smaller[node_id] = node
+    return smaller
+
+
+def _renamed(value: Any, names: dict[str, str]) -> Any:
+    if isinstance(value, list):
+        return [_renamed(part, names) for part in value]
+    if not isinstance(value, dict) or "process_graph" in value:
+        return value
+    if set(value) == {"from_node"}:
+        return {"from_node": names[value["from_node"]]}
+    return {key: _renamed(part, names) for key, part in value.items()}
+
+
+def node_order(graph: Json) -> list[str]:
+    """List the nodes so that each comes after those it refers to; refuses unknown references and circles."""
     state: dict[str, bool] = {}
+    order: list[str] = []
 
     def visit(node_id: str, path: int) -> None:
         if node_id not in graph:
@@ -145,9 +219,11 @@ def _check_order(graph: Json) -> None:
         for name in references(graph[node_id].get("arguments", {})):
             visit(name, path + 1)
         state[node_id] = True
+        order.append(node_id)
 
     for node_id in graph:
         visit(node_id, 0)
+    return order
 
 
 def _all_graphs(value: Any) -> list[Json]:

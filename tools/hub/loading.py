@@ -1,5 +1,6 @@
 """Loads collections of the archive as cubes: finds the items, lays the grid, reads COG windows block by block."""
 
+import itertools
 import math
 import uuid
 from collections import defaultdict
@@ -15,13 +16,13 @@ from tools.hub.archive import Archive
 from tools.hub.cube import Block, Callback, Cube, crs_text, parse_date, reprojected_bounds
 from tools.hub.openeo_errors import OpenEOError
 from tools.hub.processes_vector import geojson_crs, geometries_of
+from tools.hub.reading import Files, Source, read_into
 from tools.hub.watch import Run, Watch
 
 Json = dict[str, Any]
 Bounds = tuple[float, float, float, float]
-BLOCK_VALUES = 24_000_000
-"""Values in one block over all dates and bands: bounds the memory of a thread to some hundreds of MB."""
-COG_TILE = 512
+BLOCK_VALUES = 20_000_000
+"""Values in one block over all dates and bands: bounds the memory of a thread to some hundred MB."""
 
 
 @dataclass(frozen=True)
@@ -44,6 +45,10 @@ class Grid:
     height_m: float
     columns: int
     rows: int
+    first_row: int = 0
+    """Row of the file that the first row is."""
+    tile_rows: int = 1
+    """Rows in one tile of the file."""
 
     def x(self) -> Block:
         """Give the centres of the columns."""
@@ -54,19 +59,14 @@ class Grid:
         return self.top - (np.arange(self.rows) + 0.5) * self.height_m
 
 
-@dataclass(frozen=True)
-class Source:
-    """One raster file that holds one band of one date."""
-
-    path: Path
-    nodata: float | None
-
-
 class Loader:
     """The process `load_collection` over one archive."""
 
-    def __init__(self, archive: Archive, limits: Limits, area: Json | None = None, watch: Watch | None = None) -> None:
+    def __init__(
+        self, archive: Archive, files: Files, limits: Limits, area: Json | None = None, watch: Watch | None = None
+    ) -> None:
         self._archive = archive
+        self._files = files
         self._limits = limits
         self._area = area
         """Geometries used later in the graph: the extent of a cube that is loaded without one."""
@@ -97,17 +97,15 @@ class Loader:
             raise OpenEOError(
                 "ProcessGraphComplexity", f"{len(items)} items are asked for; {self._limits.items} at most."
             )
-        grid = _grid(
-            self._archive.asset_path(items[0], _first_asset(items[0], names)), self._paths(items[0], names), extent
-        )
+        grid = _grid(self._files, self._paths(items[0], names), extent)
         dates = _by_date(items)
         self._count(grid, len(dates) * len(names))
-        nodata = {b["name"]: b.get("nodata") for b in collection.get("summaries", {}).get("bands", [])}
+        nodata = {b["name"]: _number(b.get("nodata")) for b in collection.get("summaries", {}).get("bands", [])}
         sources = [
             [[Source(self._archive.asset_path(i, name), nodata.get(name)) for i in group if name in i["assets"]]
              for name in names] for group in dates.values()
         ]  # fmt: skip
-        array = _lazy(grid, sources, list(dates), names, self._watch)
+        array = _lazy(self._files, grid, sources, list(dates), names, self._watch)
         return Cube(array.assign_attrs(common_names=_common_names(collection), resolution=grid.width_m), grid.crs)
 
     def _paths(self, item: Json, names: list[str]) -> list[Path]:
@@ -120,8 +118,9 @@ class Loader:
             raise OpenEOError("ProcessGraphComplexity", message, hint="Ask for a smaller area or a shorter period.")
 
 
-def _first_asset(item: Json, names: list[str]) -> str:
-    return next(name for name in names if name in item["assets"])
+def _number(nodata: Any) -> float | None:
+    """Read a no-data value of the metadata, where NaN is the text `nan`."""
+    return None if nodata is None else float(nodata)
 
 
 def _period(extent: Sequence[str | None] | None) -> tuple[str | None, str | None]:
@@ -183,17 +182,17 @@ def _by_date(items: list[Json]) -> dict[str, list[Json]]:
     return dict(sorted(groups.items()))
 
 
-def _grid(first: Path, paths: list[Path], extent: Json | None) -> Grid:
+def _grid(files: Files, paths: list[Path], extent: Json | None) -> Grid:
     """Lay the grid: CRS of the first item, its finest resolution, the pixels whose centres lie in the extent."""
-    import rasterio
-
-    finest = None
-    for path in paths or [first]:
-        with rasterio.open(path) as raster:
-            if finest is None or raster.res[0] < finest[1][0]:
-                finest = raster.transform, raster.res, raster.crs.to_string(), tuple(raster.bounds)
+    finest, tile_rows = None, 1
+    for path in paths:
+        with files.use(path) as file:
+            raster = file.raster
+            if file.crs is not None and (finest is None or raster.res[0] < finest[1][0]):
+                finest = raster.transform, raster.res, file.crs, tuple(raster.bounds)
+                tile_rows = raster.block_shapes[0][0]
     if finest is None:
-        raise OpenEOError("NoDataAvailable", "The item holds no raster.")
+        raise OpenEOError("NoDataAvailable", "The item holds no raster that says where its pixels lie.")
     transform, (width, height), crs, bounds = finest
     if extent is not None:
         box, source = _extent_box(extent)
@@ -206,24 +205,32 @@ def _grid(first: Path, paths: list[Path], extent: Json | None) -> Grid:
     rows = int(np.floor((transform.f - south) / height - 0.5 + 1e-6)) - row + 1
     if columns < 1 or rows < 1:
         raise OpenEOError("NoDataAvailable", "No pixel centre lies in the spatial extent.")
-    return Grid(crs, transform.c + column * width, transform.f - row * height, width, height, columns, rows)
+    left, top = transform.c + column * width, transform.f - row * height
+    return Grid(crs, left, top, width, height, columns, rows, row, tile_rows)
+
+
+def _heights(grid: Grid, layers: int) -> list[int]:
+    """Cut the rows into blocks: bounded in size, and between two rows of tiles, so that no tile is decoded twice."""
+    most = max(BLOCK_VALUES // (layers * grid.columns), 1)
+    step = most // grid.tile_rows * grid.tile_rows or most
+    edges = [0, *range(step - grid.first_row % step, grid.rows, step), grid.rows]
+    return [end - start for start, end in itertools.pairwise(edges)]
 
 
 def _lazy(
-    grid: Grid, sources: list[list[list[Source]]], dates: list[str], bands: list[str], watch: Watch
+    files: Files, grid: Grid, sources: list[list[list[Source]]], dates: list[str], bands: list[str], watch: Watch
 ) -> xr.DataArray:
     import dask.array
 
     # dask has no types for it.
     map_blocks: Callable[..., Any] = dask.array.map_blocks
     layers = max(len(dates) * len(bands), 1)
-    rows = max(BLOCK_VALUES // (layers * grid.columns) // COG_TILE, 1) * COG_TILE
-    heights = [min(rows, grid.rows - top) for top in range(0, grid.rows, rows)]
+    heights = _heights(grid, layers)
     watch.expect(len(heights) * layers)
 
     def read(block_info: Any = None) -> Block:
         (_, _, (top, bottom), _) = block_info[None]["array-location"]
-        return _read_block(grid, sources, top, bottom - top, watch)
+        return _read_block(files, grid, sources, top, bottom - top, watch)
 
     chunks = ((len(dates),), (len(bands),), tuple(heights), (grid.columns,))
     array = map_blocks(read, dtype=np.float32, chunks=chunks, name=f"read-{uuid.uuid4().hex}")
@@ -232,70 +239,28 @@ def _lazy(
     return xr.DataArray(array, dims=["t", "bands", "y", "x"], coords=coordinates)
 
 
-def _read_block(grid: Grid, sources: list[list[list[Source]]], top: int, count: int, watch: Watch) -> Block:
-    block = np.full((len(sources), len(sources[0]), count, grid.columns), np.nan, np.float32)
-    y = grid.y()[top : top + count]
-    x = grid.x()
+def _read_block(
+    files: Files, grid: Grid, sources: list[list[list[Source]]], top: int, count: int, watch: Watch
+) -> Block:
+    block = np.empty((len(sources), len(sources[0]), count, grid.columns), np.float32)
+    x, y = grid.x(), grid.y()[top : top + count]
     for date_index, by_band in enumerate(sources):
-        for band_index, files in enumerate(by_band):
+        for band_index, found in enumerate(by_band):
             watch.step()
-            target = block[date_index, band_index]
-            # Several tiles of one day: the first valid pixel wins.
-            for position, source in enumerate(files):
-                values = read_nearest(source, grid.crs, x, y)
-                np.copyto(target, values, where=np.isnan(target) if position else True)
+            _read_layer(files, found, grid.crs, x, y, block[date_index, band_index])
     return block
 
 
-def read_nearest(source: Source, crs: str, x: Block, y: Block) -> Block:
-    """Read the pixels that these centres fall into; outside the file and no-data give NaN."""
-    import rasterio
-    from rasterio.vrt import WarpedVRT
-
-    with rasterio.open(source.path) as raster:
-        nodata = source.nodata if raster.nodata is None else raster.nodata
-        if raster.crs is not None and raster.crs.to_string() != crs:
-            transform, width, height = _vrt_grid(x, y)
-            with WarpedVRT(raster, crs=crs, transform=transform, width=width, height=height,
-                           nodata=nodata, src_nodata=nodata) as warped:  # fmt: skip
-                return _valid(warped.read(1), nodata, warped.read_masks(1) if nodata is None else None)
-        columns = np.floor((x - raster.transform.c) / raster.transform.a + 1e-9).astype(int)
-        rows = np.floor((y - raster.transform.f) / raster.transform.e + 1e-9).astype(int)
-        return _gather(raster, rows, columns, nodata)
-
-
-def _gather(raster: Any, rows: Block, columns: Block, nodata: float | None) -> Block:
-    from rasterio.windows import Window
-
-    inside_rows = np.flatnonzero((rows >= 0) & (rows < raster.height))
-    inside_columns = np.flatnonzero((columns >= 0) & (columns < raster.width))
-    if not len(inside_rows) or not len(inside_columns):
-        return np.full((len(rows), len(columns)), np.nan, np.float32)
-    some_rows, some_columns = rows[inside_rows], columns[inside_columns]
-    top, left = int(some_rows[0]), int(some_columns[0])
-    height, width = int(some_rows[-1]) - top + 1, int(some_columns[-1]) - left + 1
-    values = _valid(raster.read(1, window=Window(left, top, width, height)), nodata, None)
-    if (height, width) != (len(some_rows), len(some_columns)):
-        values = values[np.ix_(some_rows - top, some_columns - left)]
-    if values.shape == (len(rows), len(columns)):
-        return values
-    full = np.full((len(rows), len(columns)), np.nan, np.float32)
-    full[np.ix_(inside_rows, inside_columns)] = values
-    return full
-
-
-def _vrt_grid(x: Block, y: Block) -> tuple[Any, int, int]:
-    from affine import Affine
-
-    width = (x[-1] - x[0]) / (len(x) - 1) if len(x) > 1 else 1.0
-    height = (y[0] - y[-1]) / (len(y) - 1) if len(y) > 1 else width
-    return Affine(width, 0, x[0] - width / 2, 0, -height, y[0] + height / 2), len(x), len(y)
-
-
-def _valid(values: Block, nodata: float | None, mask: Block | None) -> Block:
-    result = values.astype(np.float32)
-    if nodata is not None and not np.isnan(nodata):
-        result[values == nodata] = np.nan
-    if mask is not None:
-        result[mask == 0] = np.nan
-    return result
+def _read_layer(files: Files, sources: list[Source], crs: str, x: Block, y: Block, target: Block) -> None:
+    """Read one date and band; where several tiles hold a pixel the first valid one wins."""
+    if not sources:
+        target.fill(np.nan)
+        return
+    read_into(files, sources[0], crs, x, y, target)
+    for source in sources[1:]:
+        missing = np.isnan(target)
+        if not missing.any():
+            return
+        other = np.empty_like(target)
+        read_into(files, source, crs, x, y, other)
+        np.copyto(target, other, where=missing)

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
+from tools.hub.blocks import Named, map_values, replace_dimension
 from tools.hub.cube import Block, Callback, Cube, crs_text, is_temporal, parse_date, reprojected_bounds
 from tools.hub.openeo_errors import OpenEOError, invalid_parameter
 from tools.hub.processes_arrays import Labelled, elements
@@ -29,14 +30,10 @@ def reduce_dimension(data: Cube, reducer: Callback, dimension: str, context: Any
     data.axis(dimension)
     labels = tuple(data.labels(dimension))
 
-    def run(block: Block) -> Block:
-        front = np.moveaxis(block, -1, 0)
+    def run(front: Block) -> Block:
         return as_block(reducer(data=Labelled(front, labels), context=context), front.shape[1:])
 
-    source = data.data.chunk({dimension: -1}) if data.data.chunks else data.data
-    result = xr.apply_ufunc(run, source, input_core_dims=[[dimension]], dask="parallelized",
-                            output_dtypes=[np.float32], keep_attrs=True)  # fmt: skip
-    return data.with_data(result)
+    return data.with_data(replace_dimension(data.data, dimension, run))
 
 
 def apply(data: Cube, process: Callback, context: Any = None) -> Cube:
@@ -45,8 +42,7 @@ def apply(data: Cube, process: Callback, context: Any = None) -> Cube:
     def run(block: Block) -> Block:
         return as_block(process(x=block, context=context), block.shape)
 
-    result = xr.apply_ufunc(run, data.data, dask="parallelized", output_dtypes=[np.float32], keep_attrs=True)
-    return data.with_data(result)
+    return data.with_data(map_values(run, data.data))
 
 
 def _array_block(value: Any, shape: tuple[int, ...]) -> Block:
@@ -65,18 +61,13 @@ def apply_dimension(
     data.axis(dimension)
     labels = tuple(data.labels(dimension))
 
-    def run(block: Block) -> Block:
-        front = np.moveaxis(block, -1, 0)
-        result = process(data=Labelled(front, labels), context=context)
-        return np.moveaxis(_array_block(result, front.shape[1:]), 0, -1)
+    def run(front: Block) -> Block:
+        return _array_block(process(data=Labelled(front, labels), context=context), front.shape[1:])
 
     # One invented pixel tells how long the result is, before any data is read.
-    size = run(np.ones((1, len(labels)), np.float32)).shape[-1]
+    size = len(run(np.ones((len(labels), 1), np.float32)))
     target = target_dimension or dimension
-    source = data.data.chunk({dimension: -1}) if data.data.chunks else data.data
-    result = xr.apply_ufunc(run, source, input_core_dims=[[dimension]], output_core_dims=[["__new"]],
-                            dask="parallelized", output_dtypes=[np.float32], keep_attrs=True,
-                            dask_gufunc_kwargs={"output_sizes": {"__new": size}})  # fmt: skip
+    result = replace_dimension(data.data, dimension, run, size=size)
     if target in result.dims:
         raise invalid_parameter("apply_dimension", "target_dimension", "the dimension exists already")
     result = result.rename({"__new": target})
@@ -122,7 +113,8 @@ def mask(data: Cube, mask: Cube, replacement: Any = None) -> Cube:
     def run(values: Block, flags: Block) -> Block:
         return np.where(truth(flags)[0], value, values)
 
-    result = xr.apply_ufunc(run, data.data, layer, dask="parallelized", output_dtypes=[np.float32], keep_attrs=True)
+    result = xr.apply_ufunc(Named(run), data.data, layer, dask="parallelized",
+                            output_dtypes=[np.float32], keep_attrs=True)  # fmt: skip
     return data.with_data(result.transpose(*data.data.dims))
 
 
@@ -202,7 +194,7 @@ def merge_cubes(cube1: Cube, cube2: Cube, overlap_resolver: Callback | None = No
         both = as_block(overlap_resolver(x=x, y=y, context=context), shape)
         return np.where(np.isnan(x), y, np.where(np.isnan(y), x, both)) if differing else both
 
-    result = xr.apply_ufunc(run, first, second, join="outer", dask="parallelized",
+    result = xr.apply_ufunc(Named(run), first, second, join="outer", dask="parallelized",
                             output_dtypes=[np.float32], keep_attrs="override")  # fmt: skip
     return cube1.with_data(ordered(result))
 

@@ -1,18 +1,44 @@
 """Processes on single values: arithmetic, comparison, three-valued logic. All take numbers and numpy blocks alike."""
 
+import threading
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import wraps
 from typing import Any
 
 import numpy as np
 
+from tools.hub.cube import Block
 from tools.hub.openeo_errors import OpenEOError, invalid_parameter
+
+
+@dataclass(frozen=True)
+class Truth:
+    """A block of true, false and no-data (neither): logic on two bit fields is far cheaper than on numbers."""
+
+    true: Block
+    false: Block
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> Block:
+        """Give 1, 0 and NaN."""
+        values = self.true.astype(np.float32 if dtype is None else dtype)
+        np.copyto(values, np.nan, where=~(self.true | self.false))
+        return values
+
+
+def without_truth(value: Any) -> Any:
+    """Write truth values as numbers, for processes that know only numbers."""
+    if isinstance(value, list):
+        return [without_truth(part) for part in value]
+    return np.asarray(value) if isinstance(value, Truth) else value
 
 
 def number(value: Any) -> Any:
     """Give a number or block; no-data (None) becomes NaN."""
     if value is None:
         return np.nan
+    if isinstance(value, Truth):
+        return np.asarray(value)
     if isinstance(value, str | dict):
         raise OpenEOError("ProcessParameterInvalid", f"Expected a number, got {value!r}.")
     return np.asarray(value, dtype=float) if isinstance(value, list) else value
@@ -36,31 +62,39 @@ def is_null(value: Any) -> Any:
     return np.zeros(value.shape, bool) if isinstance(value, np.ndarray) else False
 
 
-def _with_null(result: Any, null: Any) -> Any:
-    """Put no-data into a truth value: NaN in blocks, None in single values."""
-    if isinstance(null, bool | np.bool_) and not isinstance(result, np.ndarray):
-        return None if null else bool(result)
-    if not np.any(null):
-        return result
-    values = np.array(result, dtype=np.float32)
-    if values.shape != np.shape(null):
-        return np.where(null, np.float32(np.nan), values)
-    np.copyto(values, np.nan, where=null)
-    return values
+class _Seen(threading.local):
+    """The block last asked about in this thread: one block is often compared with several numbers in a row."""
+
+    block: Block | None = None
+    null: Block | None = None
+
+
+_seen = _Seen()
+
+
+def _nulls(block: Block) -> Block | None:
+    """Tell where a block has no data, or None when it has a value everywhere."""
+    if block.dtype.kind != "f":
+        return None
+    if _seen.block is not block:
+        # The sum tells in one pass without a temporary block whether there is any NaN (or infinity, looked at then).
+        _seen.null = None if np.isfinite(block.sum()) else np.isnan(block)
+        _seen.block = block
+    return _seen.null
 
 
 def _known(result: Any, *values: Any) -> Any:
     """Put no-data into a comparison's result where a block has it; NaN as a single value is a number like others."""
     if not isinstance(result, np.ndarray):
         return bool(result)
-    null: Any = False
+    null: Any = None
     for value in values:
         if isinstance(value, float | np.floating) and np.isnan(value):
-            return np.full(result.shape, np.nan, np.float32)
-        # The sum tells in one pass without a temporary block whether there is any NaN (or infinity, looked at then).
-        if isinstance(value, np.ndarray) and value.dtype.kind == "f" and not np.isfinite(value.sum()):
-            null = null | np.isnan(value)
-    return _with_null(result, null)
+            return Truth(np.zeros(result.shape, bool), np.zeros(result.shape, bool))
+        missing = _nulls(value) if isinstance(value, np.ndarray) else None
+        if missing is not None:
+            null = missing if null is None else null | missing
+    return result if null is None else Truth(result & ~null, ~(result | null))
 
 
 def _unary(function: Callable[[Any], Any]) -> Callable[..., Any]:
@@ -188,6 +222,8 @@ def between(x: Any, min: Any, max: Any, exclude_max: bool = False) -> Any:  # no
 
 def truth(value: Any) -> tuple[Any, Any]:
     """Split a three-valued truth into (surely true, surely false)."""
+    if isinstance(value, Truth):
+        return value.true, value.false
     if not isinstance(value, np.ndarray):
         return (False, False) if is_null(value) is True else (bool(value), not value)
     if value.dtype.kind != "f":
@@ -198,8 +234,9 @@ def truth(value: Any) -> tuple[Any, Any]:
 
 
 def _three_valued(true: Any, false: Any) -> Any:
-    null = ~(true | false) if isinstance(true, np.ndarray) else not (true or false)
-    return _with_null(true, null)
+    if isinstance(true, np.ndarray):
+        return Truth(true, false)
+    return bool(true) if true or false else None
 
 
 def _certain(value: Any) -> bool:
@@ -290,6 +327,8 @@ def _needs_data(function: Callable[..., Any]) -> Callable[..., Any]:
     return run
 
 
+TAKES_TRUTH = frozenset({"and", "or", "xor", "not", "if"})
+"""Processes that take truth values as they are."""
 _CALCULATIONS: dict[str, Callable[..., Any]] = {
     "absolute": _unary(np.abs), "sqrt": _unary(np.sqrt), "exp": exp, "ln": _unary(np.log),
     "floor": _unary(np.floor), "ceil": _unary(np.ceil), "int": _unary(np.trunc), "sgn": _unary(np.sign),

@@ -70,8 +70,8 @@ def _write_geotiff(cube: Cube, path: Path) -> None:
     rows, columns = data.sizes["y"], data.sizes["x"]
     values = np.asarray(data.values, np.float32).reshape(-1, rows, columns)
     with rasterio.open(path, "w", driver="GTiff", width=columns, height=rows, count=len(values), dtype="float32",
-                       crs=cube.crs, transform=corner, nodata=np.nan, compress="deflate", tiled=True,
-                       blockxsize=256, blockysize=256) as raster:  # fmt: skip
+                       crs=cube.crs, transform=corner, nodata=np.nan, compress="deflate", zlevel=1,
+                       num_threads="all_cpus", tiled=True, blockxsize=256, blockysize=256) as raster:  # fmt: skip
         raster.write(values)
         for number, name in enumerate(_layer_names(cube, others), 1):
             raster.set_band_description(number, name)

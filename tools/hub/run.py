@@ -8,6 +8,7 @@ from tools.hub.cube import Cube
 from tools.hub.executor import Executor, Process
 from tools.hub.loading import Limits, Loader
 from tools.hub.openeo_errors import OpenEOError
+from tools.hub.reading import Files
 from tools.hub.results import as_saved, save_result, write_result
 from tools.hub.watch import Run, Watch
 
@@ -37,15 +38,15 @@ def find_area(graph: Json) -> Json | None:
     return None
 
 
-def _executor(archive: Archive, graph: Json, run: Run) -> Executor:
-    loader = Loader(archive, Limits(), find_area(graph), Watch(run))
+def _executor(archive: Archive, files: Files, graph: Json, run: Run) -> Executor:
+    loader = Loader(archive, files, Limits(), find_area(graph), Watch(run))
     extra: dict[str, Process] = {"load_collection": loader.load_collection, "save_result": save_result}
     return Executor(extra, cancelled=run.cancelled)
 
 
 def validation_errors(archive: Archive, graph: Json) -> list[OpenEOError]:
     """List what is wrong with a graph, collections and their bands included."""
-    errors = _executor(archive, graph, Run()).validate(graph)
+    errors = _executor(archive, Files(), graph, Run()).validate(graph)
     for node in graph.values():
         arguments = node.get("arguments") if isinstance(node, dict) else None
         if isinstance(arguments, dict) and node.get("process_id") == "load_collection":
@@ -57,7 +58,8 @@ def validation_errors(archive: Archive, graph: Json) -> list[OpenEOError]:
 
 def run_to_file(archive: Archive, graph: Json, folder: Path, run: Run | None = None) -> Path:
     """Run a graph and write its result into a folder; gives the file."""
-    saved = as_saved(_executor(archive, graph, run or Run()).run(graph))
-    if isinstance(saved.value, Cube):
-        saved = type(saved)(saved.value.with_data(saved.value.data.compute()), saved.format)
-    return write_result(saved, folder)
+    with Files() as files:
+        saved = as_saved(_executor(archive, files, graph, run or Run()).run(graph))
+        if isinstance(saved.value, Cube):
+            saved = type(saved)(saved.value.with_data(saved.value.data.compute()), saved.format)
+        return write_result(saved, folder)
