@@ -6,8 +6,13 @@ import sys
 from pathlib import Path
 
 import pytest
+from fastapi import FastAPI
 
+from assistant import Assistant
+from assistant.schema import Answer
 from assistant.settings import Settings
+from ui.api import add_doors
+from ui.openai_api import ClmsFields
 
 ROOT = Path(__file__).parent.parent
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")])
@@ -55,3 +60,24 @@ def test_the_readme_names_make_targets_and_commands_that_exist() -> None:
             [sys.executable, "-m", "ui.cli", command, "--help"], cwd=ROOT, capture_output=True, check=False
         )
         assert done.returncode == 0, command
+
+
+def test_the_api_page_names_every_route_of_the_door(tmp_path: Path) -> None:
+    page = (ROOT / "docs" / "api.md").read_text()
+    app = FastAPI()
+    settings = Settings(data_dir=tmp_path)
+    add_doors(app, Assistant(settings), settings)
+    routes = {
+        f"{method.upper()} {path}" for path, operations in app.openapi()["paths"].items() for method in operations
+    }
+    assert len(routes) > 4
+    told = set(re.findall(r"^\| `((?:GET|POST) \S+)` \|", page, re.M))
+    assert told - {"GET /", "GET /openapi.json"} == routes
+
+
+def test_the_api_page_names_every_field_of_requests_and_replies() -> None:
+    page = (ROOT / "docs" / "api.md").read_text()
+    asked, given = page.split("## What a reply holds beyond its text")
+    fields = re.compile(r"^\| `(\w+)` \|", re.M)
+    assert set(fields.findall(asked)) == set(ClmsFields.model_fields)
+    assert set(fields.findall(given)) == set(Answer.model_fields) - {"text", "usage"}
