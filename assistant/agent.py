@@ -21,7 +21,7 @@ from assistant.settings import Settings
 from assistant.telemetry import log_failure
 from knowledge.errors import ClmsError
 from tools.errors import ToolInputError
-from tools.schema import Polygons, Question, ToolResult
+from tools.schema import Outcome, Polygons, Question, ToolResult
 from tools.toolbox import Context, Services, Toolbox
 
 if TYPE_CHECKING:
@@ -291,7 +291,7 @@ class Assistant:
         return Answer(
             text=text,
             session_id=asked.session_id,
-            outcome=answers.worst_outcome(results),
+            outcome=_outcome(draft),
             recommendation=answers.recommendation(results),
             plan=next((result.plan for result in reversed(results) if result.plan), None),
             statistics=tuple(result.statistics for result in results if result.statistics),
@@ -318,6 +318,14 @@ async def _rewrite(draft: _Draft, invented: Sequence[str]) -> str:
         log_failure(logger, "The rewrite")
         return draft.text
     return str(message.text).strip() or draft.text
+
+
+def _outcome(draft: _Draft) -> Outcome:
+    """Tell how the question ended; the planner also knows what no tool was called for."""
+    told = (
+        draft.messages[-1].response_metadata.get(answers.OUTCOME) if isinstance(draft.model, OfflinePlanner) else None
+    )
+    return told or answers.worst_outcome(draft.run.results)
 
 
 def _plain_text(results: Sequence[ToolResult]) -> str:

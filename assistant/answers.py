@@ -2,23 +2,23 @@
 
 from collections.abc import Iterable, Sequence
 
+from assistant import abilities, comparison
 from assistant.slots import Slots
-from tools.schema import Outcome, Place, Plan, Polygons, Recommendation, Statistics, StatisticsRow, ToolResult
+from tools.schema import Outcome, Output, Place, Plan, Polygons, Recommendation, Statistics, StatisticsRow, ToolResult
+from tools.words import counted
 from tools.zonal import curve, summary
 
 DEFAULT_PERIOD = "last 12 months"
 """Taken when a question names no period, and said in the answer."""
 
-HELP = (
-    "I answer questions about the land surface with products of the Copernicus Land Monitoring Service. "
-    "I recommend a product with reasons and sources, explain products, list satellite scenes, and compute NDVI "
-    "(how green vegetation is) as a map, as a curve over time, or per parcel or district.\n\n"
-    "Name a place or attach an area, and a period. For example: How green are the parcels around Rennes this summer?"
-)
-OUT_OF_SCOPE = (
-    "This is outside what I can answer: I know land products of Copernicus "
-    "and can compute NDVI from satellite scenes.\n\n"
-)
+OUTCOME = "clms_outcome"
+"""Key under which a planned answer tells its outcome, where that says more than the results of the tools."""
+
+FOLLOW_UPS: dict[Output, str] = {
+    "series": "Show the {index} curve of {where} {when}.",
+    "composite": "Show a map of {index} of {where} {when}.",
+    "per_polygon": "What is the mean {index} per parcel in {where} {when}?",
+}
 OUTCOME_WORDS: dict[Outcome, str] = {
     "ok": "",
     "no_data": "No data",
@@ -28,16 +28,37 @@ OUTCOME_WORDS: dict[Outcome, str] = {
 }
 
 
+def help_text() -> str:
+    """Tell what can be asked."""
+    return (
+        "I answer questions about the land surface with products of the Copernicus Land Monitoring Service. "
+        "I recommend a product with reasons and sources, explain products, list satellite scenes, and compute "
+        f"{abilities.computable_text()}.\n\n"
+        "Name a place or attach an area, and a period. "
+        "For example: How green are the parcels around Rennes this summer?"
+    )
+
+
+def out_of_scope_text() -> str:
+    """Refuse in a sentence."""
+    return (
+        "This is outside what I can answer: I know land products of Copernicus and can compute "
+        f"{abilities.computable_text()} from satellite scenes."
+    )
+
+
 def compose(read: Slots, results: Sequence[ToolResult]) -> str:
     """Write the answer to a question that was read as `read`, from the results of its tools."""
     if read.intent in ("greeting", "help"):
-        return HELP
+        return help_text()
     if read.intent == "out_of_scope":
-        return OUT_OF_SCOPE + HELP
+        return out_of_scope_text()
     if not results:
-        return "Not run: no tool could be used for this question.\n\n" + HELP
+        return "Not run: no tool could be used for this question.\n\n" + help_text()
     sections = [
+        _not_computed(read, results),
         _findings(results),
+        comparison.side_by_side(results) if read.compares else "",
         _product(results),
         _how(read, results),
         _bullets("Cautions", cautions(results)),
@@ -45,6 +66,12 @@ def compose(read: Slots, results: Sequence[ToolResult]) -> str:
         _bullets("You could ask next", follow_ups(results)),
     ]
     return "\n\n".join(section for section in sections if section)
+
+
+def planned_outcome(read: Slots, results: Sequence[ToolResult]) -> Outcome:
+    """Tell how a question ended: what no tool computes did not run, unless another part of it was computed."""
+    computed = any(result.plan for result in results)
+    return "not_run" if read.missing and not computed else worst_outcome(results)
 
 
 def worst_outcome(results: Iterable[ToolResult]) -> Outcome:
@@ -64,21 +91,18 @@ def cautions(results: Sequence[ToolResult]) -> tuple[str, ...]:
 
 
 def follow_ups(results: Sequence[ToolResult]) -> tuple[str, ...]:
-    """Suggest up to three next questions that the same tools can answer."""
+    """Suggest up to three next questions that the same tools can answer, each with its dates."""
     plans = [result.plan for result in results if result.plan]
     product = recommendation(results)
     found: list[str] = []
     if plans:
-        done = {plan.output for plan in plans}
-        plan = plans[0]
+        plan, done = plans[0], {plan.output for plan in plans}
         where = "this area" if _is_attached(plan.place, plan.polygons) else plan.place.name
-        when = plan.period.label
-        if "series" not in done:
-            found.append(f"Show the NDVI curve of {where} over {when}.")
-        if "composite" not in done:
-            found.append(f"Show an NDVI map of {where}, {when}.")
-        if "per_polygon" not in done:
-            found.append(f"What is the mean NDVI per parcel in {where}, {when}?")
+        found += [
+            words.format(index=_index(plan), where=where, when=_in_words(plan))
+            for output, words in FOLLOW_UPS.items()
+            if output not in done
+        ]
     if product:
         found.append(f"Tell me about {product.title}.")
     return tuple(found[:3])
@@ -93,6 +117,16 @@ def _is_attached(place: Place, polygons: Polygons | None) -> bool:
     return place.kind == "uploaded area" or bool(
         polygons and polygons.source not in ("", place.source) and "." in polygons.source
     )
+
+
+def _not_computed(read: Slots, results: Sequence[ToolResult]) -> str:
+    """Say first what was asked and is not computed, and what can be."""
+    if not read.missing:
+        return ""
+    text = f"Not run: {'; '.join(read.missing)}. No tool here computes that."
+    if any(result.plan and result.outcome == "ok" for result in results):
+        return f"{text} What could be computed of the question follows."
+    return f"{text} Computable now: {abilities.computable_text()}."
 
 
 def _findings(results: Sequence[ToolResult]) -> str:
@@ -158,7 +192,7 @@ def _polygon_finding(plan: Plan, statistics: Statistics) -> str:
     text += f"\nHighest: {_ranked(found['highest'][:shown])}.\nLowest: {_ranked(found['lowest'][:shown])}."
     for key, words in (("polygons_no_data", "No data"), ("polygons_not_covered", "Not covered")):
         if found[key]:
-            text += f"\n{words}: {found[key]} of {found['polygons']} polygons."
+            text += f"\n{words}: {found[key]} of {counted(found['polygons'], 'polygon')}."
     return text
 
 
@@ -177,7 +211,8 @@ def _series_finding(plan: Plan, statistics: Statistics) -> str:
             continue
         first, peak, low, last = (found[key] for key in ("first", "peak", "lowest", "last"))
         lines.append(
-            f"{_index(plan)} of {label} over {_when(plan)}, {found['dates_ok']} of {found['dates']} dates with data: "
+            f"{_index(plan)} of {label}, {_when(plan)}, "
+            f"{found['dates_ok']} of {counted(found['dates'], 'date')} with data: "
             f"it starts at {first['value']:.3f} on {first['date']}, "
             f"peaks at **{peak['value']:.3f}** on {peak['date']}, "
             f"is lowest at {low['value']:.3f} on {low['date']} and ends at {last['value']:.3f} on {last['date']}."
@@ -186,7 +221,7 @@ def _series_finding(plan: Plan, statistics: Statistics) -> str:
 
 
 def _pixels(row: StatisticsRow) -> str:
-    return f"{row.valid_pixels} of {row.total_pixels} pixels valid"
+    return f"{row.valid_pixels} of {counted(row.total_pixels, 'pixel')} valid"
 
 
 def _when(plan: Plan) -> str:
@@ -194,8 +229,14 @@ def _when(plan: Plan) -> str:
     return f"on {start}" if start == end else f"{start} to {end}"
 
 
+def _in_words(plan: Plan) -> str:
+    """Give the period so that it can be asked again."""
+    start, end = plan.period.start.isoformat(), plan.period.end.isoformat()
+    return f"on {start}" if start == end else f"from {start} to {end}"
+
+
 def _index(plan: Plan) -> str:
-    return plan.recipe_id.upper()
+    return abilities.index_title(plan.recipe_id)
 
 
 def _product(results: Sequence[ToolResult]) -> str:

@@ -1,5 +1,6 @@
 """The offline mind: rules dressed as a chat model, so the loop is the same with and without a provider."""
 
+import re
 import uuid
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
@@ -67,8 +68,11 @@ class OfflinePlanner(BaseChatModel):
             ]
             yield ChatGenerationChunk(message=AIMessageChunk(content="", tool_call_chunks=calls))
             return
+        metadata = message.response_metadata
         for line in str(message.content).splitlines(keepends=True):
-            chunk = ChatGenerationChunk(message=AIMessageChunk(content=line))
+            # Chunks are added up, and so are their metadata: only the first carries them.
+            chunk = ChatGenerationChunk(message=AIMessageChunk(content=line, response_metadata=metadata))
+            metadata = {}
             if run_manager:
                 run_manager.on_llm_new_token(line, chunk=chunk)
             yield chunk
@@ -78,7 +82,7 @@ def next_message(messages: Sequence[BaseMessage], menu: Sequence[str]) -> AIMess
     """Decide the next step: further tool calls, or the answer."""
     asked = [index for index, message in enumerate(messages) if _is_question(message)]
     if not asked:
-        return AIMessage(content=answers.HELP)
+        return AIMessage(content=answers.help_text())
     question = _text(messages[asked[-1]])
     earlier = tuple(_text(messages[index]) for index in asked[:-1])
     read = slots.read(question, earlier)
@@ -89,7 +93,10 @@ def next_message(messages: Sequence[BaseMessage], menu: Sequence[str]) -> AIMess
             content="",
             tool_calls=[{"name": name, "args": args, "id": f"call_{uuid.uuid4().hex[:12]}"} for name, args in calls],
         )
-    return AIMessage(content=answers.compose(read, results))
+    return AIMessage(
+        content=answers.compose(read, results),
+        response_metadata={answers.OUTCOME: answers.planned_outcome(read, results)},
+    )
 
 
 def _wanted(read: slots.Slots, question: str, made: list[Call], results: list[ToolResult]) -> list[Call]:
@@ -109,20 +116,32 @@ def _wanted(read: slots.Slots, question: str, made: list[Call], results: list[To
 
 
 def _search_call(read: slots.Slots, question: str) -> Call:
-    """Ask for a product; of several periods it must have the first, the last and what lies between."""
-    period = " to ".join(dict.fromkeys((read.periods[0], read.periods[-1]))) if read.periods else ""
+    """Ask for a product that has data in all the periods."""
     return (
         "search_products",
-        {"question": question, "place": read.place, "period": period, "units": slots.find_units(question)},
+        {
+            "question": question,
+            "place": read.place,
+            "period": _whole_period(read.periods),
+            "units": slots.find_units(question),
+        },
     )
+
+
+def _whole_period(periods: tuple[str, ...]) -> str:
+    """Give words for a period that holds all of several: their years, or the first one where years are not named."""
+    years = sorted(int(year) for words in periods for year in re.findall(r"(?:19|20)\d\d", words))
+    if len(periods) < 2 or not years:
+        return periods[0] if periods else ""
+    return str(years[0]) if years[0] == years[-1] else f"{years[0]} to {years[-1]}"
 
 
 def _compute_call(read: slots.Slots, wanted: slots.ComputeRequest) -> Call:
     return (
         "compute",
         {
-            "index": "ndvi",
-            "place": read.place,
+            "index": wanted.index,
+            "place": wanted.place or read.place,
             "period": wanted.period or answers.DEFAULT_PERIOD,
             "output": wanted.output,
             "units": wanted.units,

@@ -1,141 +1,27 @@
-"""What a question asks for, read by rules: the intent, the place, the periods and the outputs."""
+"""What a question asks for, read by rules: the intent, the place, the periods, and what is to be computed."""
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
+from assistant import abilities, lexicon
+from assistant.spans import Ends, When, compared_places, find_periods, find_places, is_day
 from tools.schema import Output
 
 Intent = Literal["greeting", "help", "explain", "scenes", "compute", "recommend", "out_of_scope"]
+Units = Literal["parcels", "districts"]
 
-_MONTHS = (
-    "january|february|march|april|may|june|july|august|september|october|november|december|"
-    "jan|feb|mar|apr|jun|jul|aug|sept|sep|oct|nov|dec|janvier|février|mars|avril|mai|juin|juillet|août|septembre|"
-    "octobre|novembre|décembre|januar|februar|märz|juni|juli|oktober|dezember"
-)
-_SEASONS = "spring|summer|autumn|fall|winter|printemps|été|automne|hiver|frühling|sommer|herbst"
-_YEAR = r"(?:19|20|21)\d\d"
-_DAY = (
-    rf"\d{{1,2}}(?:st|nd|rd|th)?\.?\s+(?:of\s+)?(?:{_MONTHS})\.?,?\s+{_YEAR}"
-    rf"|(?:{_MONTHS})\s+\d{{1,2}}(?:st|nd|rd|th)?,?\s+{_YEAR}"
-    rf"|{_YEAR}-\d\d-\d\d"
-)
-_ONE = (
-    rf"(?:{_DAY}|{_YEAR}-\d\d(?!\d)|(?:early\s+|late\s+|mid-?)?(?:{_MONTHS})\s+(?:of\s+)?{_YEAR}"
-    rf"|(?:{_SEASONS})\s+(?:of\s+)?{_YEAR}"
-    rf"|(?:this|last|next|past|current|previous|cet|cette|dieser|diesen|letzten)\s+"
-    rf"(?:{_SEASONS}|{_MONTHS}|year|month|week|année)"
-    rf"|{_YEAR}|today|yesterday|tomorrow)"
-)
-_LAST_N = r"(?:the\s+)?(?:last|past)\s+(?:\d+|two|three|four|five|six|twelve)\s+(?:day|week|month|year)s"
-_PERIOD = re.compile(
-    rf"\b(?:between\s+{_ONE}\s+and\s+{_ONE}"
-    rf"|(?:from\s+)?(?:{_ONE}|(?:{_MONTHS}))\s*(?:to|until|till|through|[-–—/])\s*{_ONE}"
-    rf"|since\s+{_ONE}|{_LAST_N}|{_ONE})",
-    re.IGNORECASE,
-)
-_SAME_YEAR = re.compile(r"\b(?:the|that|the same|the whole|the full|all)\s+year\b(?!\s+\d)", re.IGNORECASE)
-_BARE_SEASON = re.compile(rf"\b(?:in|during)\s+(?:the\s+)?({_SEASONS})\b", re.IGNORECASE)
-_ON_DAY = re.compile(rf"\b(?:on|at|le|am)\s+(?:the\s+)?(?:{_DAY})", re.IGNORECASE)
+MAX_COMPUTES = 4
+SHORT_WORDS = 5
+"""A question of so few words may lean on the one before."""
+EVIDENCE = ("vegetation", "parcels", "scenes", "product", "recommend", "land", "phenology")
+"""Words that keep a question in scope although another subject is named, too."""
+VALUES = "values of this subject"
+"""Asked for a value of something that no index stands for."""
 
-_COORDINATES = re.compile(r"-?\d{1,3}(?:\.\d+)?\s*,\s*-?\d{1,3}(?:\.\d+)?(?:\s*,\s*-?\d{1,3}(?:\.\d+)?){0,2}")
-_WORD = r"[A-ZÀ-ÖØ-ÞŁŚŻ][\w'’\-.]*"
-_NAME = rf"{_WORD}(?:(?:,?\s+|\s+(?:de|du|des|la|le|les|sur|am|an der|of|the|and)\s+){_WORD})*"
-_AFTER = (
-    r"(?:in|at|around|near|for|of|over|across|within|inside|outside|about|to|from|on|à|autour de|de|dans|en|um|"
-    r"bei|von)"
-)
-_PLACE_AFTER = re.compile(
-    rf"\b{_AFTER}\s+(?:the\s+(?:city|town|region|area|parcels|fields|districts)\s+(?:of|around|in)\s+)?({_NAME})"
-)
-_ANY_NAME = re.compile(rf"(?<![.?!]\s)(?<!^)\b({_NAME})")
-_LOWER_PLACE = re.compile(
-    r"\b(?:in|around|near|across|of|for)\s+"
-    r"((?!the\b|this\b|my\b|that\b|these\b|a\b|an\b|its\b|our\b|time\b)[^\W\d_][\w'’\-]+(?:\s+(?!in\b|on\b|"
-    r"during\b|for\b)[^\W\d_][\w'’\-]+)?)"
-    r"(?=\s*(?:[|?.,!]|$|\s(?:in|on|during|for|from|over|between)\b))"
-)
-_NOT_PLACES = {
-    "ndvi", "evi", "savi", "ndwi", "ndmi", "lai", "fapar", "clms", "copernicus", "sentinel", "sentinel-2",
-    "sentinel-1", "landsat",
-    "esa", "eea", "eu", "stac", "openeo", "geojson", "csv", "i", "land", "monitoring", "service", "please", "and",
-    "compute", "show",
-    "map", "what", "how", "which", "give", "plot", "clc", "clc+", "hrl", "vpp", "egms", "lst", "ssm", "swi",
-    "corine", "urban",
-    "atlas", "natura", "hr-vpp", "backbone", "natura 2000", "corine land cover", "urban atlas", "high",
-    "resolution", "layer",
-}  # fmt: skip
-
-_GREETING = re.compile(
-    r"^\s*(?:hi|hello|hey|good (?:morning|afternoon|evening)|bonjour|salut|hallo|guten tag|hola|"
-    r"ciao)\b[\s!.,]*(?:there|you)?[\s!.]*$",
-    re.I,
-)
-_HELP = re.compile(
-    r"\b(?:help|what can you do|how do (?:you|i use)|who are you|what are you|aide|hilfe)\b\s*[?!.]*\s*$", re.I
-)
-_EXPLAIN = re.compile(
-    r"^\s*(?:please\s+)?(?:what(?:'s| is| are| does)|tell me (?:more )?about|explain|describe|qu'est-ce que|"
-    r"was ist)\s+"
-    r"(?:the\s+|a\s+)?(?P<name>[^?.!]{2,80}?)(?:\s+(?:product|dataset|data set|layer|mean|good for))?\s*[?.!]*\s*$",
-    re.I,
-)
-_PRODUCT_NAME = re.compile(
-    r"[A-Z]{2,}|\+|\d|land cover|atlas|layer|product|density|index|backbone|riparian|coastal|grassland|egms|service",
-    re.I,
-)
-_SCENES = re.compile(r"\b(?:scenes?|images?|imagery|acquisitions?|overpass(?:es)?|cloud[- ]free)\b", re.I)
-_SCENES_ASK = re.compile(r"\b(?:which|what|list|find|how many|search|show|are there|available|any)\b", re.I)
-_INDEX = re.compile(
-    r"\b(?:ndvi|green(?:er|est|ness|ing)?|vegetation (?:index|vigou?r|health)|vigou?r|verts?|vertes?|verdure|"
-    r"grün|vegetation|végétation)\b",
-    re.I,
-)
-_VALUE = re.compile(
-    r"\b(?:how (?:has|have|green|much|many|has|is|are|does|did|do|was|were)|compute|calculate|mean|average|"
-    r"median|map|curve|plot|chart|value|values|"
-    r"show|series|trend|statistics?|per|compare|greener|greenest|this|last|my|evolution|change[sd]?|since|on|"
-    r"between|wie|mittlere|moyen(?:ne)?)\b",
-    re.I,
-)
-_ADVICE = re.compile(
-    r"\b(?:which|what|recommend|suggest|best|suitable|should i use)\b[^?]*\b(?:products?|data ?sets?|data|"
-    r"layers?|maps?|service)\b|\brecommend\b|\bshould i use\b",
-    re.I,
-)
-_UNITS = re.compile(
-    r"\b(?:parcels?|fields?|plots?|polygons?|farms?|paddocks?|districts?|municipalit(?:y|ies)|communes?|zones?|"
-    r"units?|parcelles?|champs?)\b",
-    re.I,
-)
-_DISTRICTS = re.compile(r"\b(?:districts?|municipalit(?:y|ies)|communes?|neighbou?rhoods?|quartiers?)\b", re.I)
-_SERIES = re.compile(
-    r"\b(?:curves?|series|over time|through time|trends?|profiles?|evolution|evolve[sd]?|develop(?:s|ed|ment)?|"
-    r"time ?line|chang(?:e[sd]?|ing)|"
-    r"since|over the (?:last|past|year|season|months|years)|month by month|monthly|seasonal(?:ity)?|courbe|"
-    r"évolution|verlauf)\b",
-    re.I,
-)
-_MAP = re.compile(r"\b(?:maps?|composite|carte|karte|image of)\b", re.I)
-_DOMAIN = re.compile(
-    r"land|soil|grün|forest|tree|wood|veget|crop|agri|farm|field|parcel|grass|pasture|meadow|wetland|water|lake|"
-    r"river|snow|ice|glacier|glaci|"
-    r"urban|city|cities|built|imperv|seal|build|green|ndvi|evi|lai\b|fapar|phenolog|season|harvest|drought|"
-    r"moist|temperature|heat|lst|"
-    r"burn|fire|flood|coast|shore|riparian|habitat|biodivers|natura|ground motion|subsid|deform|egms|insar|"
-    r"copernicus|clms|corine|clc|"
-    r"sentinel|satellite|product|data ?set|hectare|map|vpp|biomass|evapo|albedo|carbon|lulucf|erosion|mining|"
-    r"solar|vineyard|olive|"
-    r"orchard|hedge|population|street|park|nature|ecosystem|climate|environment|degrad|desert|yield|irrigat|sow|"
-    r"plant|dieback|"
-    r"beetle|deforest|reservoir|productiv|plasticul|mow|plough|peat|tundra|alpine|bare|rock|sand|emission|"
-    r"raster|resolution",
-    re.I,
-)
-_CLAUSES = re.compile(
-    r"\s*(?:;|,?\s+and\s+(?:also\s+)?(?=its\b|their\b|the\b|a\b|show\b|also\b|plot\b|map\b|how\b|compare\b|"
-    r"draw\b)|,?\s+as well as\s+|,?\s+plus\s+|[.?!]\s+)\s*"
-)
+_END = re.compile(r"[?.!,;:]")
+_SENTENCE = re.compile(r"[.?!;]\s+")
+_PROPER = re.compile(r"[A-Z]{2,}|\+|\d|\s[A-Z]|^[A-Z]\w+$")
 
 
 @dataclass(frozen=True)
@@ -144,7 +30,9 @@ class ComputeRequest:
 
     output: Output
     period: str
-    units: Literal["parcels", "districts"]
+    units: Units
+    index: str = abilities.DEFAULT_INDEX
+    place: str = ""
 
 
 @dataclass(frozen=True)
@@ -156,6 +44,9 @@ class Slots:
     periods: tuple[str, ...] = ()
     product: str = ""
     computes: tuple[ComputeRequest, ...] = ()
+    missing: tuple[str, ...] = ()
+    """What it asks for and no tool computes, in words."""
+    compares: bool = False
 
 
 def read(question: str, earlier: tuple[str, ...] = ()) -> Slots:
@@ -165,136 +56,212 @@ def read(question: str, earlier: tuple[str, ...] = ()) -> Slots:
         question: What the user asks now.
         earlier: What the user asked before in this conversation, oldest first.
     """
-    intent = _intent(question)
     before = [read(text) for text in earlier]
     last = before[-1] if before else None
-    if (
-        intent in ("out_of_scope", "recommend")
-        and last
-        and last.intent in ("compute", "scenes")
-        and _is_follow_up(question)
-    ):
+    whens = _periods(question)
+    intent = _intent(question, whens)
+    if intent == "recommend" and last and last.intent in ("compute", "scenes") and _is_follow_up(question, whens):
         intent = last.intent
-    place = find_place_words(question)
-    periods = find_periods(question)
+    found = Slots(
+        intent,
+        place=_place(question, intent),
+        periods=_words(question, whens),
+        product=_explained(question) if intent == "explain" else "",
+        missing=_missing(question, intent, whens),
+        compares=lexicon.has(question, "compare", "difference"),
+    )
     if intent in ("compute", "scenes"):
-        if not place and not _is_about_attachment(question):
-            place = next((slots.place for slots in reversed(before) if slots.place), "")
-        if not periods:
-            periods = next((slots.periods for slots in reversed(before) if slots.periods), ())
-    named = _EXPLAIN.match(question) if intent == "explain" else None
-    product = named["name"].strip() if named else ""
-    computes = _computes(question, periods, last) if intent == "compute" else ()
-    return Slots(intent, place, periods, product, computes)
-
-
-def find_periods(text: str) -> tuple[str, ...]:
-    """Find all words in a text that say when, in order."""
-    found = [match.group(0).strip() for match in _PERIOD.finditer(text)]
-    years = re.findall(_YEAR, " ".join(found))
-    if _SAME_YEAR.search(text):
-        found.append(years[-1] if years else "this year")
-    if not found and (season := _BARE_SEASON.search(text)):
-        found.append(f"this {season[1].lower()}")
-    return tuple(dict.fromkeys(found))
-
-
-def find_place_words(text: str) -> str:
-    """Find the words that say where; empty when the text names no place."""
-    rest = _ON_DAY.sub(" ", text)
-    if pair := _COORDINATES.search(_PERIOD.sub(" ", rest)):
-        return pair.group(0)
-    rest = _PERIOD.sub(" | ", rest)
-    for pattern in (_PLACE_AFTER, _ANY_NAME):
-        for match in pattern.finditer(rest):
-            if name := _place_name(match[1]):
-                return name
-    lowers = (match[1] for match in _LOWER_PLACE.finditer(rest))
-    return next((words for words in lowers if words.lower() not in _NOT_PLACES and not _DOMAIN.search(words)), "")
+        found = _filled_in(found, question, before)
+    if intent == "compute":
+        found = replace(found, computes=_computes(question, whens, found, last))
+    return found
 
 
 def find_units(text: str) -> Literal["any", "parcels", "districts"]:
     """Tell how small the units are that a text speaks of."""
-    if _DISTRICTS.search(text):
+    if lexicon.has(text, "districts"):
         return "districts"
-    return "parcels" if _UNITS.search(text) else "any"
+    return "parcels" if lexicon.has(text, "parcels") else "any"
 
 
-def _place_name(words: str) -> str:
-    name = words.strip(" .,'’-")
-    parts = [part for part in re.split(r"\s+", name) if part.strip(",").lower() not in _NOT_PLACES]
-    name = re.sub(r"^(?:the|of|and)\s+|\s+(?:the|of|and)$", "", " ".join(parts).strip(" ,"), flags=re.I)
-    return "" if not name or name.lower() in _NOT_PLACES or (name.isupper() and _PRODUCT_NAME.fullmatch(name)) else name
-
-
-def _intent(question: str) -> Intent:
-    if _GREETING.match(question):
+def _intent(question: str, whens: tuple[When, ...]) -> Intent:
+    if not re.search(r"\w", lexicon.pattern("greeting").sub("", lexicon.fold(question)).replace("there", "")):
         return "greeting"
-    if _HELP.search(question) and not find_place_words(question):
+    if re.search(rf"(?:{lexicon.alternatives('help')})\W*$", lexicon.fold(question)) and not _place(question, "help"):
         return "help"
-    if _SCENES.search(question) and _SCENES_ASK.search(question) and not _INDEX.search(question):
+    named = abilities.find_indices(question)
+    if not named and lexicon.has(question, "elsewhere") and not lexicon.has(question, *EVIDENCE):
+        return "out_of_scope"
+    # Two periods to compare and no subject at all: the subject is what can be computed.
+    bare = (
+        len(whens) > 1 and lexicon.has(question, "compare", "difference") and not lexicon.has(question, *EVIDENCE[2:])
+    )
+    green = bool(named) or lexicon.has(question, "vegetation") or bare
+    if lexicon.has(question, "scenes") and lexicon.has(question, "ask") and not green:
         return "scenes"
-    where_when = bool(find_periods(question) or find_place_words(question) or _is_about_attachment(question))
-    wants_value = _VALUE.search(question) or re.search(r"\bndvi\b", question, re.I)
-    if _INDEX.search(question) and wants_value and where_when and not _ADVICE.search(question):
+    where_when = bool(whens or _place(question, "compute") or _is_about_attachment(question))
+    wants_value = bool(named or whens) or lexicon.has(question, "compute", "map", "changing", *_OUTPUT_SLOTS)
+    if green and wants_value and where_when and not _asks_for_product(question):
         return "compute"
-    named = _EXPLAIN.match(question)
-    if named and _PRODUCT_NAME.search(named["name"]) and (_DOMAIN.search(question) or _is_abbreviation(named["name"])):
-        return "explain"
-    return "recommend" if _DOMAIN.search(question) else "out_of_scope"
+    return "explain" if _explained(question) and not lexicon.has(question, "recommend") else "recommend"
 
 
-def _is_abbreviation(name: str) -> bool:
-    return bool(re.search(r"\b[A-Z]{2,}", name))
+_OUTPUT_SLOTS = ("series", "compare", "difference")
+
+
+def _asks_for_product(question: str) -> bool:
+    return lexicon.has(question, "recommend") or (
+        lexicon.has(question, "ask") and bool(_product_asked().search(lexicon.fold(question)))
+    )
+
+
+def _product_asked() -> "re.Pattern[str]":
+    """Give the pattern of "which ... product" within one sentence."""
+    ask, product = lexicon.alternatives("ask"), lexicon.alternatives("product", "map")
+    return re.compile(rf"(?<!\w)(?:{ask})[^?.!]*?(?<!\w)(?:{product})")
+
+
+def _explained(question: str) -> str:
+    """Give the name of the product that a question wants explained; empty when it wants something else."""
+    folded = lexicon.fold(question)
+    lead = re.match(rf"\W*(?:{lexicon.alternatives('explain')})\s*", folded)
+    if not lead:
+        return ""
+    start = lead.end()
+    if article := lexicon.pattern("article").match(folded, start):
+        start = article.end()
+    name = _END.split(question[start:].strip())[0].strip()
+    known = abilities.is_product(name) or bool(_PROPER.search(name))
+    return name if known and 1 < len(name) <= 80 else ""
+
+
+def _periods(question: str) -> tuple[When, ...]:
+    compares = lexicon.has(question, "compare", "difference", "change")
+    series = lexicon.has(question, "series")
+    ends: Ends = "compared" if compares else "bounds" if series else "unclear"
+    return find_periods(question, ends=ends)
+
+
+def _words(question: str, whens: tuple[When, ...]) -> tuple[str, ...]:
+    found = [when.words for when in whens]
+    if lexicon.has(question, "same_year"):
+        found.append(_year(found))
+    return tuple(dict.fromkeys(found))
+
+
+def _year(periods: list[str]) -> str:
+    """Give the year that "the year" means: the last one named."""
+    years = re.findall(r"(?:19|20)\d\d", " ".join(periods))
+    return years[-1] if years else "this year"
+
+
+def _place(question: str, intent: Intent) -> str:
+    # Advice does not need a place, so there only a clear one counts.
+    found = find_places(question, any_name=intent in ("compute", "scenes"))
+    return found[0] if found else ""
+
+
+def _missing(question: str, intent: Intent, whens: tuple[When, ...]) -> tuple[str, ...]:
+    """Find what a question wants computed and no tool computes."""
+    if intent not in ("compute", "recommend") or (intent == "recommend" and _asks_for_product(question)):
+        return ()
+    indices = [name for name in abilities.find_indices(question) if name not in abilities.indices()]
+    kinds = abilities.missing_kinds(question)
+    where = bool(whens or find_places(question) or _is_about_attachment(question) or find_units(question) != "any")
+    wants = lexicon.has(question, "amount", "compute", "map", "series")
+    wants = wants or bool(whens and find_places(question) and not lexicon.has(question, "product"))
+    values = intent == "recommend" and not indices and where and wants
+    return (
+        *(abilities.index_title(name) for name in indices),
+        *((VALUES,) if values else ()),
+        *(abilities.KINDS[kind] for kind in kinds if intent == "compute" or where),
+    )
 
 
 def _is_about_attachment(question: str) -> bool:
-    return bool(
-        re.search(
-            r"\b(?:this|my|these|our|the attached|the uploaded)\s+(?:\w+\s+)?(?:"
-            + _UNITS.pattern[5:-4]
-            + r"|area|file)",
-            question,
-            re.I,
-        )
-    )
+    mine, thing = lexicon.alternatives("mine"), lexicon.alternatives("parcels", "districts", "area_noun")
+    return bool(re.search(rf"(?<!\w)(?:{mine})\s+(?:\w+\s+)?(?:{thing})", lexicon.fold(question)))
 
 
-def _is_follow_up(question: str) -> bool:
-    return (
-        bool(re.match(r"\s*(?:and|what about|how about|now|same|also|et|und|show|as|per|on)\b", question, re.I))
-        or len(question.split()) <= 5
-    )
+def _is_follow_up(question: str, whens: tuple[When, ...]) -> bool:
+    """Tell whether a question changes one thing of the question before."""
+    if _asks_for_product(question):
+        return False
+    opens = re.match(rf"\s*(?:{lexicon.alternatives('follow_up')})", lexicon.fold(question))
+    short = len(question.split()) <= SHORT_WORDS
+    changes = whens or _place(question, "compute") or _output(question) or lexicon.has(question, "compare")
+    return bool((opens or short) and changes)
 
 
-def _computes(question: str, periods: tuple[str, ...], last: Slots | None) -> tuple[ComputeRequest, ...]:
-    """Make one request for each output and period; a clause without a period takes the question's first."""
-    clauses = [clause for clause in _CLAUSES.split(question) if clause.strip()]
-    cued = [clause for clause in clauses if _output(clause) or find_periods(clause)] or [question]
-    years = re.findall(_YEAR, " ".join(periods))
-    inherited = last.computes[-1] if last and last.computes else None
-    requests: list[ComputeRequest] = []
+def _filled_in(found: Slots, question: str, before: list[Slots]) -> Slots:
+    """Take place and period from earlier questions where this one has none."""
+    place, periods = found.place, found.periods
+    if not place and not _is_about_attachment(question):
+        place = next((slots.place for slots in reversed(before) if slots.place), "")
+    if not periods:
+        periods = next((slots.periods for slots in reversed(before) if slots.periods), ())
+    return replace(found, place=place, periods=periods)
+
+
+def _computes(question: str, whens: tuple[When, ...], found: Slots, last: Slots | None) -> tuple[ComputeRequest, ...]:
+    """Make one request for each index, place, output and period; a part without a period takes the question's first."""
+    named = abilities.find_indices(question)
+    before = last.computes[-1] if last and last.computes else None
+    usual = before.index if before and not lexicon.has(question, "vegetation") else abilities.DEFAULT_INDEX
+    indices = [name for name in named if name in abilities.indices()] if named else [usual]
+    places = (found.compares and compared_places(question)) or (found.place,)
+    requests = [
+        ComputeRequest(output, period, _units(question, before), index, place)
+        for index in indices
+        for place in places
+        for output, period in _asked(question, whens, found.periods, before)
+    ]
+    return tuple(dict.fromkeys(requests))[:MAX_COMPUTES]
+
+
+def _asked(
+    question: str, whens: tuple[When, ...], periods: tuple[str, ...], before: ComputeRequest | None
+) -> list[tuple[Output, str]]:
+    """Pair the outputs and the periods that the parts of a question name."""
+    usual: Output = _output(question) or (before.output if before else "composite")
     output: Output | None = None
-    for clause in cued:
-        output = _output(clause) or output or _output(question) or (inherited.output if inherited else "composite")
-        own = find_periods(clause) or periods[:1] or ("",)
-        if _SAME_YEAR.search(clause) and years:
-            own = (years[-1],)
-        for period in own:
-            requests.append(ComputeRequest(output, period, _units(question, inherited)))
-    return tuple(dict.fromkeys(requests))[:4]
+    asked: list[tuple[Output, str]] = []
+    for start, end in _clauses(question, whens):
+        words = [when.words for when in whens if start <= when.start < end]
+        clause = question[start:end]
+        cued = _output(clause, words)
+        if not (cued or words):
+            continue
+        output = cued or output or usual
+        own = [_year(list(periods))] if lexicon.has(clause, "same_year") else words or list(periods[:1]) or [""]
+        asked += [(output, period) for period in own]
+    return asked or [(usual, period) for period in periods or ("",)]
 
 
-def _output(clause: str) -> Output | None:
-    if _SERIES.search(clause) and not _ON_DAY.search(clause):
+def _clauses(question: str, whens: tuple[When, ...]) -> list[tuple[int, int]]:
+    """Part a question where a new thing is asked for, never inside the words of a period."""
+    folded = lexicon.fold(question)
+    joiner, start = lexicon.alternatives("joiner"), lexicon.alternatives("clause_start")
+    joined = re.compile(rf"(?<!\w)(?:{joiner})\s+(?=(?:{start}))")
+    cuts = [match.end() for pattern in (_SENTENCE, joined) for match in pattern.finditer(folded)]
+    cuts = [cut for cut in sorted(cuts) if not any(when.start < cut < when.end for when in whens)]
+    return list(zip([0, *cuts], [*cuts, len(question)], strict=True))
+
+
+def _output(clause: str, periods: list[str] | None = None) -> Output | None:
+    if lexicon.has(clause, "series"):
         return "series"
-    if _MAP.search(clause):
+    if lexicon.has(clause, "map"):
         return "composite"
-    return "per_polygon" if _UNITS.search(clause) else None
+    # Change between single days or between two periods is a comparison, not a curve.
+    one = periods is None or (len(periods) < 2 and not any(is_day(words) for words in periods))
+    if lexicon.has(clause, "changing") and one:
+        return "series"
+    return "per_polygon" if find_units(clause) != "any" else None
 
 
-def _units(question: str, inherited: ComputeRequest | None) -> Literal["parcels", "districts"]:
+def _units(question: str, before: ComputeRequest | None) -> Units:
     units = find_units(question)
     if units != "any":
         return units
-    return inherited.units if inherited else "parcels"
+    return before.units if before else "parcels"

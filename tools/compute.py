@@ -10,6 +10,7 @@ from tools.errors import JobFailed
 from tools.planning import Prepared, date_list, prepare
 from tools.recipes import build_graphs, method_text
 from tools.schema import Artifact, Outcome, Output, Statistics, StatisticsRow, ToolResult
+from tools.words import counted
 from tools.zonal import curve, rows_from_json, summary
 
 if TYPE_CHECKING:
@@ -41,7 +42,9 @@ def compute_index(
 
 def run_statistics(backend: Backend, graphs: dict[str, Any], work: Prepared, context: "Context") -> Statistics:
     """Run the two tables of a plan and pair them, row by row."""
-    context.on_progress(f"Computing {work.recipe.title} from {work.estimate.scenes} scenes ({work.estimate.reason})")
+    context.on_progress(
+        f"Computing {work.recipe.title} from {counted(work.estimate.scenes, 'scene')} ({work.estimate.reason})"
+    )
     mean = backend.run_table(graphs["mean"])
     _stop_if_asked(context)
     count = backend.run_table(graphs["count"])
@@ -254,7 +257,7 @@ def _headline(work: Prepared, outcome: Outcome) -> str:
     when = f"{plan.period.start} to {plan.period.end}" if plan.period.start != plan.period.end else plan.period.start
     return (
         f"{mark}{work.recipe.title} {what}, {plan.place.name}, {when}: outcome {outcome}. Collection "
-        f"{plan.collection_id}, {len(work.scenes)} scenes ({date_list(work.scenes)})."
+        f"{plan.collection_id}, {counted(len(work.scenes), 'scene')} ({date_list(work.scenes)})."
     )
 
 
@@ -318,7 +321,7 @@ def _quality(rows: Sequence[StatisticsRow]) -> tuple[str, ...]:
         found.append(f"{thin} of {len(rows)} values rest on less than {LOW_SHARE:.0%} of the pixels.")
     tiny = len({row.label for row in rows if row.total_pixels == 0 and row.outcome == "no_data"})
     if tiny:
-        found.append(f"{tiny} polygons hold no pixel centre and have no value.")
+        found.append(f"{counted(tiny, 'polygon')} with no pixel centre inside, so with no value.")
     return tuple(found)
 
 

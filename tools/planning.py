@@ -13,6 +13,7 @@ from tools.places import resolve_place
 from tools.recipes import Recipe, get_recipe, used_layers
 from tools.schema import Bbox, Estimate, Output, Period, Place, Plan, Polygons, Scene
 from tools.stac import StacService, raster_collections
+from tools.words import counted
 
 if TYPE_CHECKING:
     from tools.toolbox import Context, Services
@@ -71,7 +72,8 @@ def prepare(
     estimate = estimate_cost(recipe, layers, scenes, box, max_pixels=services.max_pixels)
     if not estimate.allowed:
         raise TooLarge(
-            f"This would read {estimate.megabytes:.0f} MB from {estimate.scenes} scenes, more than is allowed here.",
+            f"This would read {estimate.megabytes:.0f} MB from {counted(estimate.scenes, 'scene')}, "
+            "more than is allowed here.",
             estimate.reason,
         )
     return Prepared(
@@ -222,7 +224,8 @@ def _scenes(stac: StacService, plan: Plan, bbox: Bbox) -> list[Scene]:
     limit = plan.max_cloud_cover_percent
     clear = [scene for scene in scenes if scene.cloud_cover_percent is not None and scene.cloud_cover_percent <= limit]
     if not clear:
-        raise NoScenes(f"All {len(scenes)} scenes are more than {limit:.0f} % cloudy.", "Try a longer period.")
+        found = "The only scene is" if len(scenes) == 1 else f"All {len(scenes)} scenes are"
+        raise NoScenes(f"{found} more than {limit:.0f} % cloudy.", "Try a longer period.")
     return clear
 
 

@@ -6,6 +6,7 @@ from tools.planning import choose_collection, choose_period, choose_place, date_
 from tools.recipes import RECIPES
 from tools.schema import ToolResult
 from tools.stac import StacService
+from tools.words import counted
 
 if TYPE_CHECKING:
     from tools.toolbox import Context, Services
@@ -32,8 +33,8 @@ def list_scenes(services: "Services", context: "Context", *, place: str, period:
     mark = "Synthetic demo data. " if synthetic else ""
     cloud = f" Cloud cover {min(clouds):.0f} to {max(clouds):.0f} %." if clouds else ""
     return ToolResult(
-        text=f"{mark}{len(scenes)} scenes of {layers.collection_id} for {where.name}, {when.start} to {when.end}: "
-        f"{date_list(scenes)}.{cloud}",
+        text=f"{mark}{counted(len(scenes), 'scene')} of {layers.collection_id} for {where.name}, "
+        f"{when.start} to {when.end}: {date_list(scenes)}.{cloud}",
         data={
             "collection": layers.collection_id,
             "synthetic": synthetic,

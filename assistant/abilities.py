@@ -1,0 +1,135 @@
+"""What a question asks for and what the tools can compute of it: the tools say so themselves, no second list."""
+
+import re
+from collections.abc import Mapping
+from functools import lru_cache
+from typing import TYPE_CHECKING, get_args
+
+from assistant import lexicon
+from tools.recipes import RECIPES
+from tools.schema import Output
+from tools.toolbox import IndexName, OutputKind, Toolbox
+
+if TYPE_CHECKING:
+    from knowledge.catalogue import Catalogue
+
+DEFAULT_INDEX = "ndvi"
+"""Computed when a question speaks of green or of vegetation and names no index."""
+
+KINDS = {
+    "threshold": "which or how many lie above or below a threshold",
+    "ranking": "a ranking",
+    "change": "a change map",
+    "difference": "the difference itself",
+    "phenology": "season dates (phenology)",
+    "area": "areas in hectares",
+    "forecast": "a forecast",
+    "anomaly": "the deviation from a long-term mean",
+}
+"""Kinds of results people ask for, each with its cue words in the lexicon, and what to call it."""
+_LOWER_CASE_INDEX = re.compile(r"nd\w+|\w*[vw]i\d?")
+"""Shapes of index names that are no words; others, such as GLI or VARI, count only as they are spelt."""
+_TOKEN = re.compile(r"[A-Za-z][A-Za-z0-9]+")
+
+
+def indices() -> tuple[str, ...]:
+    """Give the ids of the indices that `compute` takes and has a recipe for."""
+    return tuple(name for name in get_args(get_args(IndexName)[0]) if name in RECIPES)
+
+
+def outputs() -> dict[str, str]:
+    """Give each output of `compute` with the words its own description has for it."""
+    described = str(get_args(OutputKind)[1].description).rstrip(".").split("; ")
+    words = dict(part.split(": ", 1) for part in described if ": " in part)
+    return {name: words.get(name, name.replace("_", " ")) for name in get_args(Output)}
+
+
+def computable_text() -> str:
+    """Tell in a phrase what can be computed now."""
+    *most, last = outputs().values()
+    names = ", ".join(RECIPES[name].title for name in indices())
+    return f"{names} as {', '.join(most)} or {last}"
+
+
+def find_indices(text: str) -> tuple[str, ...]:
+    """Find the indices a text names, by short or by long name."""
+    short = [name for match in _TOKEN.finditer(text) if (name := _index_name(match[0]))]
+    folded = lexicon.fold(text).replace("normalised", "normalized")
+    longs = [long_name for long_name in _long_names() if long_name in folded]
+    whole = [one for one in longs if not any(one != other and one in other for other in longs)]
+    return tuple(dict.fromkeys([*short, *(_long_names()[one] for one in whole)]))
+
+
+def missing_kinds(text: str) -> tuple[str, ...]:
+    """Find the kinds of results a text asks for that neither an output nor a tool gives."""
+    given = {*get_args(Output), *Toolbox.TOOLS}
+    return tuple(kind for kind in KINDS if kind not in given and lexicon.has(text, kind))
+
+
+def is_index_name(word: str) -> bool:
+    """Tell whether a word is the short name of an index."""
+    return bool(_index_name(word))
+
+
+def is_product_abbreviation(word: str) -> bool:
+    """Tell whether a word is the abbreviation of a CLMS product, spelt as in the catalogue."""
+    return word in _abbreviations()
+
+
+def is_product(name: str) -> bool:
+    """Tell whether the catalogue has a product of this name."""
+    from knowledge.errors import ProductNotFound
+
+    try:
+        _catalogue().get(name)
+    except ProductNotFound:
+        return False
+    return True
+
+
+def index_title(name: str) -> str:
+    """Give the usual short name of an index, with its long name where known."""
+    if name in RECIPES:
+        return RECIPES[name].title
+    known = _spyndex().get(name)
+    return f"{known[0]} ({known[1]})" if known else name.upper()
+
+
+def _index_name(word: str) -> str:
+    """Give the id of the index a word names; empty when it names none."""
+    lower = word.lower()
+    if lower in RECIPES:
+        return lower
+    known = _spyndex().get(lower)
+    if known is None or is_product_abbreviation(word.upper()):
+        return ""
+    return lower if word == known[0] or _LOWER_CASE_INDEX.fullmatch(lower) else ""
+
+
+@lru_cache(maxsize=1)
+def _spyndex() -> Mapping[str, tuple[str, str]]:
+    """Give all published indices by lower-case name, as (name, long name); none without spyndex."""
+    try:
+        import spyndex
+    except ImportError:  # then an index without a recipe is not known by name
+        return {}
+    return {name.lower(): (name, str(index.long_name)) for name, index in spyndex.indices.items()}
+
+
+@lru_cache(maxsize=1)
+def _long_names() -> Mapping[str, str]:
+    """Give lower-case long names of three and more words."""
+    return {lexicon.fold(long): name for name, (_, long) in _spyndex().items() if len(long.split()) > 2}
+
+
+@lru_cache(maxsize=1)
+def _abbreviations() -> frozenset[str]:
+    names = [part for product in _catalogue().products for part in product.abbr.split(" / ")]
+    return frozenset(name for name in names if name.isupper()) - {name.upper() for name in RECIPES}
+
+
+@lru_cache(maxsize=1)
+def _catalogue() -> "Catalogue":
+    from knowledge.catalogue import load_catalogue
+
+    return load_catalogue()

@@ -1,0 +1,227 @@
+"""Where a question speaks of time and of places."""
+
+import re
+from dataclasses import dataclass
+from typing import Literal
+
+from assistant import lexicon
+from tools.periods import ATOM, CANONICAL, FILLERS, MONTH, SEASON, UNIT, YEAR
+
+Ends = Literal["bounds", "compared", "unclear"]
+"""What "between A and B" means: one period, two periods, or whatever its form suggests."""
+
+HEAD = rf"(?:\d{{1,2}} )?(?:{MONTH})|(?:{SEASON})"
+"""What can stand before a year: "3 may", "may", "summer"."""
+RANGE = rf"(?P<between>between )?(?P<first>{ATOM}|{HEAD}) ?(?P<link>to|and|/|-) ?(?P<second>{ATOM})"
+_RANGE = re.compile(RANGE)
+_PERIOD = re.compile(
+    rf"(?<![\w.-])(?:between (?:{ATOM}|{HEAD}) and (?:{ATOM})"
+    rf"|(?:{ATOM}|{HEAD}) ?(?:to|/|-) ?(?:{ATOM})"
+    rf"|(?:since )?(?:{ATOM}))(?![\w.]*\d)"
+)
+_BETWEEN = rf"(?!to )(?:(?!(?:{MONTH}|{SEASON}) )[a-z]+ ){{1,3}}"
+"""Up to three words between two periods that are compared: "and in", "compared with"."""
+_SHARED_YEAR = re.compile(
+    rf"(?<![\w.-])(?P<first>{HEAD}) {_BETWEEN}(?P<second>(?:{HEAD}) (?P<year>{YEAR}))(?![\w.]*\d)"
+)
+_SHARED_HEAD = re.compile(rf"(?<![\w.-])(?P<first>(?P<head>{HEAD}) {YEAR}) {_BETWEEN}(?P<second>{YEAR})(?![\w.]*\d)")
+_YEAR_AFTER_NAME = re.compile(rf"(?P<name>{MONTH}|{SEASON}) {YEAR}")
+_LENGTH = re.compile(rf"\d{{1,3}} (?:{UNIT})")
+"""A length such as "10 day" says when only with "last"."""
+_DAY = re.compile(
+    rf"\d{{4}}-\d\d-\d\d|\d{{1,2}}[./]\d{{1,2}}[./]{YEAR}|\d{{1,2}} (?:{MONTH}) {YEAR}|(?:{MONTH}) \d{{1,2}} {YEAR}"
+)
+_TOKEN = re.compile(r"(\d{1,2})(?:st|nd|rd|th|er|º|°)\b|(\d{1,2})\.(?=\s*[a-z])|[\d./-]*\d|[^\W\d_]+|[/–—-]|[.;:?!()]")
+
+_COORDINATES = re.compile(r"-?\d{1,3}(?:\.\d+)?\s*,\s*-?\d{1,3}(?:\.\d+)?(?:\s*,\s*-?\d{1,3}(?:\.\d+)?){0,2}")
+_WORD = r"[A-ZÀ-ÖØ-ÞŁŚŻŠŽČ][\w'’\-.]*"
+_CONNECTOR = r"de|du|des|del|della|di|la|le|les|sur|am|an der|im|of|the|and|et|und|y|e"
+_NAME = re.compile(rf"{_WORD}(?:(?:,?\s+|\s+(?:{_CONNECTOR})\s+){_WORD})*")
+_LOOSE_ENDS = re.compile(rf"^(?:(?:{_CONNECTOR})\s+)+|(?:\s+(?:{_CONNECTOR}))+$")
+_AND = re.compile(r"\s+(?:and|et|und|y|e)\s+")
+_LOWER_NAME = re.compile(r"[^\W\d_][\w'’\-]+(?:[ ]+[^\W\d_][\w'’\-]+)?")
+
+
+@dataclass(frozen=True)
+class When:
+    """One mention of time: words that `parse_period` reads, and where they stand."""
+
+    words: str
+    start: int
+    end: int
+
+
+@dataclass(frozen=True)
+class _Token:
+    words: str
+    start: int
+    end: int
+
+
+class _Words:
+    """A text as the small English vocabulary of `tools.periods`, with the way back to the text."""
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+        found = [_token(match) for match in _TOKEN.finditer(lexicon.fold(text))]
+        self.tokens = [token for token in found if token.words not in FILLERS]
+        self.joined = " ".join(token.words for token in self.tokens)
+
+    def span(self, start: int, end: int) -> tuple[int, int]:
+        """Give the part of the text from which a part of the joined words came."""
+        position, inside = 0, []
+        for token in self.tokens:
+            if position < end and position + len(token.words) > start:
+                inside.append(token)
+            position += len(token.words) + 1
+        return inside[0].start, inside[-1].end
+
+    def original(self, match: "re.Match[str]", group: str) -> str:
+        """Give a group of a match as it is written in the text."""
+        start, end = self.span(*match.span(group))
+        return self.text[start:end]
+
+
+def find_periods(text: str, *, ends: Ends = "bounds") -> tuple[When, ...]:
+    """Find all mentions of time, in order; a bare month or season counts when there is nothing better."""
+    words, found, position = _Words(text), list[When](), 0
+    while match := _first(words.joined, position, ends):
+        position = match.end()
+        if not _LENGTH.fullmatch(match[0]):
+            start, end = words.span(*match.span())
+            found += [When(part, start, end) for part in _parts(words, match, ends) or (text[start:end],)]
+    return tuple(found) or _bare(text)
+
+
+def is_day(words: str) -> bool:
+    """Tell whether words for a time name a single day."""
+    return bool(_DAY.fullmatch(_Words(words).joined))
+
+
+def find_places(text: str, *, any_name: bool = True) -> tuple[str, ...]:
+    """Find the names that say where, in order.
+
+    Args:
+        text: A question.
+        any_name: When no capitalised name follows a preposition, take any capitalised name, else a lower-case one.
+    """
+    rest = text
+    for when in find_periods(text):
+        rest = rest[: when.start] + "|" * (when.end - when.start) + rest[when.end :]
+    if pair := _COORDINATES.search(rest):
+        return (pair[0].strip(),)
+    after = _after_prepositions(rest)
+    found = [_place_name(match[0]) for end in after if (match := _NAME.match(rest, end))]
+    if any_name and not any(found):
+        found = [_place_name(words) for words in _names_inside(rest)]
+    if any_name and not any(found):
+        found = [_lower_name(match[0]) for end in after if (match := _LOWER_NAME.match(rest, end))]
+    return tuple(dict.fromkeys(name for name in found if name))
+
+
+def compared_places(text: str) -> tuple[str, ...]:
+    """Find two places that a question sets against each other: "Rennes and Cayenne", "greener than in Cayenne"."""
+    found = find_places(text)
+    if not found:
+        return ()
+    parts = tuple(_AND.split(found[0]))
+    link, before = lexicon.alternatives("compare", "with", "joiner"), lexicon.alternatives("before_place")
+    lead = rf"(?<!\w)(?:{link})\s+(?:(?:{before})\s*)?"
+    second = next(
+        (name for name in found[1:] if re.search(lead + re.escape(lexicon.fold(name)), lexicon.fold(text))), ""
+    )
+    return parts if len(parts) > 1 else (found[0], second) if second else found[:1]
+
+
+def _token(match: "re.Match[str]") -> _Token:
+    words = match[1] or match[2] or match[0]
+    words = "-" if words in "–—" else "|" if words in ".;:?!()" else words
+    return _Token(CANONICAL.get(words, words), match.start(), match.end())
+
+
+def _first(joined: str, position: int, ends: Ends) -> "re.Match[str] | None":
+    """Find the next mention; where things are compared, two that share a year or a month count as one mention."""
+    patterns = (_SHARED_HEAD, _SHARED_YEAR, _PERIOD) if ends == "compared" else (_PERIOD,)
+    matches = [match for pattern in patterns if (match := pattern.search(joined, position))]
+    return min(matches, key=lambda match: match.start(), default=None)
+
+
+def _parts(words: _Words, match: "re.Match[str]", ends: Ends) -> tuple[str, ...]:
+    """Part a mention into the two periods it compares; empty when it is one period."""
+    if match.re is _SHARED_HEAD:
+        return words.original(match, "first"), f"{match['head']} {match['second']}"
+    if match.re is _SHARED_YEAR:
+        return f"{words.original(match, 'first')} {match['year']}", words.original(match, "second")
+    both = _RANGE.fullmatch(words.joined, *match.span())
+    if not both or not _are_two(words, both, ends):
+        return ()
+    first, second = words.original(both, "first"), words.original(both, "second")
+    year = re.search(YEAR, both["second"])
+    return f"{first} {year[0]}" if year and re.fullmatch(HEAD, both["first"]) else first, second
+
+
+def _are_two(words: _Words, both: "re.Match[str]", ends: Ends) -> bool:
+    if ends == "compared":
+        before = words.text[: words.span(*both.span())[0]]
+        lead = re.search(rf"(?<!\w)(?:{lexicon.alternatives('from')})\s*$", lexicon.fold(before))
+        return both["link"] == "and" or (both["link"] == "to" and not lead and not re.fullmatch(HEAD, both["first"]))
+    names = [_YEAR_AFTER_NAME.fullmatch(both[end]) for end in ("first", "second")]
+    same = names[0] and names[1] and names[0]["name"] == names[1]["name"]
+    return ends == "unclear" and bool(both["between"]) and bool(same)
+
+
+def _bare(text: str) -> tuple[When, ...]:
+    """Find "in summer" or "im Mai": the latest one that has begun."""
+    lead = rf"(?<!\w)(?:{lexicon.alternatives('during')})\s*(?P<name>[^\W\d_]+)"
+    for match in re.finditer(lead, lexicon.fold(text)):
+        if re.fullmatch(f"{MONTH}|{SEASON}", CANONICAL.get(match["name"], match["name"])):
+            return (When(text[slice(*match.span("name"))], *match.span("name")),)
+    return ()
+
+
+def _after_prepositions(text: str) -> list[int]:
+    """Give the positions at which a name may begin: after a preposition, and after its article."""
+    before, article = lexicon.pattern("before_place"), lexicon.pattern("article")
+    folded = lexicon.fold(text)
+    found = []
+    for match in before.finditer(folded):
+        end = _skip_space(folded, match.end())
+        more = article.match(folded, end)
+        found += [end, _skip_space(folded, more.end())] if more else [end]
+    return found
+
+
+def _skip_space(text: str, position: int) -> int:
+    return len(text) - len(text[position:].lstrip())
+
+
+def _names_inside(text: str) -> list[str]:
+    """Give all capitalised names; the first word of a sentence has its capital from there."""
+    found = []
+    for match in _NAME.finditer(text):
+        opens = re.search(r"(?:^|[.?!:|¿¡])\s*$", text[: match.start()])
+        found.append(match[0].partition(" ")[2] if opens else match[0])
+    return [words for words in found if words[:1].isupper()]
+
+
+def _place_name(words: str) -> str:
+    """Leave out terms of the trade; empty when nothing is left that can be a name."""
+    parts = [part for part in words.strip(" .,'’-").split() if not _is_term(part.strip(",."))]
+    if all(lexicon.is_cue(part.strip(",."), name=True) or not part[:1].isupper() for part in parts):
+        return ""
+    return _LOOSE_ENDS.sub("", " ".join(parts)).strip(" ,")
+
+
+def _is_term(word: str) -> bool:
+    from assistant.abilities import is_index_name, is_product_abbreviation
+
+    return lexicon.has_only(word, "trade") or is_index_name(word) or is_product_abbreviation(word)
+
+
+def _lower_name(words: str) -> str:
+    kept: list[str] = []
+    for word in words.split():
+        if lexicon.is_cue(word) or lexicon.pattern("before_place", "article").fullmatch(lexicon.fold(word)):
+            break
+        kept.append(word)
+    return " ".join(kept)
