@@ -6,18 +6,20 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache, cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import yaml
 from pydantic import ValidationError
 
 from knowledge.errors import ProductNotFound, SourceInvalid
-from knowledge.schema import Bbox, Document, Edition, Legend, Product
+from knowledge.schema import Bbox, Comparability, Document, Edition, Legend, Product
+from knowledge.services import CHECKED
 
 HERE = Path(__file__).parent
 NOT_ON_CDSE = (
-    "Not on the Copernicus Data Space Ecosystem (CDSE) as of August 2026, so no STAC or openEO collection there yet."
+    f"Not on the Copernicus Data Space Ecosystem (CDSE) as of {CHECKED}, so no STAC or openEO collection there yet."
 )
+CDSE_UNKNOWN = "Whether the Copernicus Data Space Ecosystem (CDSE) has it has not been verified."
 
 
 @dataclass(frozen=True)
@@ -64,6 +66,30 @@ class Catalogue:
                 return legend
         raise ProductNotFound(f"No legend is called {legend_id!r}.", hint="Editions name their legends in `legends`.")
 
+    def edition(self, edition_id: str) -> Edition:
+        """Give an edition by its id.
+
+        Raises:
+            ProductNotFound: no edition has this id.
+        """
+        for edition in self.get(edition_id).editions:
+            if edition.id == edition_id:
+                return edition
+        raise ProductNotFound(
+            f"No edition is called {edition_id!r}.", hint="`catalogue show` lists a product's editions."
+        )
+
+    def comparability(self, first: str, second: str, years: tuple[int, int] | None = None) -> Comparability | None:
+        """Tell whether two editions (or two years of one, named twice) may be subtracted; None: not verified.
+
+        Raises:
+            ProductNotFound: an edition does not exist.
+        """
+        one, other = self.edition(first), self.edition(second)
+        products = dict.fromkeys((self.get(first).id, self.get(second).id))
+        rules = (rule for product_id in products for rule in self.get(product_id).comparable_with)
+        return next((rule for rule in rules if rule.applies(first, second, years)), _pixels_differ(one, other))
+
     def with_theme(self, theme: str) -> tuple[Product, ...]:
         """Give the products of a theme, for example `forest`."""
         wanted = normalise(theme)
@@ -74,17 +100,21 @@ def load_catalogue(folder: Path | None = None) -> Catalogue:
     """Read and check all product files; `folder` holds one YAML file a product.
 
     Raises:
-        SourceInvalid: a file is not a valid product, or two products share an id.
+        SourceInvalid: a file is not a valid product, two products share an id, or a name in it does not exist.
     """
     products = tuple(_read_product(path) for path in sorted((folder or HERE / "products").glob("*.yaml")))
     legends = tuple(_read_legend(path) for path in sorted((HERE / "legends").glob("*.yaml")))
     _check_unique(p.id for p in products)
     _check_unique(e.id for p in products for e in p.editions)
     known = {legend.id for legend in legends}
+    ids = {p.id for p in products} | {e.id for p in products for e in p.editions}
     for product in products:
-        missing = {name for edition in product.editions for name in edition.legends} - known
-        if missing:
-            raise SourceInvalid(f"Product {product.id} names unknown legends: {', '.join(sorted(missing))}.")
+        named = {name for e in product.editions for name in e.legends}
+        named |= {v.legend for e in product.editions for v in e.variables if v.legend}
+        _check_known(product, "legends", named - known)
+        rules = product.comparable_with
+        compared = {e for rule in rules for e in (*rule.editions, *rule.against)}
+        _check_known(product, "editions", (compared | {r.change_product for r in rules if r.change_product}) - ids)
     return Catalogue(products, legends)
 
 
@@ -120,9 +150,29 @@ def _read_legend(path: Path) -> Legend:
         raise SourceInvalid(f"{path.name} is not a valid legend: {error}") from error
 
 
+if TYPE_CHECKING:
+    _SafeLoader = yaml.SafeLoader
+else:  # the one written in C where it was built
+    _SafeLoader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+
+class _StrictLoader(_SafeLoader):
+    """A safe loader that refuses a key given twice, which YAML readers otherwise drop without a word."""
+
+    def flatten_mapping(self, node: yaml.MappingNode) -> None:
+        seen: set[str] = set()
+        for key, _ in node.value:
+            if key.value in seen:
+                raise yaml.constructor.ConstructorError(
+                    None, None, f"the key {key.value!r} is given twice", key.start_mark
+                )
+            seen.add(key.value)
+        super().flatten_mapping(node)
+
+
 def _mapping(text: str, name: str) -> dict[str, Any]:
     try:
-        data = yaml.load(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))  # noqa: S506  # both are safe loaders
+        data = yaml.load(text, Loader=_StrictLoader)  # noqa: S506  # a safe loader
     except yaml.YAMLError as error:
         raise SourceInvalid(f"{name} is not valid YAML: {error}") from error
     if not isinstance(data, dict):
@@ -133,7 +183,7 @@ def _mapping(text: str, name: str) -> dict[str, Any]:
 def _product(data: dict[str, Any]) -> Product:
     """Merge the shared facts into the editions, then derive what the editions say together."""
     shared = data.pop("shared", {})
-    editions = tuple(Edition.model_validate({**shared, **edition}) for edition in data.pop("editions"))
+    editions = tuple(_edition({**shared, **edition}) for edition in data.pop("editions"))
     if not editions:
         raise SourceInvalid(f"Product {data.get('id')} has no editions.")
     in_use = [e for e in editions if e.status == "current"] or list(editions)
@@ -155,6 +205,27 @@ def _product(data: dict[str, Any]) -> Product:
     return Product.model_validate({**facts, **data})
 
 
+def _edition(data: dict[str, Any]) -> Edition:
+    """Put the named encodings in place of their names."""
+    encodings = _table("encodings.yaml")
+    for variable in (variables := [dict(v) for v in data.get("variables", ())]):
+        name = variable.get("encoding")
+        if isinstance(name, str):
+            variable["encoding"] = encodings[name]
+    return Edition.model_validate({**data, "variables": variables})
+
+
+def _pixels_differ(one: Edition, other: Edition) -> Comparability | None:
+    """Refuse a difference of grids with other pixel sizes: the editions' own metadata say so."""
+    finest = [min((m for r in e.resolution if (m := _metres(r)) is not None), default=None) for e in (one, other)]
+    if None in finest or finest[0] == finest[1]:
+        return None
+    sizes = " against ".join(f"{m:g} m" for m in finest)
+    return Comparability(
+        editions=(one.id, other.id), allowed=False, reason=f"Pixels are {sizes}.", source="resolution of the editions"
+    )
+
+
 def _boxes(editions: Iterable[Edition]) -> tuple[Bbox, ...]:
     """Give the boxes of named areas; the plain box only where no area is named."""
     areas = _table("areas.yaml")
@@ -169,11 +240,15 @@ def _boxes(editions: Iterable[Edition]) -> tuple[Bbox, ...]:
 def _access(editions: tuple[Edition, ...]) -> tuple[str, ...]:
     """Say where the product is, and openly when it is not on CDSE."""
     sentences = _table("access.yaml")
-    on_cdse = [e for e in editions if e.cdse is not None or "cdse" in e.routes]
-    lines = [] if on_cdse else [NOT_ON_CDSE]
-    if on_cdse and len(on_cdse) < len(editions):
-        absent = [e.id for e in editions if e not in on_cdse]
-        lines.append(f"Not on CDSE as of August 2026: {', '.join(absent)}.")
+    absent = [e for e in editions if "cdse" in e.absent_from]
+    unknown = [e for e in editions if e not in absent and e.cdse is None and "cdse" not in e.routes]
+    lines = []
+    if len(absent) == len(editions):
+        lines.append(NOT_ON_CDSE)
+    elif absent:
+        lines.append(f"Not on CDSE as of {CHECKED}: {', '.join(e.id for e in absent)}.")
+    if unknown:
+        lines.append(CDSE_UNKNOWN)
     return (*lines, *(sentences[route] for route in _union(e.routes for e in editions)))
 
 
@@ -195,6 +270,11 @@ def _metres(resolution: str) -> float | None:
     """Read the longest side of a pixel from words like `10 m`, `5 x 20 m (...)` or `12.5 km`."""
     found = re.match(r"\D*(?:[\d.]+ x )?([\d.]+) (m|km)\b", resolution)
     return float(found[1]) * (1000 if found[2] == "km" else 1) if found else None
+
+
+def _check_known(product: Product, what: str, missing: set[str]) -> None:
+    if missing:
+        raise SourceInvalid(f"Product {product.id} names unknown {what}: {', '.join(sorted(missing))}.")
 
 
 def _check_unique(ids: Iterable[str]) -> None:

@@ -25,6 +25,12 @@ class Citation(Frozen):
     quote: str
     verified: bool
     """True when code found the quote in the passage."""
+    page: int | None = None
+    """Page of a paged document, from 1."""
+    version: str | None = None
+    """Version of the document."""
+    newer_version: str | None = None
+    """Version or date of a later issue of the same document; None when none is known."""
 
 
 class Passage(Frozen):
@@ -38,6 +44,40 @@ class Passage(Frozen):
     section: str = ""
     text: str
     score: float = 0.0
+    document_id: str | None = None
+    """Document it stands in; None for a passage of a product card."""
+    version: str | None = None
+    """Version of the document, as it gives it."""
+    date: str | None = None
+    """ISO date of the document, as it gives it."""
+    page: int | None = None
+    """Page of a paged document, from 1."""
+    newer_version: str | None = None
+    """Version or date of a later issue of the same document in the index; None when none is known."""
+    product_ids: tuple[str, ...] = ()
+    """Products that the document belongs to."""
+
+
+class Encoding(Frozen):
+    """How the stored numbers of a layer are read; `knowledge/decoding.py` applies it."""
+
+    kind: Literal["number", "class", "presence", "date", "bits", "unverified"] = "number"
+    """`unverified`: sources disagree or are silent, so it is decoded only with the scale of the file's own header."""
+    scale: float | None = None
+    """Wins over the variable's published scale where that one misleads."""
+    offset: float | None = None
+    valid: tuple[float | None, float | None] | None = None
+    """Lowest and highest stored value that is a measurement; None: no bound known."""
+    special: dict[int, str] = {}
+    """Stored codes that are no measurement, with their meaning; those of the legend come on top."""
+    present: tuple[int, ...] = ()
+    """For `presence`: codes that mean yes."""
+    absent: tuple[int, ...] = ()
+    """For `presence`: codes that mean no, which is not the same as no data."""
+    date: Literal["yydoy", "doy"] | None = None
+    """`yydoy`: two digits of the year and three of the day; `doy`: day of the product's year."""
+    note: str | None = None
+    sources: tuple[str, ...] = ()
 
 
 class Variable(Frozen):
@@ -47,8 +87,12 @@ class Variable(Frozen):
     meaning: str | None = None
     unit: str | None = None
     scale: float | None = None
-    """Physical value = stored value * scale + offset."""
+    """Physical value = stored value * scale + offset, as published; `encoding` may correct it."""
     offset: float | None = None
+    legend: str | None = None
+    """Id of the legend with this layer's classes and special codes."""
+    encoding: Encoding | None = None
+    """In a product file: a name from `encodings.yaml` or the block itself. None: nothing beyond scale and offset."""
 
 
 class Document(Frozen):
@@ -59,6 +103,10 @@ class Document(Frozen):
     url: str | None = None
     text_url: str | None = None
     """The same document as plain Markdown."""
+    repo_path: str | None = None
+    """Its source in a public repository, as owner/name:path."""
+    in_library: bool | None = None
+    """True when the public technical library lists it; None when unknown."""
     note: str | None = None
 
 
@@ -69,6 +117,45 @@ class OgcService(Frozen):
     layers: tuple[str, ...] = ()
     basis: str | None = None
     """How far the address is known to be right."""
+
+
+class Service(Frozen):
+    """Whether one service offers an edition."""
+
+    name: str
+    """`stac`, `openeo`, `sentinelhub`, `s3`, `odata`, `wekeo`, `wms` or `portal`."""
+    state: Literal["available", "absent", "unverified"]
+    """`absent`: checked and not there; `unverified`: nobody has checked, or the id was only built by a rule."""
+    ids: tuple[str, ...] = ()
+    basis: str
+    """Where this is known from, with its date."""
+
+
+class Comparability(Frozen):
+    """Which editions may be subtracted from each other."""
+
+    editions: tuple[str, ...]
+    """Any two of these; a single one means its own years or dates."""
+    against: tuple[str, ...] = ()
+    """When given: each of `editions` with each of these instead."""
+    break_year: int | None = None
+    """When given: only for a year before this one with a later one."""
+    allowed: bool | None
+    """None: not verified, but an official change layer may be named."""
+    reason: str
+    change_product: str | None = None
+    """Product or edition that measures the change officially."""
+    source: str
+
+    def applies(self, first: str, second: str, years: tuple[int, int] | None = None) -> bool:
+        """Tell whether the rule is about these two editions, in either order, and these years if a year matters."""
+        if self.break_year is not None and (years is None or not min(years) < self.break_year <= max(years)):
+            return False
+        if self.against:
+            return (first in self.editions and second in self.against) or (
+                second in self.editions and first in self.against
+            )
+        return first in self.editions and second in self.editions and (first != second or len(self.editions) == 1)
 
 
 class CdseEntry(Frozen):
@@ -123,7 +210,13 @@ class Edition(Frozen):
     id: str
     title: str
     status: Status
+    measures: str | None = None
+    """What this edition measures, where it differs from the product."""
     resolution: tuple[str, ...] = ()
+    minimum_mapping_unit_ha: float | None = None
+    """Smallest patch that is mapped; None when there is none or it is not verified."""
+    minimum_mapping_width_m: float | None = None
+    mapping_unit_note: str | None = None
     extent: str | None = None
     bbox: Bbox | None = None
     bbox_basis: str | None = None
@@ -133,6 +226,8 @@ class Edition(Frozen):
     end: str | None = None
     """A date, or `present` while it is still produced."""
     cadence: str | None = None
+    timeliness: str | None = None
+    """How soon after the date it is published; None: not verified."""
     sensors: tuple[str, ...] = ()
     formats: tuple[str, ...] = ()
     crs: tuple[str, ...] = ()
@@ -154,6 +249,8 @@ class Edition(Frozen):
     updates: tuple[str, ...] = ()
     portal_datasets: tuple[str, ...] = ()
     component: str | None = None
+    portal_category: str | None = None
+    """Heading under which the CLMS portal lists it."""
     themes: tuple[str, ...] = ()
     policies: tuple[str, ...] = ()
     policies_inferred: tuple[str, ...] = ()
@@ -163,9 +260,16 @@ class Edition(Frozen):
     documents: tuple[Document, ...] = ()
     cautions: tuple[str, ...] = ()
     cdse: CdseEntry | None = None
-    """None: not on CDSE when this was written."""
+    """None: no entry on CDSE is known; `absent_from` tells whether that was checked."""
+    absent_from: tuple[Literal["cdse", "openeo", "wekeo", "wms", "portal"], ...] = ()
+    """Services that were checked and do not have it; `cdse` stands for all services of CDSE."""
+    openeo_elsewhere: tuple[str, ...] = ()
+    """openEO collections of other back-ends that hold the same data; ids seen in public examples."""
+    wekeo: tuple[str, ...] = ()
+    """WEkEO data set ids."""
     ogc_services: tuple[OgcService, ...] = ()
     other_ids: tuple[str, ...] = ()
+    """Ids at eodag, DEDL and the like."""
     routes: tuple[str, ...] = ()
     """Names from `access.yaml`."""
     licence: str = "copernicus-open"
@@ -180,9 +284,14 @@ class Product(Frozen):
     title: str
     abbr: str
     family: str
+    family_abbr: str | None = None
     themes: tuple[str, ...]
     component: str
     summary: str
+    measures: str | None = None
+    """What is measured, as a phrase."""
+    use_cases: tuple[str, ...] = ()
+    """What it is typically used for, as phrases."""
     url: str | None = None
     aliases: tuple[str, ...] = ()
     """Words people use for it; search reads them."""
@@ -201,6 +310,8 @@ class Product(Frozen):
     access: tuple[str, ...]
     """How to get it, in sentences; says so when it is not on CDSE."""
     documents: tuple[Document, ...] = ()
+    comparable_with: tuple[Comparability, ...] = ()
+    """Rules in order: the first that applies counts; no rule means not verified."""
     editions: tuple[Edition, ...]
 
     def covers_place(self, bbox: Bbox) -> bool:

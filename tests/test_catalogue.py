@@ -7,6 +7,7 @@ import pytest
 
 from knowledge.catalogue import Catalogue, load_catalogue, parse_product
 from knowledge.errors import ProductNotFound, SourceInvalid
+from knowledge.services import services
 
 ROOT = Path(__file__).parent.parent
 AFRICA = (36.0, -2.0, 38.0, 0.0)
@@ -22,7 +23,7 @@ def catalogue() -> Catalogue:
 def test_all_228_data_sets_are_editions(catalogue: Catalogue) -> None:
     assert len({e.id for p in catalogue.products for e in p.editions}) == 228
     assert 60 <= len(catalogue.products) <= 90
-    assert len(catalogue.legends) == 53
+    assert len(catalogue.legends) == 54
 
 
 @pytest.mark.parametrize(
@@ -94,7 +95,7 @@ def test_the_example_in_the_documents_is_a_valid_product(tmp_path: Path) -> None
     (tmp_path / "example-canopy-height.yaml").write_text(found[1], encoding="utf-8")
     product = load_catalogue(tmp_path).get("tree height")
     assert product.resolution_m == 10.0
-    assert product.access[0].startswith("Not on the Copernicus Data Space Ecosystem")
+    assert product.access[0].startswith("Whether the Copernicus Data Space Ecosystem")
 
 
 @pytest.mark.parametrize(
@@ -103,3 +104,78 @@ def test_the_example_in_the_documents_is_a_valid_product(tmp_path: Path) -> None
 def test_a_broken_file_is_refused_with_its_name(text: str) -> None:
     with pytest.raises(SourceInvalid, match=r"broken\.yaml|no editions"):
         parse_product(text, "broken.yaml")
+
+
+def test_a_key_given_twice_is_refused_not_dropped() -> None:
+    with pytest.raises(SourceInvalid, match="'shared' is given twice"):
+        parse_product("id: x\nshared: {a: 1}\nshared: {b: 2}\neditions: [{id: y}]", "broken.yaml")
+
+
+def test_every_product_says_what_it_measures_and_what_for(catalogue: Catalogue) -> None:
+    for product in catalogue.products:
+        assert product.measures, product.id
+        assert product.use_cases, product.id
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "allowed", "change"),
+    [
+        ("tcd-2015", "clms_vlcc_tree-cover-density_europe_10m_yearly_v1", False, "tree-cover-change"),
+        ("clms_vlcc_tree-cover-density_europe_10m_yearly_v1", "tcd-2012", False, "tree-cover-change"),
+        ("clc-2012", "clc-2018", False, "clc-change-2012-2018"),
+        ("clc-1990", "clc-2018", False, "corine-land-cover-change"),
+        ("imd-2015", "imd-2018", False, "imd-change-2015-2018"),
+        ("imd-2012", "imd-2021", False, "imperviousness-change"),
+        ("n2k-lclu-2006", "n2k-lclu-2012", None, "n2k-lclu-change-2006-2012"),
+        ("lsp_global_300m_yearly_v1", "lsp_global_300m_yearly_v2", False, None),
+        ("waw-2015", "waw-2018", False, None),
+    ],
+)
+def test_editions_that_must_not_be_subtracted_name_the_change_layer(
+    catalogue: Catalogue, first: str, second: str, allowed: bool | None, change: str | None
+) -> None:
+    rule = catalogue.comparability(first, second)
+    assert rule is not None
+    assert (rule.allowed, rule.change_product) == (allowed, change)
+    assert rule.reason
+    assert rule.source
+
+
+def test_years_of_one_series_compare_unless_the_method_broke_between_them(catalogue: Catalogue) -> None:
+    trees, grass = (f"clms_vlcc_{name}_europe_10m_yearly_v1" for name in ("tree-cover-density", "grassland"))
+    same = catalogue.comparability(trees, trees, (2018, 2023))
+    before, across = (catalogue.comparability(grass, grass, years) for years in ((2018, 2021), (2021, 2022)))
+    assert same is not None
+    assert same.allowed
+    assert before is not None
+    assert before.allowed
+    assert across is not None
+    assert across.allowed is False
+
+
+def test_nothing_known_about_a_pair_stays_unknown(catalogue: Catalogue) -> None:
+    assert catalogue.comparability("ua-bbh-2012", "ua-bbh-2021") is None
+    with pytest.raises(ProductNotFound):
+        catalogue.comparability("ua-bbh-2012", "ua-bbh-2099")
+
+
+def test_services_tell_absent_from_not_verified(catalogue: Catalogue) -> None:
+    def states(edition_id: str) -> dict[str, str]:
+        return {service.name: service.state for service in services(catalogue.edition(edition_id))}
+
+    corine, trees = states("clc-2018"), states("clms_vlcc_tree-cover-density_europe_10m_yearly_v1")
+    assert corine["stac"] == corine["openeo"] == corine["sentinelhub"] == "absent"
+    assert corine["wekeo"] == corine["portal"] == "available"
+    assert trees["stac"] == trees["s3"] == "available"
+    assert trees["openeo"] == "unverified"
+    assert states("hrvpp-st-ppi")["openeo"] == "unverified"
+    assert states("hrvpp-st-ppi")["stac"] == "absent"
+    assert states("eu-dem")["portal"] == "absent"
+    assert states("hrvpp-vi")["wekeo"] == "absent"
+
+
+def test_smallest_mapped_patches_are_known_where_a_manual_gives_them(catalogue: Catalogue) -> None:
+    corine = catalogue.edition("clc-2018")
+    assert (corine.minimum_mapping_unit_ha, corine.minimum_mapping_width_m) == (25, 100)
+    assert catalogue.edition("clc-change-2012-2018").minimum_mapping_unit_ha == 5
+    assert catalogue.edition("rz-lclu-2018").minimum_mapping_unit_ha is None
