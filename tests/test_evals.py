@@ -1,0 +1,257 @@
+"""The evals: cases are sound, each scorer can be 0 and 1, the runner asks every case, the check fails when it must."""
+
+from collections import Counter
+from datetime import date
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from assistant import Assistant, Settings
+from assistant.schema import Answer, ToolCall
+from evals import __main__ as entry
+from evals.runner import Baseline, ask_all, baseline, card, fallen, misses, percentile_95, search_all
+from evals.schema import LANGUAGES, Case, Result, Score, load_cases
+from evals.scorers import World, language_of, named, scorers
+from knowledge.catalogue import load_catalogue
+from knowledge.errors import SourceInvalid
+from knowledge.ingest import build_index
+from knowledge.retrieval import Retriever
+from knowledge.schema import Citation, Passage
+from tools.schema import Alternative, Recommendation
+
+PASSAGES = {
+    "grassland#about": Passage(id="grassland#about", source_id="grassland", title="", text="Meadows at 10 m."),
+    "hot-spots#about": Passage(id="hot-spots#about", source_id="hot-spots", title="", text="Landscapes."),
+}
+WORLD = World(load_catalogue(), lambda ids: {one: PASSAGES[one] for one in ids if one in PASSAGES}, date(2026, 9, 1))
+
+TINY = """
+- {id: sealed, group: recommend, language: en, question: "How much of my town is sealed?", products: [imperviousness]}
+- {id: sealed-loose, twin: sealed, question: so much concrete}
+- {id: sea, group: negative, language: fr, question: "Quelle est la hauteur des vagues ?", negative: true}
+"""
+
+
+def make_case(**fields: object) -> Case:
+    base = {"id": "one", "group": "recommend", "language": "en", "question": "Where are the meadows?"}
+    expects = {} if fields.get("negative") else {"products": ("grassland",)}
+    return Case.model_validate({**base, **expects, **fields})
+
+
+def make_answer(text: str = "", product_id: str | None = None, **fields: object) -> Answer:
+    advice = Recommendation(product_id=product_id, title=product_id, why=()) if product_id else None
+    base = {"text": text, "session_id": "s", "recommendation": advice, "model": "m", "seconds": 0.1}
+    return Answer.model_validate({**base, **fields})
+
+
+def cite(passage_id: str, quote: str) -> Citation:
+    return Citation(passage_id=passage_id, title="", quote=quote, verified=True)
+
+
+def value(name: str, case: Case, answer: Answer) -> int | None:
+    return scorers(WORLD)[name](case, answer).value
+
+
+def test_the_cases_are_sound_and_as_many_as_promised() -> None:
+    cases = load_cases(catalogue=WORLD.catalogue)
+    languages = Counter(case.language for case in cases)
+    assert len(cases) >= 160
+    assert languages["en"] >= 0.4 * len(cases)
+    assert all(languages[language] >= 20 for language in LANGUAGES)
+    assert sum(case.style == "loose" for case in cases) >= len(cases) / 2
+    assert sum(case.negative for case in cases) >= len(cases) / 5
+    assert 0.25 < sum(case.split == "held" for case in cases) / len(cases) < 0.4
+
+
+def test_no_question_stands_twice_and_twins_share_language_and_split() -> None:
+    cases = {case.id: case for case in load_cases()}
+    assert len({case.question for case in cases.values()}) == len(cases)
+    for case in cases.values():
+        if case.twin:
+            assert (case.split, case.language) == (cases[case.twin].split, cases[case.twin].language)
+
+
+def test_a_loose_twin_takes_over_what_it_does_not_say(tmp_path: Path) -> None:
+    (tmp_path / "a.yaml").write_text(TINY)
+    loose = next(case for case in load_cases(tmp_path) if case.id == "sealed-loose")
+    assert loose.products == ("imperviousness",)
+    assert loose.style == "loose"
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("- {id: a, group: recommend, language: en, question: q}", "expects nothing"),
+        ("- {id: a, group: recommend, language: xx, question: q, facts: [b]}", "language"),
+        ("- {id: a, twin: b, question: q}", "no precise twin"),
+        ("- {id: a, group: recommend, language: en, question: q, products: [nonsense]}", "unknown products"),
+        ("- {id: a, group: negative, language: en, question: q, negative: true, products: [gbov]}", "cannot expect"),
+        (TINY + TINY, "stands twice"),
+        ("a: 1", "not a list"),
+        ("- [", "cannot be read"),
+    ],
+)
+def test_a_wrong_case_file_is_refused_with_a_reason(tmp_path: Path, text: str, problem: str) -> None:
+    (tmp_path / "a.yaml").write_text(text)
+    with pytest.raises(SourceInvalid, match=problem):
+        load_cases(tmp_path, catalogue=WORLD.catalogue)
+
+
+def test_a_folder_without_cases_is_told(tmp_path: Path) -> None:
+    with pytest.raises(SourceInvalid, match="no cases"):
+        load_cases(tmp_path)
+
+
+def test_the_recommended_product_counts_and_a_named_one_counts_as_named() -> None:
+    case = make_case()
+    other = make_answer("HRL Grassland would do too.", "hot-spots")
+    assert value("product@1", case, make_answer(product_id="grassland")) == 1
+    assert value("product@1", case, other) == 0
+    assert value("product@1", case, make_answer()) == 0
+    assert value("product@answer", case, other) == 1
+    assert value("product@answer", case, make_answer("Nothing.", "hot-spots")) == 0
+    assert value("product@1", make_case(group="document"), other) is None
+
+
+def test_an_alternative_counts_as_named() -> None:
+    near = Alternative(product_id="grassland", title="", lacks="")
+    advice = Recommendation(product_id="hot-spots", title="", why=(), alternatives=(near,))
+    assert value("product@answer", make_case(), make_answer(recommendation=advice)) == 1
+
+
+def test_an_unwanted_product_must_not_be_recommended() -> None:
+    case = make_case(not_products=("hot-spots",))
+    assert value("avoided", case, make_answer("hot-spots is not it", "grassland")) == 1
+    assert value("avoided", case, make_answer(product_id="hot-spots")) == 0
+    assert value("avoided", make_case(), make_answer()) is None
+
+
+def test_facts_are_whole_words_and_whole_numbers() -> None:
+    case = make_case(facts=("10 m", "0.25 ha | a quarter"))
+    assert value("facts", case, make_answer("Pixels of 10m; patches from 0,25 ha.")) == 1
+    assert value("facts", case, make_answer("Pixels of 10 m; a quarter of a hectare.")) == 1
+    assert value("facts", case, make_answer("Pixels of 100 m; patches from 10.25 ha.")) == 0
+    assert value("facts", make_case(), make_answer()) is None
+
+
+def test_all_bracketing_editions_must_be_named() -> None:
+    case = make_case(editions=("2018", "2021"))
+    assert value("editions", case, make_answer("There are 2018 and 2021.")) == 1
+    assert value("editions", case, make_answer("There is 2018.")) == 0
+
+
+def test_a_quote_must_stand_in_its_passage_and_be_about_the_product() -> None:
+    case = make_case()
+    right = make_answer("", "grassland", citations=(cite("grassland#about", "Meadows at 10 m."),))
+    assert value("citations", case, right) == 1
+    for passage_id, quote in (
+        ("grassland#about", "Meadows at 5 m."),
+        ("nowhere", "Meadows"),
+        ("hot-spots#about", "Landscapes."),
+    ):
+        assert value("citations", case, make_answer("", "grassland", citations=(cite(passage_id, quote),))) == 0
+    assert value("citations", case, make_answer("", "grassland")) == 0
+    assert value("citations", make_case(negative=True, group="negative"), make_answer()) is None
+
+
+def test_an_honest_negative_recommends_nothing_and_says_so() -> None:
+    case = make_case(negative=True, group="negative", holders=("Copernicus Marine",))
+    honest = make_answer("No CLMS product maps waves; the Copernicus Marine Service does.")
+    assert (value("negative", case, honest), value("holder", case, honest)) == (1, 1)
+    assert value("negative", case, make_answer("Aucun produit ne mesure les vagues.")) == 1
+    assert value("negative", case, make_answer("No product does.", "water-level")) == 0
+    assert value("negative", case, make_answer("Waves are nice.")) == 0
+    assert value("negative", case, make_answer("No product is called so.", outcome="failed")) == 0
+    assert value("holder", case, make_answer("No product maps waves.")) == 0
+
+
+def test_the_language_of_the_answer_is_checked_without_its_quotes() -> None:
+    english = "The product is for meadows. “Die Wiesen sind nicht auf der Karte und das ist für sie”"
+    assert value("language", make_case(), make_answer(english)) == 1
+    assert value("language", make_case(), make_answer("Das ist die Karte der Wiesen für Sie.")) == 0
+    assert language_of("Le produit est pour les prairies") == "fr"
+    assert language_of("El producto es para los prados") == "es"
+    assert language_of("Il prodotto è per i prati della zona") == "it"
+    assert language_of("123") is None
+
+
+def test_a_number_without_a_source_is_found() -> None:
+    call = ToolCall(name="t", args={}, result="mean 0.4312", outcome="ok", seconds=0.1)
+    case = make_case(question="What about 2019?")
+    sourced = make_answer("In 2019 the mean was 0.43, from HRL Grassland at 10 m with Sentinel-2.", tool_calls=(call,))
+    assert value("numbers", case, sourced) == 1
+    assert value("numbers", case, make_answer("The mean was 0.77.", tool_calls=(call,))) == 0
+
+
+def test_a_short_name_is_read_as_a_name_only() -> None:
+    assert "lake-ice-extent" in named("LIE is daily", WORLD.catalogue)
+    assert "lake-ice-extent" not in named("meadows lie open", WORLD.catalogue)
+
+
+def test_the_runner_asks_every_case_through_the_real_assistant(tmp_path: Path, settings: Settings) -> None:
+    (tmp_path / "a.yaml").write_text(TINY)
+    cases = load_cases(tmp_path)
+    assistant = Assistant(settings, hub_url="http://127.0.0.1:9")
+    build_index(settings.index_dir, embedding_model="none")
+    seen: list[Result] = []
+    results = ask_all(cases, assistant, seen.append)
+    assistant.close()
+    assert [result.case.id for result in results] == ["sealed", "sealed-loose", "sea"]
+    assert seen == results
+    assert all(result.text for result in results)
+    assert "| loose | 1 |" in card(results)
+
+
+def test_search_alone_skips_cases_without_a_right_product(tmp_path: Path) -> None:
+    build_index(tmp_path / "index", embedding_model="none")
+    (tmp_path / "a.yaml").write_text(TINY)
+    cases = load_cases(tmp_path)
+    found = search_all(cases, Retriever(tmp_path / "index", embedding_model="none"), lambda _: None)
+    blind = search_all(cases, Retriever(tmp_path / "index", embedding_model="none", use=()), lambda _: None)
+    assert [result.case.id for result in found] == ["sealed", "sealed-loose"]
+    assert found[0].scores["product@1"].value == 1
+    assert blind[0].scores["product@1"].value == 0
+
+
+def make_result(right: int, case_id: str = "one") -> Result:
+    score = Score(value=1 if right else 0, reason="because")
+    return Result(case=make_case(id=case_id), scores={"facts": score}, seconds=0.1)
+
+
+def test_a_score_that_falls_is_told_and_one_that_holds_is_not() -> None:
+    good, bad = (baseline([make_result(right) for right in rights], "offline") for rights in ((1, 1), (1, 0)))
+    assert fallen(good, good) == []
+    assert fallen(bad, good) == []
+    assert any(line.startswith("facts: 1.000 before, 0.500 now") for line in fallen(good, bad))
+    assert fallen(Baseline(mind="offline", cases=1, scores={"gone": 0.5}), good) == [
+        "gone: 0.500 before, not measured now"
+    ]
+
+
+def test_misses_of_held_back_cases_are_never_listed() -> None:
+    ids = {case.split: case.id for case in (make_case(id=f"c{number}") for number in range(20))}
+    lines = misses([make_result(0, ids["dev"]), make_result(0, ids["held"])])
+    assert len(lines) == 1
+    assert lines[0].startswith(ids["dev"])
+
+
+def test_the_slowest_twentieth_sets_the_95th_percentile() -> None:
+    assert percentile_95([float(one) for one in range(1, 101)]) == 95.0
+    assert percentile_95([0.5]) == 0.5
+
+
+def test_the_check_fails_when_scores_fell(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    high = tmp_path / "baseline.json"
+    high.write_text(Baseline(mind="offline", cases=1, scores={"facts": 1.0}).model_dump_json())
+    monkeypatch.setattr(entry, "BASELINE", high)
+    monkeypatch.setattr(entry, "run", lambda cases, mind, retrieval: [make_result(0)])
+    ran = CliRunner().invoke(entry.main, ["--check"])
+    assert ran.exit_code == 1
+    assert "Scores fell: facts: 1.000 before, 0.000 now" in ran.output
+    monkeypatch.setattr(entry, "run", lambda cases, mind, retrieval: [make_result(1)])
+    assert CliRunner().invoke(entry.main, ["--check"]).exit_code == 0
+
+
+def test_a_part_of_the_cases_cannot_be_checked_against_the_baseline() -> None:
+    assert CliRunner().invoke(entry.main, ["--check", "--split", "dev"]).exit_code == 2
