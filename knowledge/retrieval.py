@@ -12,11 +12,13 @@ from pathlib import Path
 from typing import Any, Literal
 
 from knowledge.catalogue import Catalogue, load_catalogue, normalise
+from knowledge.document_search import DocumentSearch
 from knowledge.embeddings import NO_EMBEDDING, load_encoder
 from knowledge.errors import EmbeddingUnavailable, IndexMissing
 from knowledge.fitness import Need, period_note, shortfalls
-from knowledge.ingest import ALIASES, RANKING, facts_sentence, open_vectors, search_words
+from knowledge.ingest import ALIASES, RANKING, facts_sentence, search_words
 from knowledge.schema import Bbox, Passage, Product, ProductMatch
+from knowledge.vectors import open_vectors
 
 logger = logging.getLogger(__name__)
 
@@ -38,10 +40,13 @@ class Retriever:
         *,
         embedding_model: str,
         catalogue: Catalogue | None = None,
+        chroma_url: str | None = None,
         use: Iterable[Ranking] = RANKINGS,
     ) -> None:
         """Keep what search needs; `use` leaves rankings out, so that each one's worth can be measured."""
         self._index_dir = index_dir
+        self._chroma_url = chroma_url
+        self._documents = DocumentSearch(index_dir, chroma_url=chroma_url)
         self._use = frozenset(use)
         self._model = embedding_model
         self._catalogue = catalogue
@@ -107,7 +112,11 @@ class Retriever:
         ids = tuple(dict.fromkeys(passage_ids))
         marks = ", ".join("?" * len(ids))
         rows = self._rows(f"SELECT id, product_id, title, url, section, text FROM entries WHERE id IN ({marks})", ids)
-        return {row[0]: _passage(row, 0.0) for row in rows}
+        return {row[0]: _passage(row, 0.0) for row in rows} | self._documents.load(ids)
+
+    def passage(self, passage_id: str) -> Passage | None:
+        """Give one passage as it stands in the index; None when it is not there (any more)."""
+        return self.stored([passage_id]).get(passage_id)
 
     def _match(self, product_id: str, score: float, question: str, need: Need) -> ProductMatch:
         product = self.catalogue.get(product_id)
@@ -122,20 +131,40 @@ class Retriever:
         )
 
     def passages(self, question: str, *, limit: int = 5, product_id: str | None = None) -> list[Passage]:
-        """Give the passages nearest to a question, of one product or of all.
+        """Give the passages nearest to a question, of product cards and documents, of one product or of all.
 
         Raises:
             IndexMissing: the index has not been built.
         """
         sections = ("about", "use", "limits", "access", "editions", "documents")
         scores = fuse(
-            [self._keyword_ids(question, sections, product_id), self._vector_ids(question, sections, product_id)]
+            [
+                self._keyword_ids(question, sections, product_id),
+                self._vector_ids(question, sections, product_id),
+                *self._document_orders(question, product_id),
+            ]
         )
         rows = self._rows(f"SELECT id, product_id, title, url, section, text FROM entries WHERE section != '{ALIASES}'")
-        known = {row[0]: row for row in rows}
+        known = {row[0]: _passage(row, 0.0) for row in rows}
         if product_id is not None and not scores:
-            scores = {one: 0.0 for one, row in known.items() if row[1] == product_id}
-        return [_passage(known[one], score) for one, score in list(scores.items())[:limit]]
+            scores = {one: 0.0 for one, passage in known.items() if passage.source_id == product_id}
+        known |= self._documents.load([one for one in scores if one not in known])
+        found = [(known[one], score) for one, score in scores.items() if one in known]
+        return [passage.model_copy(update={"score": score}) for passage, score in found[:limit]]
+
+    def _document_orders(self, question: str, product_id: str | None) -> list[list[str]]:
+        """Rank the passages of documents, by words and by vectors."""
+        orders = []
+        if "keyword" in self._use:
+            orders.append(self._documents.keyword_ids(search_words(question), POOL, product_id))
+        if self._asked[0] == question and not self.embedding_problem:
+            try:
+                with self._loading:
+                    orders.append(self._documents.vector_ids(self._asked[1], self._model, POOL, product_id))
+            except EmbeddingUnavailable as error:
+                self.embedding_problem = error.message
+                logger.warning("keyword search only: %s", error)
+        return orders
 
     def _named(self, question: str) -> list[str]:
         """Products whose name or alias stands in the question, longest name first."""
@@ -175,7 +204,7 @@ class Retriever:
             with self._loading:
                 encoder = load_encoder(self._model)
                 if self._vectors is None:
-                    self._vectors = open_vectors(self._index_dir, self._model)
+                    self._vectors = open_vectors(self._index_dir, self._model, chroma_url=self._chroma_url)
         except EmbeddingUnavailable as error:
             self.embedding_problem = error.message
             logger.warning("keyword search only: %s", error)

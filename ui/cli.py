@@ -178,17 +178,55 @@ def _usable_port(host: str, port: int) -> int:
 
 
 @main.command()
+@click.argument("sources", nargs=-1)
 @_told_plainly
-def ingest() -> None:
-    """Build or refresh the search index; a second run changes nothing."""
+def ingest(sources: tuple[str, ...]) -> None:
+    """Build or refresh the search index; a second run changes nothing.
+
+    Without SOURCES the product cards are read. A source is a file, a folder or an address of PDF, HTML, Markdown,
+    Quarto or DOCX; an llms.txt index; or the portal's API (an address that ends in /api or /@search).
+    """
     from knowledge.ingest import build_index
 
     settings = _settings()
-    report = build_index(settings.index_dir, embedding_model=settings.embedding_model)
+    report = build_index(settings.index_dir, embedding_model=settings.embedding_model, chroma_url=settings.chroma_url)
     click.echo(
         f"Index in {settings.index_dir}: {report.added} added, {report.changed} changed, {report.unchanged} unchanged, "
         f"{report.removed} removed; embedding: {report.embedding}."
     )
+    if sources:
+        _ingest_documents(settings, sources)
+
+
+def _ingest_documents(settings: "Settings", sources: tuple[str, ...]) -> None:
+    """Take documents in; tell each that is not as it was, and end with status 1 when one failed."""
+    from knowledge.ingest_documents import Progress, ingest_documents
+
+    shown = sys.stderr.isatty()
+
+    def tell(at: Progress) -> None:
+        if shown:
+            line = f"{at.documents} documents; {at.passages} passages of {at.address}"
+            click.echo(f"\r\033[K{line[:100]}", err=True, nl=False)
+
+    report = ingest_documents(
+        settings.index_dir,
+        sources,
+        embedding_model=settings.embedding_model,
+        hosts=settings.ingest_hosts,
+        chroma_url=settings.chroma_url,
+        on_progress=tell,
+    )
+    if shown:
+        click.echo("\r\033[K", err=True, nl=False)
+    for one in report.outcomes:
+        if one.outcome != "unchanged":
+            told = f"{one.message} {one.hint}".strip() or f"{one.title}, {one.passages} passages"
+            click.echo(f"{one.outcome}: {one.address}: {told}")
+    counts = ", ".join(f"{report.count(one)} {one}" for one in ("added", "changed", "unchanged", "retired", "failed"))
+    click.echo(f"Documents: {counts}; embedding: {report.embedding}.")
+    if report.count("failed"):
+        raise click.exceptions.Exit(1)
 
 
 @main.group()

@@ -1,0 +1,121 @@
+"""Searches the store of documents: by words, by vectors, and by passage id; only whole documents are seen."""
+
+import re
+import sqlite3
+from collections.abc import Iterable, Sequence
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+from knowledge.schema import Passage
+from knowledge.vectors import DOCUMENTS, open_vectors
+
+_VISIBLE = "pieces p JOIN documents d ON d.id = p.document_id AND d.generation = p.generation"
+_COLUMNS = "p.id, p.document_id, p.title, d.url, p.section, p.text, d.version, d.date, p.page, d.family"
+
+
+class DocumentSearch:
+    """Finds passages of documents."""
+
+    def __init__(self, index_dir: Path, *, chroma_url: str | None = None) -> None:
+        self._index_dir = index_dir
+        self._chroma_url = chroma_url
+        self._vectors: Any = None
+
+    def keyword_ids(self, words: Sequence[str], limit: int, product_id: str | None = None) -> list[str]:
+        """Give the ids of passages that hold the words, best first."""
+        if not words:
+            return []
+        with closing(self._open()) as database:
+            return _find_words(database, words, product_id, limit) if _has_documents(database) else []
+
+    def vector_ids(self, encoded: Any, model: str, limit: int, product_id: str | None = None) -> list[str]:
+        """Give the ids of the passages nearest to an encoded question.
+
+        Raises:
+            EmbeddingUnavailable: the Chroma server does not answer.
+        """
+        with closing(self._open()) as database:
+            if not _has_documents(database):
+                return []
+            linked = database.execute(
+                "SELECT document_id FROM document_products WHERE product_id = ?", (product_id,)
+            ).fetchall()
+        if product_id is not None and not linked:
+            return []
+        if self._vectors is None:
+            self._vectors = open_vectors(self._index_dir, model, name=DOCUMENTS, chroma_url=self._chroma_url)
+        where = {"document_id": {"$in": [one for (one,) in linked]}} if product_id is not None else None
+        answer = self._vectors.query(query_embeddings=encoded, n_results=limit, where=where, include=[])
+        return [str(one) for one in answer["ids"][0]]
+
+    def load(self, ids: Sequence[str]) -> dict[str, Passage]:
+        """Give passages by id; ids that are not (or no more) searchable are left out."""
+        with closing(self._open()) as database:
+            return _load(database, ids) if ids and _has_documents(database) else {}
+
+    def _open(self) -> sqlite3.Connection:
+        return sqlite3.connect(self._index_dir / "index.sqlite")
+
+
+def _has_documents(database: sqlite3.Connection) -> bool:
+    """Tell whether there is anything: an index made before documents could be read has no tables for them."""
+    found = database.execute("SELECT 1 FROM sqlite_master WHERE name = 'documents'").fetchone()
+    return bool(found) and bool(database.execute("SELECT 1 FROM documents WHERE retired IS NULL LIMIT 1").fetchone())
+
+
+def newer_than(version: str | None, date: str | None, others: Iterable[tuple[str | None, str | None]]) -> str | None:
+    """Give the highest version (or date, where versions are not given) above this one."""
+    mine = _number(version)
+    if mine:
+        numbers = {_number(other): other for other, _ in others if _number(other)}
+        best = max(numbers, default=())
+        return numbers[best] if best > mine else None
+    dates = [other for number, other in others if not _number(number) and other and date and other > date]
+    return max(dates, default=None)
+
+
+def _number(version: str | None) -> tuple[int, ...]:
+    numbers = [int(part) for part in re.findall(r"\d+", version or "")]
+    while numbers and not numbers[-1]:  # 1.0 is 1
+        numbers.pop()
+    return tuple(numbers)
+
+
+def _find_words(database: sqlite3.Connection, words: Sequence[str], product_id: str | None, limit: int) -> list[str]:
+    """Give the ids of searchable passages that hold the words, best first."""
+    query = " OR ".join(f'"{word}"' for word in words)
+    only = "AND d.id IN (SELECT document_id FROM document_products WHERE product_id = ?)" if product_id else ""
+    values = (query, product_id, limit) if product_id else (query, limit)
+    rows = database.execute(
+        f"SELECT p.id FROM piece_words w JOIN pieces p ON p.number = w.rowid"
+        f" JOIN documents d ON d.id = p.document_id AND d.generation = p.generation"
+        f" WHERE piece_words MATCH ? {only} ORDER BY bm25(piece_words, 2.0, 2.0, 1.0) LIMIT ?",
+        values,
+    )
+    return [str(row[0]) for row in rows]
+
+
+def _load(database: sqlite3.Connection, ids: Sequence[str]) -> dict[str, Passage]:
+    """Give searchable passages by id; ids that are not (or no more) searchable are left out."""
+    marks = ", ".join("?" * len(ids))
+    rows = database.execute(f"SELECT {_COLUMNS} FROM {_VISIBLE} WHERE p.id IN ({marks})", tuple(ids)).fetchall()
+    newer: dict[str, str | None] = {}
+    products: dict[str, tuple[str, ...]] = {}
+    for row in rows:
+        document, version, day, family = row[1], row[6], row[7], row[9]
+        if document in newer:
+            continue
+        others = database.execute(
+            "SELECT version, date FROM documents WHERE family = ? AND id != ? AND retired IS NULL", (family, document)
+        ).fetchall()
+        newer[document] = newer_than(version, day, others)
+        linked = database.execute("SELECT product_id FROM document_products WHERE document_id = ?", (document,))
+        products[document] = tuple(one for (one,) in linked)
+    return {
+        row[0]: Passage(
+            id=row[0], source_id=row[1], document_id=row[1], title=row[2], url=row[3], section=row[4], text=row[5],
+            version=row[6], date=row[7], page=row[8], newer_version=newer[row[1]], product_ids=products[row[1]],
+        )
+        for row in rows
+    }  # fmt: skip

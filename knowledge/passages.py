@@ -1,0 +1,76 @@
+"""Cuts a document's blocks into passages that can be found and quoted; each knows its section and page."""
+
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from knowledge.blocks import Block
+
+TARGET_CHARS = 900
+"""About what the sentence encoders read; a longer passage would be encoded by its beginning only."""
+MOST_CHARS = 4000
+"""Longest table row kept whole, and longest passage at all."""
+FEWEST_CHARS = 3
+SECTION_CHARS = 200
+
+
+@dataclass(frozen=True)
+class Piece:
+    """One passage on its way into the store."""
+
+    section: str
+    """Path of headings, outermost first."""
+    page: int | None
+    text: str
+
+
+def cut(blocks: Iterable[Block]) -> Iterator[Piece]:
+    """Gather paragraphs up to a passage's length within one section and page; tables stand alone, rows whole."""
+    path: list[tuple[int, str]] = []
+    texts: list[str] = []
+    page: int | None = None
+    for block in blocks:
+        full = sum(map(len, texts)) + len(block.text) > TARGET_CHARS
+        if texts and (block.kind != "text" or full or block.page != page):
+            yield from _pieces(path, page, "\n".join(texts))
+            texts = []
+        page = block.page
+        if block.kind == "heading":
+            path = [*((level, title) for level, title in path if level < block.level), (block.level, block.text)]
+        elif block.kind == "table":
+            yield from (Piece(_section(path), page, part) for part in _table_parts(block.text))
+        elif block.text:
+            texts.append(block.text)
+    yield from _pieces(path, page, "\n".join(texts))
+
+
+def _section(path: list[tuple[int, str]]) -> str:
+    return " > ".join(title for _, title in path)[:SECTION_CHARS]
+
+
+def _pieces(path: list[tuple[int, str]], page: int | None, text: str) -> Iterator[Piece]:
+    """Cut a text that is too long at the ends of sentences."""
+    part = ""
+    for sentence in re.findall(rf"[^\n]{{1,{TARGET_CHARS}}}?(?:(?<=[.!?;:]) |\n|$)|[^\n]{{1,{TARGET_CHARS}}}|\n", text):
+        if part.strip() and len(part) + len(sentence) > TARGET_CHARS:
+            yield Piece(_section(path), page, part.strip())
+            part = ""
+        part += sentence
+    if len(part.strip()) >= FEWEST_CHARS:
+        yield Piece(_section(path), page, part.strip())
+
+
+def _table_parts(text: str) -> Iterator[str]:
+    """Cut a long table between rows; each part begins with the header."""
+    lines = [line[:MOST_CHARS] for line in text.split("\n")]
+    head, rows = lines[:2], lines[2:]
+    if not rows:
+        yield from [text[:MOST_CHARS]] if text else []
+        return
+    part: list[str] = []
+    for row in rows:
+        if part and sum(map(len, [*head, *part, row])) > TARGET_CHARS:
+            yield "\n".join([*head, *part])
+            part = []
+        part.append(row)
+    yield "\n".join([*head, *part])
