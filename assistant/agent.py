@@ -280,10 +280,10 @@ class Assistant:
         warnings = [*draft.warnings, *answers.cautions(results)]
         if invented:
             warnings.append(
-                f"The first text held numbers that no tool gave ({', '.join(invented)}); it was written again."
+                f"The first text held numbers or links that no tool gave ({', '.join(invented)}); it was written again."
             )
         if check.invented:
-            warnings.append(f"Sentences with numbers that no tool gave were taken out: {', '.join(check.invented)}.")
+            warnings.append(f"Numbers or links that no tool gave were taken out: {', '.join(check.invented)}.")
         return self._assemble(asked, draft, check.text or _plain_text(results), warnings, started)
 
     def _assemble(self, asked: Asked, draft: _Draft, text: str, warnings: Sequence[str], started: float) -> Answer:

@@ -1,60 +1,57 @@
-"""The check before anything is shown: each number of an answer must be in a tool result or in the conversation."""
+"""The check before anything is shown: what an answer claims must be in a tool result or in the conversation."""
 
 import math
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
+from assistant.claims import Day, Number, Reading, is_month, read_claims, remove_links, without_list_marks
+from knowledge.lexicon import language_of
 from tools.schema import ToolResult
 from tools.zonal import curve, summary
 
-_MONTHS = {
-    name: number
-    for number, names in enumerate(
-        (
-            ("january", "jan"), ("february", "feb"), ("march", "mar"), ("april", "apr"), ("may",), ("june", "jun"),
-            ("july", "jul"), ("august", "aug"), ("september", "sept", "sep"), ("october", "oct"),
-            ("november", "nov"), ("december", "dec"),
-        ),
-        start=1,
-    )
-    for name in names
-}  # fmt: skip
-_MONTH = "|".join(_MONTHS)
-_ISO = re.compile(r"(?<![\w-])(\d{4})-(\d\d)-(\d\d)(?:T[\d:.]+Z?)?")
-_DAY_FIRST = re.compile(rf"\b(\d{{1,2}})(?:st|nd|rd|th)?\s+(?:of\s+)?({_MONTH})\b\.?,?(?:\s+(\d{{4}}))?", re.I)
-_MONTH_FIRST = re.compile(rf"\b({_MONTH})\s+(\d{{1,2}})(?:st|nd|rd|th)?\b(?:,?\s+(\d{{4}}))?(?!\d)", re.I)
-# A digit that follows a letter belongs to a name (B04, Sentinel-2, CLC2018), not to a claim about size.
-_NUMBER = re.compile(
-    r"(?<![\w.])(?<![A-Za-z]-)([-+−]?(?:\d{1,3}(?:,\d{3})+(?!\d)|\d+)(?:\.\d+)?(?:[eE][-+]?\d+)?|\.\d+)(?![\d])(\s?%|\s?per\s?cent\b)?"
-)
-_LIST_MARK = re.compile(r"^\s*\d+[.)]\s+", re.M)
-_URL = re.compile(r"https?://[^\s>)\]]+")
-_HEX = re.compile(r"\b(?=[0-9a-f]*[a-f])(?=[0-9a-f]*\d)[0-9a-f]{8,64}\b")
-_SENTENCE = re.compile(r"(?<=[.!?])\s+(?=[A-Z*\"“])")
-_NOT_EVIDENCE = {"geometry", "collection", "coordinates", "fingerprint", "sha256", "path", "size_bytes", "id"}
+_SENTENCE_END = re.compile(r"(?<=[.!?])\s+(?=[A-ZÀ-Þ*\"“«„¿¡])")
+_OF = re.compile(r"\b(\d+) (?:of|out of|von|sur|de|su) (\d+)\b|\b(\d+)/(\d+)\b")
+_NOT_EVIDENCE = {"geometry", "collection", "coordinates", "size_bytes"}
+_ONLY_NAMES = {"fingerprint", "plan_fingerprint", "sha256", "path", "id"}
 
 
 @dataclass
 class Evidence:
-    """All numbers and dates a conversation holds."""
+    """All numbers, dates, links and names a conversation holds."""
 
     numbers: set[float] = field(default_factory=set)
     shares: set[float] = field(default_factory=set)
     """Numbers that may be written as a percentage: percentages, and shares between 0 and 1 times 100."""
     dates: set[tuple[int, int, int]] = field(default_factory=set)
+    links: set[str] = field(default_factory=set)
+    names: set[str] = field(default_factory=set)
+    """Words with both letters and digits, in lower case: their digits are no claim."""
+    _read: set[str] = field(default_factory=set)
 
     def add_text(self, text: str) -> None:
-        """Take over the numbers and dates of a text that is itself true: a question, a tool's words."""
-        rest = _clean(text)
-        for day in _dates(rest):
-            self._add_date(day)
-        for token in _numbers(_without_dates(rest)):
-            if token.percent:
-                self.shares.add(token.value)
-            else:
-                self.add_number(token.value)
+        """Take over the numbers, dates, links and names of a text that is itself true: a question, a tool's words."""
+        if text in self._read:
+            return
+        self._read.add(text)
+        rest = "\n".join(rest for _, rest in without_list_marks(text))
+        claims = read_claims(rest, language=language_of(rest))
+        self.add_names(*claims.names)
+        self.links.update(claims.links)
+        for day in claims.days:
+            for year, month, number in day.readings:
+                self._add_date(year, month, number)
+        for claim in claims.numbers:
+            for reading in (one for readings in claim.readings for one in readings):
+                if claim.percent or claim.share:
+                    self.shares.add(reading.value * (100 if claim.share else 1))
+                else:
+                    self.add_number(reading.value)
+        for pair in _OF.findall(rest):
+            part, whole = (float(one) for one in pair if one)
+            if 0 < part <= whole:
+                self.shares.add(100 * part / whole)
 
     def add_number(self, value: float) -> None:
         """Take over one number."""
@@ -63,14 +60,24 @@ class Evidence:
             if 0 < value < 1:
                 self.shares.add(value * 100)
 
+    def add_names(self, *names: str) -> None:
+        """Take over names, whole and in their parts."""
+        for name in names:
+            self.names.update((name.lower(), *re.split(r"[:/+#@]", name.lower())))
+
     def add_result(self, result: ToolResult) -> None:
         """Take over a tool result, with what its rows say together."""
         self._add_tree(result.model_dump(mode="json"))
+        if result.plan:
+            self.add_names(result.plan.fingerprint)
         if result.statistics:
             rows = result.statistics.rows
             for row in rows:
                 self.shares.add(row.valid_share * 100)
-            self._add_tree(summary(rows))
+            together = summary(rows)
+            self._add_tree(together)
+            for name in ("polygons_ok", "polygons_no_data", "polygons_not_covered"):
+                self.shares.add(100 * together[name] / max(1, together["polygons"]))
             for label in {row.label for row in rows}:
                 self._add_tree(curve([row for row in rows if row.label == label]))
             self.add_number(len(rows))
@@ -85,17 +92,20 @@ class Evidence:
             for value in node:
                 self._add_tree(value, key)
         elif isinstance(node, str):
-            self.add_text(node)
+            if key in _ONLY_NAMES:
+                self.add_names(*read_claims(node, language="en").names)
+            else:
+                self.add_text(node)
         elif isinstance(node, int | float) and not isinstance(node, bool):
             if key.endswith("percent"):
                 self.shares.add(float(node))
             else:
                 self.add_number(node)
 
-    def _add_date(self, day: "_Day") -> None:
-        if day.year is not None:
-            self.dates.add((day.year, day.month, day.day))
-            self.numbers.add(float(day.year))
+    def _add_date(self, year: int | None, month: int, day: int) -> None:
+        if year is not None:
+            self.dates.add((year, month, day))
+            self.numbers.add(float(year))
 
 
 @dataclass(frozen=True)
@@ -104,23 +114,7 @@ class Check:
 
     text: str
     invented: tuple[str, ...]
-    """Numbers and dates, as written, that nothing supports."""
-
-
-@dataclass(frozen=True)
-class _Number:
-    words: str
-    value: float
-    decimals: int
-    percent: bool
-
-
-@dataclass(frozen=True)
-class _Day:
-    words: str
-    year: int | None
-    month: int
-    day: int
+    """Numbers, dates and links, as written, that nothing supports."""
 
 
 def gather(results: Iterable[ToolResult], texts: Iterable[str]) -> Evidence:
@@ -134,68 +128,80 @@ def gather(results: Iterable[ToolResult], texts: Iterable[str]) -> Evidence:
 
 
 def find_invented(text: str, evidence: Evidence) -> tuple[str, ...]:
-    """Find the numbers, percentages, years and dates of a text that no evidence supports."""
-    rest = _clean(text)
-    found = [day.words for day in _dates(rest) if not _known_date(day, evidence)]
-    found += [token.words for token in _numbers(_without_dates(rest)) if not _known_number(token, evidence)]
-    return tuple(dict.fromkeys(found))
+    """Find the numbers, percentages, years, dates and links of a text that no evidence supports."""
+    language = language_of(text)
+    found = [_invented(rest, evidence, language) for _, rest in without_list_marks(text)]
+    return tuple(dict.fromkeys(words for line in found for words in line))
 
 
 def strip_invented(text: str, evidence: Evidence) -> Check:
-    """Take the sentences with unsupported numbers out of a text and say which numbers they were."""
+    """Take the links and the sentences with unsupported numbers out of a text and say which they were."""
     invented = find_invented(text, evidence)
     if not invented:
         return Check(text, ())
+    language = language_of(text)
     lines = []
-    for line in text.splitlines():
-        kept = [sentence for sentence in _SENTENCE.split(line) if not find_invented(sentence, evidence)]
-        if kept or not line.strip():
-            lines.append(" ".join(kept))
+    for mark, rest in without_list_marks(remove_links(text, _unknown_links(text, evidence, language))):
+        kept = [sentence for sentence in _sentences(rest) if not _invented(sentence, evidence, language)]
+        if kept or not rest.strip():
+            lines.append(mark + " ".join(kept))
     return Check(re.sub(r"\n{3,}", "\n\n", "\n".join(lines)).strip(), invented)
 
 
-def _clean(text: str) -> str:
-    return _HEX.sub(" ", _URL.sub(" ", _LIST_MARK.sub("", text))).replace("−", "-")
+def _sentences(line: str) -> list[str]:
+    """Cut a line into sentences; "2. Mai" is a date, not the end of one."""
+    sentences: list[str] = []
+    for piece in _SENTENCE_END.split(line):
+        if sentences and re.search(r"\b\d\d?\.$", sentences[-1]) and is_month(piece.split(maxsplit=1)[0]):
+            sentences[-1] += f" {piece}"
+        else:
+            sentences.append(piece)
+    return sentences
 
 
-def _dates(text: str) -> Iterator[_Day]:
-    for match in _ISO.finditer(text):
-        yield _Day(match[0], int(match[1]), int(match[2]), int(match[3]))
-    for match in _DAY_FIRST.finditer(text):
-        yield _Day(match[0], int(match[3]) if match[3] else None, _MONTHS[match[2].lower()], int(match[1]))
-    for match in _MONTH_FIRST.finditer(_DAY_FIRST.sub(" ", text)):
-        yield _Day(match[0], int(match[3]) if match[3] else None, _MONTHS[match[1].lower()], int(match[2]))
+def _invented(text: str, evidence: Evidence, language: str) -> list[str]:
+    claims = read_claims(text, language=language, known_names=evidence.names)
+    found = [link for link in claims.links if not _known_link(link, evidence)]
+    found += [day.words for day in claims.days if not _known_day(day, evidence)]
+    return found + [number.words for number in claims.numbers if not _known_number(number, evidence)]
 
 
-def _without_dates(text: str) -> str:
-    return _MONTH_FIRST.sub(" ", _DAY_FIRST.sub(" ", _ISO.sub(" ", text)))
+def _unknown_links(text: str, evidence: Evidence, language: str) -> tuple[str, ...]:
+    claims = read_claims(text, language=language, known_names=evidence.names)
+    return tuple(link for link in claims.links if not _known_link(link, evidence))
 
 
-def _numbers(text: str) -> Iterator[_Number]:
-    for match in _NUMBER.finditer(text):
-        plain = match[1].replace(",", "")
-        mantissa = re.split("[eE]", plain)[0]
-        decimals = len(mantissa.partition(".")[2])
-        # In "1-3" or "2018-2020" the hyphen is a dash.
-        before = text[match.start() - 1] if match.start() else " "
-        value = abs(float(plain)) if before.isdigit() else float(plain)
-        yield _Number(match[0].strip(), value, decimals, bool(match[2]))
+def _known_link(link: str, evidence: Evidence) -> bool:
+    """Tell whether a tool gave this page, or a page of this site."""
+    bare = link.rstrip("/")
+    return any(known.rstrip("/") == bare or known.startswith(f"{bare}/") for known in evidence.links)
 
 
-def _known_number(token: _Number, evidence: Evidence) -> bool:
-    tolerance = 0.5 * 10.0**-token.decimals * (1 + 1e-9)
-    known = evidence.shares if token.percent else evidence.numbers
-    return any(abs(token.value - value) <= _slack(value, tolerance, token) for value in known)
+def _known_number(number: Number, evidence: Evidence) -> bool:
+    def known(reading: Reading) -> bool:
+        if number.share:
+            share = Reading(reading.value * 100, reading.tolerance * 100)
+            return _is_near(reading, evidence.numbers) or _is_near(share, evidence.shares)
+        return _is_near(reading, evidence.shares if number.percent else evidence.numbers, percent=number.percent)
+
+    return any(readings and all(known(one) for one in readings) for readings in number.readings)
 
 
-def _slack(value: float, tolerance: float, token: _Number) -> float:
-    """Whole numbers are counts: they must be met exactly; only measured ones are rounded."""
-    if float(value).is_integer():
-        return 1e-9
-    return tolerance if token.decimals or abs(value) >= 1 or token.percent else 1e-9
+def _is_near(reading: Reading, known: set[float], *, percent: bool = False) -> bool:
+    return any(abs(reading.value - value) <= _slack(value, reading, percent) for value in known)
 
 
-def _known_date(day: _Day, evidence: Evidence) -> bool:
-    if day.year is not None:
-        return (day.year, day.month, day.day) in evidence.dates
-    return any((day.month, day.day) == known[1:] for known in evidence.dates)
+def _slack(value: float, reading: Reading, percent: bool) -> float:
+    """Whole numbers are counts, to be met exactly unless rounded to millions; only measured ones are rounded."""
+    counted = float(value).is_integer() and reading.tolerance <= 0.5
+    small = reading.tolerance == 0.5 and abs(value) < 1 and not percent
+    return 1e-9 if counted or small else reading.tolerance * (1 + 1e-9)
+
+
+def _known_day(day: Day, evidence: Evidence) -> bool:
+    return any(
+        (year, month, number) in evidence.dates
+        if year is not None
+        else any((month, number) == known[1:] for known in evidence.dates)
+        for year, month, number in day.readings
+    )

@@ -6,8 +6,8 @@ from importlib.resources import files
 from tools.schema import Polygons
 
 REWRITE = (
-    "These numbers are in no tool result: {numbers}. Write the answer again without them, "
-    "using only numbers that the tool results hold."
+    "These numbers or links are in no tool result: {numbers}. Write the answer again without them, "
+    "using only numbers and links that the tool results hold."
 )
 
 

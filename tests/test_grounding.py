@@ -1,9 +1,14 @@
-"""The number check: what stands in tool results passes, what does not is taken out."""
+"""The number check: what stands in tool results passes, what does not is taken out, however it is written."""
+
+import random
 
 import pytest
 
 from assistant.grounding import Evidence, find_invented, gather, strip_invented
+from knowledge.schema import Citation
 from tools.schema import Statistics, StatisticsRow, ToolResult
+
+PAGE = "https://land.copernicus.eu/en/products/corine-land-cover"
 
 
 @pytest.fixture
@@ -13,7 +18,12 @@ def evidence() -> Evidence:
         StatisticsRow(label="B", date="2025-05-02", value=0.4, valid_pixels=5, total_pixels=9, outcome="ok"),
     )
     statistics = Statistics(rows=rows, unit="1", method="m")
-    return gather([ToolResult(text="12 scenes, 41.26 ha", statistics=statistics)], ["since 2021?"])
+    told = ToolResult(
+        text="12 scenes of S2B_30UXU_20250502, 41.26 ha of tree cover at 10m, 1234567 pixels, edition clms-2021-v1",
+        statistics=statistics,
+        citations=(Citation(passage_id="p#use", title="t", url=PAGE, quote="q", verified=True),),
+    )
+    return gather([told], ["since 2021?"])
 
 
 @pytest.mark.parametrize(
@@ -21,12 +31,25 @@ def evidence() -> Evidence:
     [
         "It is 0.62, or 0.623.",
         "On 2 May 2025, May 2, 2025 and 2025-05-02.",
+        "Le 2 mai 2025, am 2. Mai 2025, el 2 de mayo de 2025, il 2 maggio 2025, 02.05.2025, 2/5/2025.",
         "41.3 ha from 12 scenes since 2021.",
-        "87.5 % of the pixels, 88 per cent.",
+        "41,3 ha, 41·3 ha, ４１.３ ha, 0,62 und 1.234.567, 1 234 567, 1'234'567 or 1,234,567 pixels.",
+        "1.23 million pixels, 1,2 Millionen Pixel.",
+        "6.234e-1, 62.3 %, 875 ‰.",
+        "87.5 % of the pixels, 88 per cent, 88 pour cent, 88 Prozent, 88 por ciento; 7/8 of them, 7 of 8.",
         "Their mean is 0.512.",
-        "Sentinel-2, B04, T30UWU and CLC2018 are names.",
-        "1. A list\n2. goes on",
-        "See https://example.org/99 for more.",
+        "Sentinel-2, Sentinel-2A L2A, B04, B8A, T30UWU, CLC2018, EPSG:4326, EEA39, CO2 and 12 km² are names.",
+        "The scene S2B_30UXU_20250502 and the edition `clms-2021-v1`.",
+        "1. A list\n2. goes on\n\n   1. and deeper\n   2. too\n3. and on\n\n1. Another list",
+        f"See <{PAGE}>, [the page]({PAGE}) or https://land.copernicus.eu for more.",
+        "One of the first parcels; une des parcelles; ein Feld; una parcela; un campo.",
+        "Twelve scenes, douze scènes, zwölf Szenen, doce escenas, dodici scene.",
+        "Zero point six two, zéro virgule soixante-deux, null Komma sechs zwei, cero coma sesenta y dos.",
+        "Zero virgola sessantadue, eighty-eight percent, achtundachtzig Prozent.",
+        "Since twenty twenty-one, seit zweitausendeinundzwanzig, depuis deux mille vingt et un.",
+        "About half of the pixels, la moitié des pixels, in the second half of the season.",
+        "Once it is due to the DOS prompt, quince and null are words; you sei and der Rest.",
+        "A third parcel came; half-hourly data; 12-day steps; 10m pixels.",
     ],
 )
 def test_supported_numbers_pass(text: str, evidence: Evidence) -> None:
@@ -40,19 +63,93 @@ def test_supported_numbers_pass(text: str, evidence: Evidence) -> None:
         ("It is 0.63.", "0.63"),
         ("It is .85 now.", ".85"),
         ("On 3 May 2025.", "3 May 2025"),
+        ("Le 3 août 2025.", "3 août 2025"),
+        ("Am 3. März 2025.", "3. März 2025"),
+        ("On 03.05.2025.", "03.05.2025"),
         ("On 2025-05-03.", "2025-05-03"),
         ("Since 2018.", "2018"),
         ("About 90 % are valid.", "90 %"),
         ("13 scenes.", "13"),
         ("It fell by -0.62.", "-0.62"),
-        ("It covers 1,234 ha.", "1,234"),
+        ("It covers 1,235 ha.", "1,235"),
+        ("It covers 1.3 million pixels.", "1.3 million"),
     ],
 )
 def test_unsupported_numbers_are_found(text: str, invented: str, evidence: Evidence) -> None:
     assert find_invented(text, evidence) == (invented,)
 
 
+@pytest.mark.parametrize(
+    "written",
+    [
+        "zero point eight five", "nought point eighty-five", "eighty-five", "eighty-five percent", "a hundred and five",
+        "zéro virgule quatre-vingt-cinq", "quatre-vingt-cinq pour cent", "soixante-dix-sept", "huitante-cinq",
+        "null Komma acht fünf", "fünfundachtzig Prozent", "fuenfundachtzig", "hundertfünf", "zweitausendachtzehn",
+        "cero coma ochenta y cinco", "ochenta y cinco por ciento", "dieciséis", "veintidós", "quinientos",
+        "zero virgola ottantacinque", "ottantacinque per cento", "ventotto", "duemiladiciotto", "six", "three",
+        "twenty eighteen", "dozen of hundred", "five million",
+        "a third of the pixels", "three quarters", "ein Drittel der Pixel", "deux tiers", "tres cuartos", "due terzi",
+        "0,85", "0·85", "0٫85", "٠٫٨٥", "０．８５", "⁰·⁸⁵", "0.⁸⁵", "8⁵", "⑧⑤", "¾",
+        "85 %", "850 ‰", "8.5e-1", "8,5E-1", "85e-2",
+        "850 per mille", "85 pour cent", "85 Prozent", "85 por ciento", "85 per cento", "85&nbsp;%", "&#56;&#53;",
+        "0.**85**", "0.<b>85</b>", "0.\u200b85", "`0.85`", "*85*", "<i 0.85>", "<https://example.org/0.85>",
+        '<a href="https://example.org/85">x</a>', "[x](http://e.org/85 't')",
+        "17/20", "17 / 20", "17⁄20", "8.5 × 10⁻¹",
+        "NDVI-0.85", "0.85NDVI", "NDVI=0.85", "NDVI_0.85", "ndvi0.85", "x85", "v85", "85er", "85th",
+        "B04-85", "CLC2018-85",
+        "12345678e90", "deadbeef85", "EPSG85", "https://example.org/0.85", "www.example.org/85", "s3://bucket/85",
+        "[0.85](https://land.copernicus.eu)", f"{PAGE}/85", "2018-2025", "1.85", "1,85", "85 000", "85'000",
+        "00085", "0x85",
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize(
+    "sentence", ["It is {}.", "**{}** is the mean", "La media es {}, y más.", "Der Wert ist {} im Feld"]
+)
+def test_no_spelling_hides_an_invented_number(written: str, sentence: str, evidence: Evidence) -> None:
+    assert find_invented(sentence.format(written), evidence)
+
+
+def test_every_way_of_writing_a_number_is_read_as_that_number() -> None:
+    noise = random.Random(5)
+    for _ in range(300):
+        value = round(noise.uniform(0.001, 9.999), 3)
+        known, unknown = Evidence(numbers={value}), Evidence(numbers={value + 0.002})
+        plain = f"{value:.3f}"
+        for written in (
+            plain,
+            plain.replace(".", ","),
+            plain.replace(".", "·"),
+            f"NDVI={plain}",
+            f"{value:.3e}",
+            f"({plain})",
+        ):
+            assert find_invented(f"It is {written} here.", known) == (), written
+            assert find_invented(f"It is {written} here.", unknown), written
+
+
+@pytest.mark.parametrize("text", ["85. The mean", "1. One\n85. The mean", "1. One\n1. Two\n3. Three", "- 85. The mean"])
+def test_a_list_mark_out_of_order_is_a_number(text: str, evidence: Evidence) -> None:
+    assert find_invented(text, evidence)
+
+
 def test_only_the_offending_sentence_goes(evidence: Evidence) -> None:
     check = strip_invented("The mean is 0.62. Yields rose by 17 %. It is fine.\n\n- 12 scenes\n- 99 scenes", evidence)
     assert check.text == "The mean is 0.62. It is fine.\n\n- 12 scenes"
     assert check.invented == ("17 %", "99")
+
+
+def test_a_date_is_not_cut_into_sentences(evidence: Evidence) -> None:
+    check = strip_invented("Am 2. Mai 2025 war es 0,62. Am 3. Mai 2025 war es 0,62.", evidence)
+    assert check.text == "Am 2. Mai 2025 war es 0,62."
+
+
+def test_an_unknown_link_goes_and_its_sentence_stays(evidence: Evidence) -> None:
+    text = f"See [the manual](https://example.org/85) and <https://example.org/b>, or {PAGE}. The mean is 0.62."
+    check = strip_invented(text, evidence)
+    assert check.text == f"See the manual and (link removed), or {PAGE}. The mean is 0.62."
+    assert check.invented == ("https://example.org/85", "https://example.org/b")
+
+
+def test_list_marks_stay_when_a_sentence_goes(evidence: Evidence) -> None:
+    check = strip_invented("1. It is 0.62.\n2. It is 0.93.\n3. There are 12 scenes.", evidence)
+    assert check.text == "1. It is 0.62.\n3. There are 12 scenes."
