@@ -41,3 +41,7 @@ class SourceGone(ClmsError):
 
 class IngestBusy(ClmsError):
     """Another process is writing the index."""
+
+
+class NotDecodable(ClmsError):
+    """How a layer's numbers are to be read is not verified, or they are not numbers to be scaled."""
