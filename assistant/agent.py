@@ -15,7 +15,17 @@ from assistant.menu import ModelUnusable, Net, Run, make_tools
 from assistant.models import get_chat_model, model_name
 from assistant.planner import CHECKER, OfflinePlanner
 from assistant.prompts import REWRITE, system_prompt
-from assistant.schema import Answer, AnswerEvent, ErrorEvent, Event, TextEvent, ToolFinished, ToolStarted
+from assistant.schema import (
+    FIRST_TODAY,
+    LAST_TODAY,
+    Answer,
+    AnswerEvent,
+    ErrorEvent,
+    Event,
+    TextEvent,
+    ToolFinished,
+    ToolStarted,
+)
 from assistant.sessions import Sessions
 from assistant.settings import Settings
 from assistant.telemetry import log_failure
@@ -188,6 +198,10 @@ class Assistant:
             if len(asked.question) > MAX_QUESTION_CHARS:
                 raise ToolInputError(
                     f"The question is longer than {MAX_QUESTION_CHARS} characters.", "Ask for one thing at a time."
+                )
+            if not FIRST_TODAY <= asked.today <= LAST_TODAY:
+                raise ToolInputError(
+                    f"The day {asked.today} is not between {FIRST_TODAY} and {LAST_TODAY}.", "Leave out the day."
                 )
             if not asked.history:
                 asked = await asyncio.to_thread(self._recall, asked)

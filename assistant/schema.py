@@ -1,11 +1,18 @@
 """The nouns of the loop: `Answer` and the `Event` union that drives every door."""
 
+from datetime import date
 from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
 from knowledge.schema import Citation
 from tools.schema import Artifact, Frozen, Outcome, Plan, Question, Recommendation, Statistics
+
+FIRST_TODAY, LAST_TODAY = date(2015, 6, 23), date(2100, 12, 31)
+"""Days a question can be asked on: from the launch of Sentinel-2A, and so that the years around them exist."""
+
+Today = Annotated[date, Field(ge=FIRST_TODAY, le=LAST_TODAY)]
+"""The day that "this summer" is relative to."""
 
 
 class ToolCall(Frozen):

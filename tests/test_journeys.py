@@ -30,6 +30,7 @@ from rasterio.warp import transform as reproject
 from assistant.agent import Assistant
 from assistant.schema import Answer
 from assistant.settings import Settings
+from knowledge.errors import ClmsError
 from knowledge.ingest import build_index
 from tests.test_compute import dead_url
 from tools.areas import parse_geojson
@@ -218,6 +219,28 @@ async def test_a_period_with_no_scenes(world: World) -> None:
 async def test_a_future_date(world: World) -> None:
     answer = await world.ask("How green are the parcels around Rennes in summer 2031?")
     assert_honest_failure(answer, "not_run", "in the future", "Ask for a period that has begun")
+
+
+@pytest.mark.parametrize("today", ["2015-06-23", "2100-12-31"])
+@pytest.mark.parametrize("period", ["the last 12 months", "next year", "last winter", "this week", "since 2016"])
+async def test_the_first_and_the_last_day_are_days_like_others(world: World, today: str, period: str) -> None:
+    answer = await world.assistant.ask(
+        f"Mean NDVI of the parcels around Rennes {period}", today=date.fromisoformat(today)
+    )
+    assert answer.outcome != "failed", answer.text
+
+
+@pytest.mark.parametrize("today", ["2015-06-22", "2101-01-01", "9999-12-31", "0001-01-01"])
+async def test_a_day_outside_the_calendar_is_refused_at_each_door(world: World, client: OpenAI, today: str) -> None:
+    with pytest.raises(ClmsError, match="not between 2015-06-23 and 2100-12-31"):
+        await world.assistant.ask(QUESTION, today=date.fromisoformat(today))
+    with pytest.raises(BadRequestError, match="clms.today"):
+        client.chat.completions.create(
+            model="m", messages=[{"role": "user", "content": QUESTION}], extra_body={"clms": {"today": today}}
+        )
+    result = CliRunner().invoke(main, ["ask", QUESTION, "--today", today], env=world.environment)
+    assert result.exit_code == 2
+    assert "not between 2015-06-23 and 2100-12-31" in result.stderr
 
 
 async def test_a_polygon_outside_every_scene(world: World) -> None:

@@ -100,8 +100,13 @@ def test_an_area_is_taken_along(client: OpenAI) -> None:
 
 @pytest.mark.parametrize(
     "extra",
-    [{"today": "yesterday-ish"}, {"area": {"type": "Polygon", "coordinates": "broken"}}],
-    ids=["date", "area"],
+    [
+        {"today": "yesterday-ish"},
+        {"today": "9999-12-31"},
+        {"today": "2015-06-22"},
+        {"area": {"type": "Polygon", "coordinates": "broken"}},
+    ],
+    ids=["date", "late", "early", "area"],
 )
 def test_bad_fields_are_a_400_in_the_usual_shape(client: OpenAI, extra: dict[str, object]) -> None:
     with pytest.raises(BadRequestError) as caught:

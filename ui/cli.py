@@ -68,12 +68,23 @@ def main() -> None:
     """Ask about the land surface; get a Copernicus product with reasons, and a computation anyone can run again."""
 
 
+def _usable_day(context: click.Context, option: click.Parameter, day: datetime | None) -> datetime | None:
+    from assistant.schema import FIRST_TODAY, LAST_TODAY
+
+    if day and not FIRST_TODAY <= day.date() <= LAST_TODAY:
+        raise click.BadParameter(f"{day.date()} is not between {FIRST_TODAY} and {LAST_TODAY}.", context, option)
+    return day
+
+
 @main.command()
 @click.argument("question")
 @click.option("--area", type=click.Path(path_type=Path, exists=True, dir_okay=False), help="File with polygons.")
 @click.option("--collection", "collection_id", help="Collection to compute on.")
 @click.option(
-    "--today", type=click.DateTime(["%Y-%m-%d"]), help="Day that 'this summer' is relative to.  [default: the real day]"
+    "--today",
+    type=click.DateTime(["%Y-%m-%d"]),
+    callback=_usable_day,
+    help="Day that 'this summer' is relative to.  [default: the real day]",
 )
 @click.option("--session", "session_id", help="Conversation to go on with, as an earlier answer names it.")
 @click.option("--json", "as_json", is_flag=True, help="Print the whole answer as JSON.")

@@ -5,7 +5,6 @@ import json
 import time
 import uuid
 from collections.abc import AsyncIterator
-from datetime import date
 from typing import Any, Literal
 
 from fastapi import APIRouter, Request
@@ -13,7 +12,7 @@ from fastapi.responses import JSONResponse, Response, StreamingResponse
 from pydantic import BaseModel, ConfigDict, Field
 
 from assistant.agent import Assistant
-from assistant.schema import Answer, AnswerEvent, ErrorEvent, TextEvent
+from assistant.schema import Answer, AnswerEvent, ErrorEvent, TextEvent, Today
 from knowledge.errors import ClmsError
 from tools.areas import parse_geojson
 from tools.errors import TooLarge, ToolInputError
@@ -57,7 +56,7 @@ class StreamOptions(_Open):
 class ClmsFields(_Open):
     """What a client may say beyond the dialect."""
 
-    today: date | None = None
+    today: Today | None = None
     session_id: str | None = None
     area: dict[str, Any] | None = None
     """GeoJSON polygons."""
