@@ -52,8 +52,11 @@ def computable_text() -> str:
 
 
 def find_indices(text: str) -> tuple[str, ...]:
-    """Find the indices a text names, by short or by long name."""
-    short = [name for match in _TOKEN.finditer(text) if (name := _index_name(match[0]))]
+    """Find the indices a text names, by short or by long name; "not with NDVI" names none."""
+    unwanted = re.compile(rf"(?<!\w)(?:{lexicon.alternatives('without')})\s+(?:\w+\s+)?(\w+)")
+    left_out = {match.start(1) for match in unwanted.finditer(lexicon.fold(text))}
+    tokens = [match for match in _TOKEN.finditer(text) if match.start() not in left_out]
+    short = [name for match in tokens if (name := _index_name(match[0]))]
     folded = lexicon.fold(text).replace("normalised", "normalized")
     longs = [long_name for long_name in _long_names() if long_name in folded]
     whole = [one for one in longs if not any(one != other and one in other for other in longs)]
@@ -91,8 +94,8 @@ def index_title(name: str) -> str:
     """Give the usual short name of an index, with its long name where known."""
     if name in RECIPES:
         return RECIPES[name].title
-    known = _spyndex().get(name)
-    return f"{known[0]} ({known[1]})" if known else name.upper()
+    long = _spyndex().get(name)
+    return f"{name} ({long})" if long else name.upper()
 
 
 def _index_name(word: str) -> str:
@@ -100,26 +103,29 @@ def _index_name(word: str) -> str:
     lower = word.lower()
     if lower in RECIPES:
         return lower
-    known = _spyndex().get(lower)
-    if known is None or is_product_abbreviation(word.upper()):
+    if is_product_abbreviation(word.upper()):
         return ""
-    return lower if word == known[0] or _LOWER_CASE_INDEX.fullmatch(lower) else ""
+    if word in _spyndex():
+        return word
+    spelt = [name for name in _spyndex() if name.lower() == lower and _LOWER_CASE_INDEX.fullmatch(lower)]
+    return spelt[0] if spelt else ""
 
 
 @lru_cache(maxsize=1)
-def _spyndex() -> Mapping[str, tuple[str, str]]:
-    """Give all published indices by lower-case name, as (name, long name); none without spyndex."""
+def _spyndex() -> Mapping[str, str]:
+    """Give the long names of all published indices by short name, as spelt; none without spyndex."""
     try:
         import spyndex
     except ImportError:  # then an index without a recipe is not known by name
         return {}
-    return {name.lower(): (name, str(index.long_name)) for name, index in spyndex.indices.items()}
+    return {name: str(index.long_name) for name, index in spyndex.indices.items()}
 
 
 @lru_cache(maxsize=1)
 def _long_names() -> Mapping[str, str]:
     """Give lower-case long names of three and more words."""
-    return {lexicon.fold(long): name for name, (_, long) in _spyndex().items() if len(long.split()) > 2}
+    known = {lexicon.fold(long): name for name, long in _spyndex().items() if len(long.split()) > 2}
+    return {long: name.lower() if name.lower() in RECIPES else name for long, name in known.items()}
 
 
 @lru_cache(maxsize=1)

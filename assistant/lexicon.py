@@ -14,7 +14,6 @@ Word = Annotated[str, StringConstraints(pattern=r"^[^A-Z.,:;?!]{1,40}$")]
 MAX_WORDS = 5
 """A longer entry would be a sentence, not a cue."""
 
-INFLECTION_CHARS = 2
 CONTENT = (
     "product", "ask", "recommend", "scenes", "vegetation", "compute", "amount", "parcels", "districts", "area_noun",
     "mine", "series", "changing", "map", "compare", "difference", "threshold", "ranking", "phenology", "area",
@@ -22,6 +21,8 @@ CONTENT = (
 )  # fmt: skip
 """Slots whose words have a meaning of their own; the others hold articles, prepositions and the like."""
 
+NUMBER = r"\d[\d.,]*\w*"
+"""What the mark # stands for in a cue."""
 NOT_LETTER_BEFORE, NOT_LETTER_AFTER = r"(?<!\w)", r"(?!\w)"
 
 
@@ -82,21 +83,23 @@ def has_only(word: str, *slots: str) -> bool:
     return bool(pattern(*slots).fullmatch(fold(word)))
 
 
-def is_cue(word: str, *, name: bool = False) -> bool:
+def is_cue(word: str, *, ending: int | None = None) -> bool:
     """Tell whether a single word speaks of a subject or a task, so that it is no name of a place.
 
     Args:
         word: The word.
-        name: It is written like a name: a star then stands for no more than the ending of an inflection.
+        ending: How many letters a star may stand for: Grasse is no "grass*". None: any number.
     """
-    return bool((_inflections() if name else pattern(*CONTENT)).fullmatch(fold(word)))
+    return bool(_content(ending).fullmatch(fold(word)))
 
 
-@lru_cache(maxsize=1)
-def _inflections() -> "re.Pattern[str]":
-    return re.compile(pattern(*CONTENT).pattern.replace(r"\w*", rf"\w{{0,{INFLECTION_CHARS}}}"))
+@cache
+def _content(ending: int | None) -> "re.Pattern[str]":
+    whole = pattern(*CONTENT)
+    return whole if ending is None else re.compile(whole.pattern.replace(r"\w*", rf"\w{{0,{ending}}}"))
 
 
 def _expression(word: str) -> str:
-    body = re.escape(word).replace(r"\*", r"\w*").replace(r"\ ", r"[\s-]+").replace(r"\-", r"[\s-]?")
+    body = re.escape(word).replace(r"\#", NUMBER).replace(r"\*", r"\w*")
+    body = body.replace(r"\ ", r"[\s-]+").replace(r"\-", r"[\s-]?")
     return body if word.endswith("'") else f"{body}{NOT_LETTER_AFTER}"

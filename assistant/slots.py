@@ -21,7 +21,8 @@ VALUES = "values of this subject"
 
 _END = re.compile(r"[?.!,;:]")
 _SENTENCE = re.compile(r"[.?!;]\s+")
-_PROPER = re.compile(r"[A-Z]{2,}|\+|\d|\s[A-Z]|^[A-Z]\w+$")
+_TITLE = re.compile(r"[A-Z][\w+-]*(?: [\w+-]+){0,4}")
+"""A name that may be that of a product: a few words, the first with a capital."""
 
 
 @dataclass(frozen=True)
@@ -99,14 +100,13 @@ def _intent(question: str, whens: tuple[When, ...]) -> Intent:
     green = bool(named) or lexicon.has(question, "vegetation") or bare
     if lexicon.has(question, "scenes") and lexicon.has(question, "ask") and not green:
         return "scenes"
-    where_when = bool(whens or _place(question, "compute") or _is_about_attachment(question))
-    wants_value = bool(named or whens) or lexicon.has(question, "compute", "map", "changing", *_OUTPUT_SLOTS)
-    if green and wants_value and where_when and not _asks_for_product(question):
+    where = bool(_place(question, "compute") or _is_about_attachment(question))
+    wants_value = lexicon.has(question, "compute", "map", "changing", "series")
+    # A colour alone is no task: it takes a place and a time, or a word for what to do.
+    settled = where or (bool(whens) and (bool(named) or bare or lexicon.has(question, "compute")))
+    if green and settled and (named or whens or wants_value) and not _asks_for_product(question):
         return "compute"
     return "explain" if _explained(question) and not lexicon.has(question, "recommend") else "recommend"
-
-
-_OUTPUT_SLOTS = ("series", "compare", "difference")
 
 
 def _asks_for_product(question: str) -> bool:
@@ -131,7 +131,7 @@ def _explained(question: str) -> str:
     if article := lexicon.pattern("article").match(folded, start):
         start = article.end()
     name = _END.split(question[start:].strip())[0].strip()
-    known = abilities.is_product(name) or bool(_PROPER.search(name))
+    known = abilities.is_product(name) or bool(_TITLE.fullmatch(name))
     return name if known and 1 < len(name) <= 80 else ""
 
 
@@ -167,15 +167,21 @@ def _missing(question: str, intent: Intent, whens: tuple[When, ...]) -> tuple[st
         return ()
     indices = [name for name in abilities.find_indices(question) if name not in abilities.indices()]
     kinds = abilities.missing_kinds(question)
-    where = bool(whens or find_places(question) or _is_about_attachment(question) or find_units(question) != "any")
-    wants = lexicon.has(question, "amount", "compute", "map", "series")
-    wants = wants or bool(whens and find_places(question) and not lexicon.has(question, "product"))
-    values = intent == "recommend" and not indices and where and wants
+    somewhere = bool(whens or find_places(question, any_name=False) or _is_about_attachment(question))
+    values = intent == "recommend" and not indices and _wants_values(question, somewhere)
     return (
         *(abilities.index_title(name) for name in indices),
         *((VALUES,) if values else ()),
-        *(abilities.KINDS[kind] for kind in kinds if intent == "compute" or where),
+        *(abilities.KINDS[kind] for kind in kinds if intent == "compute" or somewhere),
     )
+
+
+def _wants_values(question: str, somewhere: bool) -> bool:
+    """Tell whether a question wants numbers, a curve or a map made, not just the data to make them from."""
+    per, units = lexicon.alternatives("per"), lexicon.alternatives("parcels", "districts")
+    per_unit = re.search(rf"(?<!\w)(?:{per})\s+(?:{units})", lexicon.fold(question))
+    drawn = lexicon.has(question, "show") and lexicon.has(question, "map", "series")
+    return bool(per_unit) or (somewhere and (drawn or lexicon.has(question, "amount")))
 
 
 def _is_about_attachment(question: str) -> bool:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from assistant import lexicon
+from knowledge.lexicon import language_of
 from tools.periods import ATOM, CANONICAL, FILLERS, MONTH, SEASON, UNIT, YEAR
 
 Ends = Literal["bounds", "compared", "unclear"]
@@ -33,8 +34,11 @@ _DAY = re.compile(
 )
 _TOKEN = re.compile(r"(\d{1,2})(?:st|nd|rd|th|er|º|°)\b|(\d{1,2})\.(?=\s*[a-z])|[\d./-]*\d|[^\W\d_]+|[/–—-]|[.;:?!()]")
 
-_COORDINATES = re.compile(r"-?\d{1,3}(?:\.\d+)?\s*,\s*-?\d{1,3}(?:\.\d+)?(?:\s*,\s*-?\d{1,3}(?:\.\d+)?){0,2}")
-_WORD = r"[A-ZÀ-ÖØ-ÞŁŚŻŠŽČ][\w'’\-.]*"
+_DEGREES = r"-?\d{1,3}(?:\.\d+)?"
+# Without a space, "0,5" is a decimal number.
+_COORDINATES = re.compile(rf"{_DEGREES}(?:\s*,\s+{_DEGREES}){{1,3}}|-?\d{{1,3}}\.\d+(?:,-?\d{{1,3}}\.\d+){{1,3}}")
+# A point belongs to a short word only: "St. Malo", but "Madrid. Which".
+_WORD = r"[A-ZÀ-ÖØ-ÞŁŚŻŠŽČ](?:\w{0,2}\.(?=\s?\w)|[\w'’\-]*)"
 _CONNECTOR = r"de|du|des|del|della|di|la|le|les|sur|am|an der|im|of|the|and|et|und|y|e"
 _NAME = re.compile(rf"{_WORD}(?:(?:,?\s+|\s+(?:{_CONNECTOR})\s+){_WORD})*")
 _LOOSE_ENDS = re.compile(rf"^(?:(?:{_CONNECTOR})\s+)+|(?:\s+(?:{_CONNECTOR}))+$")
@@ -111,9 +115,11 @@ def find_places(text: str, *, any_name: bool = True) -> tuple[str, ...]:
     if pair := _COORDINATES.search(rest):
         return (pair[0].strip(),)
     after = _after_prepositions(rest)
-    found = [_place_name(match[0]) for end in after if (match := _NAME.match(rest, end))]
+    # German writes all nouns with a capital.
+    ending = 2 if language_of(text) == "de" else 0
+    found = [_place_name(match[0], ending) for end in after if (match := _NAME.match(rest, end))]
     if any_name and not any(found):
-        found = [_place_name(words) for words in _names_inside(rest)]
+        found = [_place_name(words, ending) for words in _names_inside(rest)]
     if any_name and not any(found):
         found = [_lower_name(match[0]) for end in after if (match := _LOWER_NAME.match(rest, end))]
     return tuple(dict.fromkeys(name for name in found if name))
@@ -204,10 +210,10 @@ def _names_inside(text: str) -> list[str]:
     return [words for words in found if words[:1].isupper()]
 
 
-def _place_name(words: str) -> str:
+def _place_name(words: str, ending: int) -> str:
     """Leave out terms of the trade; empty when nothing is left that can be a name."""
     parts = [part for part in words.strip(" .,'’-").split() if not _is_term(part.strip(",."))]
-    if all(lexicon.is_cue(part.strip(",."), name=True) or not part[:1].isupper() for part in parts):
+    if all(lexicon.is_cue(part.strip(",."), ending=ending) or not part[:1].isupper() for part in parts):
         return ""
     return _LOOSE_ENDS.sub("", " ".join(parts)).strip(" ,")
 
@@ -215,7 +221,8 @@ def _place_name(words: str) -> str:
 def _is_term(word: str) -> bool:
     from assistant.abilities import is_index_name, is_product_abbreviation
 
-    return lexicon.has_only(word, "trade") or is_index_name(word) or is_product_abbreviation(word)
+    acronym = len(word) > 2 and word.isupper()
+    return acronym or lexicon.has_only(word, "trade") or is_index_name(word) or is_product_abbreviation(word)
 
 
 def _lower_name(words: str) -> str:
