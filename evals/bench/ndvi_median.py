@@ -19,6 +19,7 @@ import numpy.typing as npt
 from tools.backends import OpenEOBackend
 from tools.hub.archive import Archive, Json
 from tools.hub.files import Band, Grid, collection_json, item_json, raster_asset, write_cog
+from tools.hub.limits import Limits
 from tools.hub.server import running_hub
 from tools.layers import read_layers
 from tools.recipes import SCL_MASKED, build_graphs
@@ -51,7 +52,8 @@ def main() -> None:
         layers = read_layers(Archive(hub_dir).collection(COLLECTION) or {})
         graph = build_graphs(plan, layers, whole_area(box), box)["raster"]
         target = hub_dir / "median.tif"
-        with running_hub(hub_dir) as url:
+        # Nothing is kept between rounds: each one reads and computes everything.
+        with running_hub(hub_dir, limits=Limits(kept_bytes=0)) as url:
             backend = OpenEOBackend(f"{url}/openeo", timeout_s=600)
             # The first round also pays for imports; it is shown but not counted.
             rounds = [

@@ -3,9 +3,12 @@
 import base64
 import binascii
 import json
+import shutil
 import sqlite3
+import tempfile
+import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import closing
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -16,6 +19,9 @@ from tools.errors import ToolInputError
 from tools.schema import Bbox
 
 Json = dict[str, Any]
+TEMPORARY = ".tmp"
+"""Folder in the hub's folder for files in the making."""
+_LEFTOVER_AGE_S = 86_400
 Matcher = Callable[[Json], bool]
 
 _SCHEMA = """
@@ -141,6 +147,25 @@ class Archive:
         if not path.is_relative_to(root) or not path.is_file():
             raise ClmsError(f"Asset {asset_key!r} of item {item.get('id')!r} has no file in the hub.")
         return path
+
+    @contextmanager
+    def temporary_folder(self, purpose: str) -> Iterator[Path]:
+        """Lend a folder on the archive's own disk; it is removed afterwards."""
+        parent = self.hub_dir / TEMPORARY
+        parent.mkdir(exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=f"{purpose}-", dir=parent) as name:
+            yield Path(name)
+
+    def remove_leftovers(self) -> None:
+        """Remove temporary folders that a killed process left behind: those older than a day."""
+        for folder in (self.hub_dir / TEMPORARY).glob("*"):
+            if time.time() - folder.stat().st_mtime > _LEFTOVER_AGE_S:
+                shutil.rmtree(folder, ignore_errors=True)
+
+    def state(self) -> str:
+        """Give a text that changes whenever something is put into the archive."""
+        stat = (self.hub_dir / "archive.sqlite").stat()
+        return f"{stat.st_mtime_ns}-{stat.st_size}"
 
     def put_collection(self, collection: Json) -> None:
         """Add a collection, or replace the one of the same id; its items stay."""

@@ -2,9 +2,10 @@
 
 import inspect
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from functools import cache
+from types import MappingProxyType
 from typing import Any
 
 from tools.hub import processes_arrays, processes_cubes, processes_math, processes_time, processes_vector
@@ -21,6 +22,10 @@ def common_processes() -> Mapping[str, Process]:
     """Give all processes that need nothing from outside the graph, by id."""
     groups = (processes_math, processes_arrays, processes_cubes, processes_time, processes_vector)
     return {name: function for group in groups for name, function in group.PROCESSES.items()}
+
+
+def _as_it_is(_node_id: str, value: Any) -> Any:
+    return value
 
 
 @dataclass(frozen=True)
@@ -42,9 +47,23 @@ class Executor:
         self._processes = {**common_processes(), **extra}
         self._cancelled = cancelled
 
-    def run(self, graph: Json, parameters: Mapping[str, Any] | None = None) -> Any:
-        """Evaluate a graph and give the value of its result node."""
-        return self._compiled(graph)(dict(parameters or {}))
+    def run(
+        self,
+        graph: Json,
+        parameters: Mapping[str, Any] | None = None,
+        *,
+        known: Mapping[str, Any] | None = None,
+        keep: Callable[[str, Any], Any] = _as_it_is,
+    ) -> Any:
+        """Evaluate a graph and give the value of its result node.
+
+        Args:
+            graph: The process graph.
+            parameters: Values of its parameters.
+            known: Values of nodes that need not be computed.
+            keep: Gets each node's id and value as it is made, and gives the value to go on with.
+        """
+        return self._compiled(graph, known or {}, keep)(dict(parameters or {}))
 
     def validate(self, graph: Json) -> list[OpenEOError]:
         """List what can be known to be wrong without running."""
@@ -66,28 +85,31 @@ class Executor:
             return [error]
         return []
 
-    def _compiled(self, graph: Json) -> Callable[[dict[str, Any]], Any]:
+    def _compiled(
+        self, graph: Json, known: Mapping[str, Any] = MappingProxyType({}), keep: Callable[[str, Any], Any] = _as_it_is
+    ) -> Callable[[dict[str, Any]], Any]:
         """Turn a graph into a function of its parameters; callbacks run it once a strip, so nothing is looked up."""
-        steps = self._steps(without_repeats(graph))
+        graph = without_repeats(graph)
+        result = result_node(graph)
+        steps = self._steps(graph, known)
 
         def run(parameters: dict[str, Any]) -> Any:
-            done: dict[str, Any] = {}
-            result: Any = None
+            done = dict(known)
             for step in steps:
                 if self._cancelled():
                     raise JobCanceled("The run was cancelled.")
                 arguments = {name: resolve(done, parameters) for name, resolve in step.arguments.items()}
                 if not step.takes_truth:
                     arguments = {name: processes_math.without_truth(value) for name, value in arguments.items()}
-                result = done[step.node_id] = step.process(**arguments)
+                done[step.node_id] = keep(step.node_id, step.process(**arguments))
                 for name in step.unused_after:
                     del done[name]
-            return result
+            return done[result]
 
         return run
 
-    def _steps(self, graph: Json) -> list[_Step]:
-        order = _needed(graph, node_order(graph))
+    def _steps(self, graph: Json, known: Collection[str]) -> list[_Step]:
+        order = _needed(graph, node_order(graph), known)
         last_use: dict[str, str] = {}
         for node_id in order:
             last_use.update(dict.fromkeys(references(graph[node_id].get("arguments", {})), node_id))
@@ -138,12 +160,12 @@ def _parameter(name: str, parameters: Mapping[str, Any]) -> Any:
     return parameters[name]
 
 
-def _needed(graph: Json, order: list[str]) -> list[str]:
-    """Keep the nodes that the result rests on."""
-    wanted = {result_node(graph)}
+def _needed(graph: Json, order: list[str], known: Collection[str]) -> list[str]:
+    """Keep the nodes that the result rests on and that are not known yet."""
+    wanted = {result_node(graph)} - set(known)
     for node_id in reversed(order):
         if node_id in wanted:
-            wanted.update(references(graph[node_id].get("arguments", {})))
+            wanted.update(set(references(graph[node_id].get("arguments", {}))) - set(known))
     return [node_id for node_id in order if node_id in wanted]
 
 

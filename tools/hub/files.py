@@ -1,5 +1,6 @@
 """Writes the hub's raster files, and the STAC that describes them."""
 
+import errno
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -107,6 +108,21 @@ def write_cog(path: Path, array: Any, grid: Grid, *, nodata: float | None) -> No
         overview_resampling="nearest",
     ) as file:
         file.write(array, 1)
+    check_written(path)
+
+
+def check_written(path: Path) -> None:
+    """Read a raster back, block by block: on a full disk GDAL leaves a broken file without a word."""
+    import rasterio
+    from rasterio.errors import RasterioIOError
+
+    try:
+        with rasterio.open(path) as file:
+            for band in file.indexes:
+                for _, window in file.block_windows(band):
+                    file.read(band, window=window)
+    except RasterioIOError as error:
+        raise OSError(errno.ENOSPC, "The file could not be written whole", path.name) from error
 
 
 def json_number(value: float | None) -> float | str | None:

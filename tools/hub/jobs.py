@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from knowledge.errors import ClmsError
-from tools.hub.openeo_errors import JobCanceled, OpenEOError
+from tools.hub.openeo_errors import JobCanceled, OpenEOError, storage_failure
 from tools.hub.run import process_graph_of
 from tools.hub.watch import Run
 
@@ -122,6 +122,9 @@ class Jobs:
             self._set(job_id, "canceled", 0.0)
         except ClmsError as error:
             self._set(job_id, "error", 0.0, str(error))
+        except (OSError, sqlite3.OperationalError) as error:
+            log.exception("openEO job %s failed on the disk", job_id)
+            self._set(job_id, "error", 0.0, str(storage_failure(error)))
         except Exception:  # a door: one broken job must not end the worker; the log has the traceback
             log.exception("openEO job %s failed", job_id)
             self._set(job_id, "error", 0.0, f"The back-end failed; reference {job_id}.")

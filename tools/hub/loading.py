@@ -14,6 +14,7 @@ import xarray as xr
 
 from tools.hub.archive import Archive
 from tools.hub.cube import Block, Callback, Cube, crs_text, parse_date, reprojected_bounds
+from tools.hub.limits import Limits
 from tools.hub.openeo_errors import OpenEOError
 from tools.hub.processes_vector import geojson_crs, geometries_of
 from tools.hub.reading import Files, Source, read_into
@@ -23,15 +24,6 @@ Json = dict[str, Any]
 Bounds = tuple[float, float, float, float]
 BLOCK_VALUES = 20_000_000
 """Values in one block over all dates and bands: bounds the memory of a thread to some hundred MB."""
-
-
-@dataclass(frozen=True)
-class Limits:
-    """What one request may load."""
-
-    items: int = 2_000
-    values: int = 400_000_000
-    """Pixels times bands times dates."""
 
 
 @dataclass(frozen=True)
@@ -62,14 +54,10 @@ class Grid:
 class Loader:
     """The process `load_collection` over one archive."""
 
-    def __init__(
-        self, archive: Archive, files: Files, limits: Limits, area: Json | None = None, watch: Watch | None = None
-    ) -> None:
+    def __init__(self, archive: Archive, files: Files, limits: Limits, watch: Watch | None = None) -> None:
         self._archive = archive
         self._files = files
         self._limits = limits
-        self._area = area
-        """Geometries used later in the graph: the extent of a cube that is loaded without one."""
         self._watch = watch or Watch(Run())
         self.values = 0
 
@@ -85,9 +73,8 @@ class Loader:
         collection = self._archive.collection(id)
         if collection is None or collection.get("clms:kind") == "vector":
             raise OpenEOError("CollectionNotFound", f"The collection '{id}' does not exist.")
-        extent = spatial_extent or self._area
         start, end = _period(temporal_extent)
-        items = self._archive.items(id, _degrees(extent), start, end)
+        items = self._archive.items(id, _degrees(spatial_extent), start, end)
         items = [item for item in items if _accepts(item, properties or {})]
         names = _band_names(collection, bands)
         items = [item for item in items if any(name in item["assets"] for name in names)]
@@ -97,7 +84,7 @@ class Loader:
             raise OpenEOError(
                 "ProcessGraphComplexity", f"{len(items)} items are asked for; {self._limits.items} at most."
             )
-        grid = _grid(self._files, self._paths(items[0], names), extent)
+        grid = _grid(self._files, self._paths(items[0], names), spatial_extent)
         dates = _by_date(items)
         self._count(grid, len(dates) * len(names))
         nodata = {b["name"]: _number(b.get("nodata")) for b in collection.get("summaries", {}).get("bands", [])}

@@ -1,7 +1,7 @@
 """The openEO API 1.2 over the archive: capabilities, collections, processes, validation, results and batch jobs."""
 
 import logging
-import tempfile
+import sqlite3
 import uuid
 from collections.abc import Callable, Coroutine
 from pathlib import Path
@@ -14,11 +14,14 @@ from fastapi.routing import APIRoute
 
 from knowledge.errors import ClmsError
 from tools.hub.archive import Archive
-from tools.hub.jobs import Jobs
-from tools.hub.openeo_errors import OpenEOError
+from tools.hub.cube_cache import CubeCache
+from tools.hub.jobs import Jobs, Work
+from tools.hub.limits import Limits
+from tools.hub.openeo_errors import OpenEOError, storage_failure
 from tools.hub.process_specs import process_specs
 from tools.hub.results import MEDIA_TYPES
 from tools.hub.run import process_graph_of, run_to_file, validation_errors
+from tools.hub.watch import Run
 
 Json = dict[str, Any]
 JsonBody = Annotated[Json, Body()]
@@ -42,6 +45,9 @@ class OpenEORoute(APIRoute):
                 )
             except ClmsError as error:
                 return error_response(error)
+            except (OSError, sqlite3.OperationalError) as error:
+                log.exception("openEO request failed on the disk")
+                return error_response(storage_failure(error))
             except Exception:  # a door: the traceback is logged, the caller sees its reference
                 reference = uuid.uuid4().hex
                 log.exception("openEO request failed, reference %s", reference)
@@ -59,14 +65,17 @@ def error_response(error: ClmsError, reference: str | None = None) -> JSONRespon
     return JSONResponse(body, known.status)
 
 
-def openeo_router(archive: Archive) -> APIRouter:
+def openeo_router(archive: Archive, limits: Limits) -> APIRouter:
     """Build the openEO routes over an archive."""
     router = APIRouter(route_class=OpenEORoute, tags=["openEO"])
     _add_discovery(router, archive)
-    _add_processing(router, archive)
-    _add_jobs(
-        router, Jobs(archive.hub_dir / "jobs", lambda graph, folder, run: run_to_file(archive, graph, folder, run))
-    )
+    cubes = CubeCache(limits.kept_bytes)
+
+    def work(graph: Json, folder: Path, run: Run) -> Path:
+        return run_to_file(archive, graph, folder, run, limits=limits, cubes=cubes)
+
+    _add_processing(router, archive, work)
+    _add_jobs(router, Jobs(archive.hub_dir / "jobs", work))
     return router
 
 
@@ -146,7 +155,7 @@ def _capabilities(url: str, router: APIRouter) -> Json:
     }
 
 
-def _add_processing(router: APIRouter, archive: Archive) -> None:
+def _add_processing(router: APIRouter, archive: Archive, work: Work) -> None:
     @router.post("/validation")
     def validation(body: JsonBody) -> Json:
         graph = process_graph_of(body)
@@ -156,8 +165,8 @@ def _add_processing(router: APIRouter, archive: Archive) -> None:
     @router.post("/result")
     def result(body: JsonBody) -> Response:
         graph = process_graph_of(body)
-        with tempfile.TemporaryDirectory(prefix="openeo-") as folder:
-            path = run_to_file(archive, graph, Path(folder))
+        with archive.temporary_folder("result") as folder:
+            path = work(graph, folder, Run())
             kind = next(media for media, suffix in MEDIA_TYPES.values() if suffix == path.suffix)
             return Response(path.read_bytes(), media_type=kind)
 

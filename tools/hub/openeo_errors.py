@@ -1,5 +1,7 @@
 """Failures of the openEO back-end: an openEO error code, an HTTP status and a sentence."""
 
+import errno
+
 from knowledge.errors import ClmsError
 
 # Codes and statuses as listed at https://github.com/Open-EO/openeo-api/blob/master/errors.json
@@ -9,6 +11,7 @@ STATUS = {
     "NotFound": 404,
     "FileNotFound": 404,
     "Internal": 500,
+    "StorageFailure": 500,
     "FeatureUnsupported": 501,
 }
 
@@ -35,3 +38,10 @@ def invalid_parameter(process_id: str, parameter: str, reason: str) -> OpenEOErr
     """Say which argument of which process is wrong, and why."""
     message = f"The value passed for parameter '{parameter}' in process '{process_id}' is invalid: {reason}"
     return OpenEOError("ProcessParameterInvalid", message)
+
+
+def storage_failure(error: Exception) -> OpenEOError:
+    """Say that the disk refused: full, read-only, a file broken or gone."""
+    full = getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG) or "full" in str(error)
+    reason = "its disk is full" if full else "a file could not be read or written"
+    return OpenEOError("StorageFailure", f"The back-end cannot go on: {reason}.", "Tell whoever runs the hub.")

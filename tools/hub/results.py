@@ -4,6 +4,7 @@ import csv
 import io
 import json
 import math
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,9 +12,11 @@ from typing import Any
 import numpy as np
 
 from tools.hub.cube import Cube, VectorCube
+from tools.hub.files import check_written
 from tools.hub.openeo_errors import OpenEOError
 from tools.hub.processes_cubes import ordered
 
+IN_MEMORY_BYTES = 256_000_000
 MEDIA_TYPES = {
     "GTIFF": ("image/tiff; application=geotiff", ".tif"),
     "NETCDF": ("application/x-netcdf", ".nc"),
@@ -69,12 +72,21 @@ def _write_geotiff(cube: Cube, path: Path) -> None:
     corner = Affine(width, 0, float(data["x"][0]) - width / 2, 0, -height, float(data["y"][0]) + height / 2)
     rows, columns = data.sizes["y"], data.sizes["x"]
     values = np.asarray(data.values, np.float32).reshape(-1, rows, columns)
-    with rasterio.open(path, "w", driver="GTiff", width=columns, height=rows, count=len(values), dtype="float32",
-                       crs=cube.crs, transform=corner, nodata=np.nan, compress="deflate", zlevel=1,
-                       num_threads="all_cpus", tiled=True, blockxsize=256, blockysize=256) as raster:  # fmt: skip
-        raster.write(values)
-        for number, name in enumerate(_layer_names(cube, others), 1):
-            raster.set_band_description(number, name)
+    profile = {
+        "driver": "GTiff", "width": columns, "height": rows, "count": len(values), "dtype": "float32", "crs": cube.crs,
+        "transform": corner, "nodata": np.nan, "compress": "deflate", "zlevel": 1, "num_threads": "all_cpus",
+        "tiled": True, "blockxsize": 256, "blockysize": 256,
+    }  # fmt: skip
+    # Small files are made in memory first: on a full disk GDAL leaves a broken file without a word.
+    with rasterio.MemoryFile() if values.nbytes <= IN_MEMORY_BYTES else nullcontext() as memory:
+        with memory.open(**profile) if memory is not None else rasterio.open(path, "w", **profile) as raster:
+            raster.write(values)
+            for number, name in enumerate(_layer_names(cube, others), 1):
+                raster.set_band_description(number, name)
+        if memory is not None:
+            path.write_bytes(memory.read())
+        else:
+            check_written(path)
 
 
 def _layer_names(cube: Cube, dims: list[str]) -> list[str]:

@@ -5,8 +5,10 @@ from typing import Any
 
 from tools.hub.archive import Archive
 from tools.hub.cube import Cube
-from tools.hub.executor import Executor, Process
-from tools.hub.loading import Limits, Loader
+from tools.hub.cube_cache import CubeCache, keys_worth_keeping
+from tools.hub.executor import Executor, Process, without_repeats
+from tools.hub.limits import Limits
+from tools.hub.loading import Loader
 from tools.hub.openeo_errors import OpenEOError
 from tools.hub.reading import Files
 from tools.hub.results import as_saved, save_result, write_result
@@ -38,15 +40,35 @@ def find_area(graph: Json) -> Json | None:
     return None
 
 
-def _executor(archive: Archive, files: Files, graph: Json, run: Run) -> Executor:
-    loader = Loader(archive, files, Limits(), find_area(graph), Watch(run))
+def with_area(graph: Json) -> Json:
+    """Give collections loaded without an extent the one that the graph cuts to later."""
+    area = find_area(graph)
+    return {
+        node_id: {**node, "arguments": {**node.get("arguments", {}), "spatial_extent": area}}
+        if area is not None and _loads_all(node)
+        else node
+        for node_id, node in graph.items()
+    }
+
+
+def _loads_all(node: Any) -> bool:
+    return (
+        isinstance(node, dict)
+        and node.get("process_id") == "load_collection"
+        and isinstance(node.get("arguments"), dict)
+        and node["arguments"].get("spatial_extent") is None
+    )
+
+
+def _executor(archive: Archive, files: Files, run: Run, limits: Limits) -> Executor:
+    loader = Loader(archive, files, limits, Watch(run))
     extra: dict[str, Process] = {"load_collection": loader.load_collection, "save_result": save_result}
     return Executor(extra, cancelled=run.cancelled)
 
 
 def validation_errors(archive: Archive, graph: Json) -> list[OpenEOError]:
     """List what is wrong with a graph, collections and their bands included."""
-    errors = _executor(archive, Files(), graph, Run()).validate(graph)
+    errors = _executor(archive, Files(), Run(), Limits()).validate(graph)
     for node in graph.values():
         arguments = node.get("arguments") if isinstance(node, dict) else None
         if isinstance(arguments, dict) and node.get("process_id") == "load_collection":
@@ -56,10 +78,41 @@ def validation_errors(archive: Archive, graph: Json) -> list[OpenEOError]:
     return errors
 
 
-def run_to_file(archive: Archive, graph: Json, folder: Path, run: Run | None = None) -> Path:
-    """Run a graph and write its result into a folder; gives the file."""
+def run_to_file(
+    archive: Archive,
+    graph: Json,
+    folder: Path,
+    run: Run | None = None,
+    *,
+    limits: Limits | None = None,
+    cubes: CubeCache | None = None,
+) -> Path:
+    """Run a graph and write its result into a folder; gives the file.
+
+    Args:
+        archive: Where collections are.
+        graph: The process graph.
+        folder: Where the file goes.
+        run: How the run is followed and stopped.
+        limits: How much it may load.
+        cubes: Cubes of earlier runs; those of this run are kept there.
+    """
     with Files() as files:
-        saved = as_saved(_executor(archive, files, graph, run or Run()).run(graph))
+        executor = _executor(archive, files, run or Run(), limits or Limits())
+        saved = as_saved(_evaluated(executor, with_area(graph), archive.state(), cubes))
         if isinstance(saved.value, Cube):
             saved = type(saved)(saved.value.with_data(saved.value.data.compute()), saved.format)
         return write_result(saved, folder)
+
+
+def _evaluated(executor: Executor, graph: Json, state: str, cubes: CubeCache | None) -> Any:
+    if cubes is None:
+        return executor.run(graph)
+    smaller = without_repeats(graph)
+    keys = keys_worth_keeping(smaller, state)
+    known = {node_id: cube for node_id, key in keys.items() if (cube := cubes.get(key)) is not None}
+
+    def keep(node_id: str, value: Any) -> Any:
+        return cubes.computed(keys[node_id], value) if node_id in keys and isinstance(value, Cube) else value
+
+    return executor.run(smaller, known=known, keep=keep)

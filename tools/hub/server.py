@@ -8,12 +8,13 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from tools.errors import BackendUnavailable
+from tools.hub.limits import Limits
 
 _START_SECONDS = 30.0
 
 
 @contextmanager
-def running_hub(hub_dir: Path, *, port: int = 0) -> Iterator[str]:
+def running_hub(hub_dir: Path, *, port: int = 0, limits: Limits | None = None) -> Iterator[str]:
     """Serve the hub in a thread and give its base URL; stops it at the end."""
     import uvicorn
 
@@ -22,7 +23,7 @@ def running_hub(hub_dir: Path, *, port: int = 0) -> Iterator[str]:
     listener = _listen(port)
     try:
         # lifespan is off: the hub has no start-up work.
-        server = uvicorn.Server(uvicorn.Config(create_hub(hub_dir), log_level="warning", lifespan="off"))
+        server = uvicorn.Server(uvicorn.Config(create_hub(hub_dir, limits), log_level="warning", lifespan="off"))
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, name="hub", daemon=True)
         thread.start()
         try:

@@ -1,0 +1,15 @@
+"""What one hub may use; the doors fill it in from the settings."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Bounds on requests and on memory."""
+
+    items: int = 2_000
+    """Scenes that one request may load."""
+    values: int = 400_000_000
+    """Pixels times bands times dates that one request may load."""
+    kept_bytes: int = 256_000_000
+    """Memory for computed cubes that the next request may use again; 0 keeps none."""
