@@ -4,10 +4,12 @@ import re
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
 from knowledge.catalogue import Catalogue, load_catalogue, parse_product
 from knowledge.errors import ProductNotFound, SourceInvalid
 from knowledge.services import services
+from ui.cli import main
 
 ROOT = Path(__file__).parent.parent
 AFRICA = (36.0, -2.0, 38.0, 0.0)
@@ -179,3 +181,48 @@ def test_smallest_mapped_patches_are_known_where_a_manual_gives_them(catalogue: 
     assert (corine.minimum_mapping_unit_ha, corine.minimum_mapping_width_m) == (25, 100)
     assert catalogue.edition("clc-change-2012-2018").minimum_mapping_unit_ha == 5
     assert catalogue.edition("rz-lclu-2018").minimum_mapping_unit_ha is None
+
+
+def test_the_check_lists_gaps_and_the_shipped_products_pass_it() -> None:
+    result = CliRunner().invoke(main, ["catalogue", "check", "--strict"])
+    assert result.exit_code == 0, result.output
+    assert "79 products" in result.output
+    assert "0 required texts missing" in result.output
+    assert re.search(r"timeliness +79 +228", result.output)
+
+
+def test_the_strict_check_fails_on_a_product_that_says_too_little(tmp_path: Path) -> None:
+    (tmp_path / "bare.yaml").write_text(
+        "{id: bare, title: Bare, abbr: B, family: F, summary: S, editions: [{id: bare-1, title: One, status: current, "
+        "confidence: low}]}",
+        encoding="utf-8",
+    )
+    lenient, strict = (
+        CliRunner().invoke(main, ["catalogue", "check", "--products", str(tmp_path), *extra])
+        for extra in ([], ["--strict"])
+    )
+    assert (lenient.exit_code, strict.exit_code) == (0, 1)
+    assert "choose_when (required)" in strict.output
+    assert "comparable_with" in strict.output
+
+
+def test_the_check_refuses_a_broken_file_in_words(tmp_path: Path) -> None:
+    (tmp_path / "odd.yaml").write_text("id: other\neditions: [{id: y}]", encoding="utf-8")
+    result = CliRunner().invoke(main, ["catalogue", "check", "--products", str(tmp_path)])
+    assert result.exit_code == 1
+    assert "odd.yaml" in result.output
+    assert "Traceback" not in result.output
+
+
+def test_list_and_show_print_the_facts_and_what_is_not_verified() -> None:
+    listed = CliRunner().invoke(main, ["catalogue", "list", "--theme", "forest"])
+    assert "tree-cover-density" in listed.output
+    assert "soil-water-index" not in listed.output
+    shown = CliRunner().invoke(main, ["catalogue", "show", "clc-2018"])
+    assert "stac: absent" in shown.output
+    assert "Change layer: clc-change-2012-2018" in shown.output
+    assert "published not verified" in shown.output
+    assert "Edition clc-2012" not in shown.output
+    unknown = CliRunner().invoke(main, ["catalogue", "show", "unicorn"])
+    assert unknown.exit_code == 1
+    assert "Search for it in words" in unknown.output

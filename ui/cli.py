@@ -241,6 +241,53 @@ def _ingest_documents(settings: "Settings", sources: tuple[str, ...]) -> None:
 
 
 @main.group()
+def catalogue() -> None:
+    """Look into the catalogue: what it holds and what it does not know."""
+
+
+@catalogue.command("list")
+@click.option("--theme", help="Only products of this theme, such as forest or snow.")
+@_told_plainly
+def catalogue_list(theme: str | None) -> None:
+    """List the products."""
+    from knowledge.cards import list_lines
+    from knowledge.catalogue import load_catalogue
+
+    click.echo("\n".join(list_lines(load_catalogue(), theme)))
+
+
+@catalogue.command("show")
+@click.argument("name")
+@_told_plainly
+def catalogue_show(name: str) -> None:
+    """Show all that is known of a product or edition: NAME is an id, abbreviation or alias."""
+    from knowledge.cards import show_lines
+    from knowledge.catalogue import load_catalogue
+
+    click.echo("\n".join(show_lines(load_catalogue(), name)))
+
+
+@catalogue.command("check")
+@click.option(
+    "--products",
+    type=click.Path(path_type=Path, exists=True, file_okay=False),
+    help="Folder of product files to check.",
+)
+@click.option("--strict", is_flag=True, help="Exit with 1 when a text every product must have is missing.")
+@_told_plainly
+def catalogue_check(products: Path | None, strict: bool) -> None:
+    """Check the product files and list what they do not know."""
+    from knowledge.catalogue import load_catalogue
+    from knowledge.gaps import find_gaps, gap_lines
+
+    loaded = load_catalogue(products)
+    gaps = find_gaps(loaded)
+    click.echo("\n".join(gap_lines(gaps, len(loaded.products))))
+    if strict and any(gap.required for gap in gaps):
+        raise click.exceptions.Exit(1)
+
+
+@main.group()
 def hub() -> None:
     """Manage the embedded hub: its archive and its STAC and openEO services."""
 
