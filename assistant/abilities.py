@@ -17,7 +17,7 @@ DEFAULT_INDEX = "ndvi"
 """Computed when a question speaks of green or of vegetation and names no index."""
 
 KINDS = {
-    "threshold": "which or how many lie above or below a threshold",
+    "threshold": "how many or which share lie above or below a threshold",
     "ranking": "a ranking",
     "change": "a change map",
     "difference": "the difference itself",
@@ -61,6 +61,12 @@ def find_indices(text: str) -> tuple[str, ...]:
     longs = [long_name for long_name in _long_names() if long_name in folded]
     whole = [one for one in longs if not any(one != other and one in other for other in longs)]
     return tuple(dict.fromkeys([*short, *(_long_names()[one] for one in whole)]))
+
+
+def with_long_names(text: str) -> str:
+    """Add what the indices in a text stand for, for a search that does not know short names."""
+    longs = [long for name in find_indices(text) if (long := _spyndex().get(name)) and long.lower() not in text.lower()]
+    return f"{text} ({', '.join(longs)})" if longs else text
 
 
 def missing_kinds(text: str) -> tuple[str, ...]:

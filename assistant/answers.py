@@ -15,9 +15,9 @@ OUTCOME = "clms_outcome"
 """Key under which a planned answer tells its outcome, where that says more than the results of the tools."""
 
 FOLLOW_UPS: dict[Output, str] = {
-    "series": "Show the {index} curve of {where} {when}.",
-    "composite": "Show a map of {index} of {where} {when}.",
-    "per_polygon": "What is the mean {index} per parcel in {where} {when}?",
+    "series": "Show the {index} curve of {where}, {when}.",
+    "composite": "Show a map of {index} of {where}, {when}.",
+    "per_polygon": "What is the mean {index} per parcel in {where}, {when}?",
 }
 OUTCOME_WORDS: dict[Outcome, str] = {
     "ok": "",
@@ -58,7 +58,7 @@ def compose(read: Slots, results: Sequence[ToolResult]) -> str:
     sections = [
         _not_computed(read, results),
         _findings(results),
-        comparison.side_by_side(results) if read.compares else "",
+        comparison.side_by_side(results, len(read.computes)) if read.compares else "",
         _product(results),
         _how(read, results),
         _bullets("Cautions", cautions(results)),
@@ -123,10 +123,10 @@ def _not_computed(read: Slots, results: Sequence[ToolResult]) -> str:
     """Say first what was asked and is not computed, and what can be."""
     if not read.missing:
         return ""
-    text = f"Not run: {'; '.join(read.missing)}. No tool here computes that."
-    if any(result.plan and result.outcome == "ok" for result in results):
-        return f"{text} What could be computed of the question follows."
-    return f"{text} Computable now: {abilities.computable_text()}."
+    text = f"Not run: {'; '.join(read.missing)}. No tool here computes that; computable now: "
+    text += f"{abilities.computable_text()}."
+    computed = any(result.plan and result.outcome == "ok" for result in results)
+    return f"{text} What could be computed of the question follows." if computed else text
 
 
 def _findings(results: Sequence[ToolResult]) -> str:

@@ -11,18 +11,21 @@ NO_DIFFERENCE = (
     "The difference itself was not computed: no tool here does that. "
     "Each value rests on the valid pixels of its own period."
 )
+NOTHING_TO_COMPARE = "Not all sides of the comparison have a result, so nothing is compared."
 MAX_CURVES = 3
 """Curves told of one result."""
 
 
-def side_by_side(results: Sequence[ToolResult]) -> str:
-    """Give one line a result for each output computed more than once; empty when there is nothing to compare."""
+def side_by_side(results: Sequence[ToolResult], asked: int) -> str:
+    """Give one line a result for each output computed more than once; `asked` is how many results were wanted."""
     computed = [(result.plan, result.statistics.rows) for result in results if result.plan and result.statistics]
     lines = []
     for output in dict.fromkeys(plan.output for plan, _ in computed):
         same = [(plan, rows) for plan, rows in computed if plan.output == output]
         lines += [f"- {_what(plan)}: {_value(plan, rows)}" for plan, rows in same if len(same) > 1]
-    return "\n".join(["**Side by side**", *lines, "", NO_DIFFERENCE]) if lines else ""
+    if not lines:
+        return NOTHING_TO_COMPARE if len(computed) < asked else ""
+    return "\n".join(["**Side by side**", *lines, "", NO_DIFFERENCE])
 
 
 def _what(plan: Plan) -> str:

@@ -14,7 +14,7 @@ from langchain_core.runnables import Runnable
 from langchain_core.tools import BaseTool
 from langchain_core.utils.function_calling import convert_to_openai_tool
 
-from assistant import answers, slots
+from assistant import abilities, answers, slots
 from tools.schema import ToolResult
 
 CHECKER = "checker"
@@ -120,7 +120,7 @@ def _search_call(read: slots.Slots, question: str) -> Call:
     return (
         "search_products",
         {
-            "question": question,
+            "question": abilities.with_long_names(question),
             "place": read.place,
             "period": _whole_period(read.periods),
             "units": slots.find_units(question),

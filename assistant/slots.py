@@ -16,7 +16,7 @@ SHORT_WORDS = 5
 """A question of so few words may lean on the one before."""
 EVIDENCE = ("vegetation", "parcels", "scenes", "product", "recommend", "land", "phenology")
 """Words that keep a question in scope although another subject is named, too."""
-VALUES = "values of this subject"
+VALUES = "values for this subject"
 """Asked for a value of something that no index stands for."""
 
 _END = re.compile(r"[?.!,;:]")

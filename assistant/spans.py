@@ -32,7 +32,9 @@ _LENGTH = re.compile(rf"\d{{1,3}} (?:{UNIT})")
 _DAY = re.compile(
     rf"\d{{4}}-\d\d-\d\d|\d{{1,2}}[./]\d{{1,2}}[./]{YEAR}|\d{{1,2}} (?:{MONTH}) {YEAR}|(?:{MONTH}) \d{{1,2}} {YEAR}"
 )
-_TOKEN = re.compile(r"(\d{1,2})(?:st|nd|rd|th|er|º|°)\b|(\d{1,2})\.(?=\s*[a-z])|[\d./-]*\d|[^\W\d_]+|[/–—-]|[.;:?!()]")
+_TOKEN = re.compile(
+    r"(\d{1,2})(?:st|nd|rd|th|er|º|°)\b|(\d{1,2})\.(?=\s*[a-z])|([^\W\d_]{1,4})\.(?=\s*\w)|[\d./-]*\d|[^\W\d_]+|[/–—-]|[.;:?!()]"
+)
 
 _DEGREES = r"-?\d{1,3}(?:\.\d+)?"
 # Without a space, "0,5" is a decimal number.
@@ -140,7 +142,7 @@ def compared_places(text: str) -> tuple[str, ...]:
 
 
 def _token(match: "re.Match[str]") -> _Token:
-    words = match[1] or match[2] or match[0]
+    words = match[1] or match[2] or match[3] or match[0]
     words = "-" if words in "–—" else "|" if words in ".;:?!()" else words
     return _Token(CANONICAL.get(words, words), match.start(), match.end())
 

@@ -224,7 +224,8 @@ def _scenes(stac: StacService, plan: Plan, bbox: Bbox) -> list[Scene]:
     limit = plan.max_cloud_cover_percent
     clear = [scene for scene in scenes if scene.cloud_cover_percent is not None and scene.cloud_cover_percent <= limit]
     if not clear:
-        found = "The only scene is" if len(scenes) == 1 else f"All {len(scenes)} scenes are"
+        when = f"from {plan.period.start} to {plan.period.end}"
+        found = f"The only scene {when} is" if len(scenes) == 1 else f"All {len(scenes)} scenes {when} are"
         raise NoScenes(f"{found} more than {limit:.0f} % cloudy.", "Try a longer period.")
     return clear
 

@@ -1,0 +1,168 @@
+"""What is read in questions of five languages: intent, periods, places, and what cannot be computed."""
+
+from datetime import date
+from typing import get_args
+
+import pytest
+
+from assistant import abilities, slots
+from assistant.slots import ComputeRequest
+from tools.periods import parse_period
+from tools.schema import Output
+from tools.toolbox import Toolbox
+
+TODAY = date(2025, 9, 10)
+
+
+def periods(question: str) -> list[tuple[str, str]]:
+    """Give the dates of each computation, as the tools will read them."""
+    read = [parse_period(wanted.period, today=TODAY) for wanted in slots.read(question).computes]
+    return [(period.start.isoformat(), period.end.isoformat()) for period in read]
+
+
+@pytest.mark.parametrize(
+    "question",
+    [
+        "NDVI between summer 2024 and summer 2025 in Lille",
+        "Compare the NDVI of Lille in summer 2024 and 2025",
+        "How does the vegetation of Lille in summer 2024 compare to summer 2025?",
+        "Difference of NDVI between summer 2024 and summer 2025, Lille",
+        "NDVI of Lille, summers 2024 vs. 2025",
+        "Compare l'NDVI de Lille entre l'été 2024 et l'été 2025",
+        "Vergleiche den NDVI von Lille: Sommer 2024 gegen Sommer 2025",
+        "Compara el NDVI de Lille del verano de 2024 con el verano de 2025",
+        "Confronta l'NDVI di Lille tra estate 2024 e estate 2025",
+    ],
+)
+def test_a_comparison_is_two_computations(question: str) -> None:
+    assert periods(question) == [("2024-06-01", "2024-08-31"), ("2025-06-01", "2025-08-31")]
+
+
+@pytest.mark.parametrize(
+    ("question", "expected"),
+    [
+        ("NDVI of Lille between May and July 2025", [("2025-05-01", "2025-07-31")]),
+        ("NDVI de Lille entre mai et juillet 2025", [("2025-05-01", "2025-07-31")]),
+        ("How did NDVI change between May 2024 and May 2025 in Lille? Show the curve", [("2024-05-01", "2025-05-31")]),
+        ("Compare the NDVI of parcels near Lille from May to July 2025", [("2025-05-01", "2025-07-31")]),
+        ("Compare NDVI in Lille between May and July 2025",
+         [("2025-05-01", "2025-05-31"), ("2025-07-01", "2025-07-31")]),
+        ("Compare June 2024 and Aug. 2025, NDVI in Lille",
+         [("2024-06-01", "2024-06-30"), ("2025-08-01", "2025-08-31")]),
+        ("Is Lille greener in 2025 than in 2024?", [("2025-01-01", "2025-09-10"), ("2024-01-01", "2024-12-31")]),
+        ("NDVI in Lille for the last two months", [("2025-07-11", "2025-09-10")]),
+        ("NDVI of Lille in spring", [("2025-03-01", "2025-05-31")]),
+        ("NDVI-Karte von Lille vom 3. Juni 2025 bis 5. Juli 2025", [("2025-06-03", "2025-07-05")]),
+    ],
+)  # fmt: skip
+def test_ranges_stay_one_period_unless_things_are_compared(question: str, expected: list[tuple[str, str]]) -> None:
+    assert periods(question) == expected
+
+
+def test_two_places_can_be_compared() -> None:
+    for question in ("Compare NDVI of Lille and Metz in May 2025", "Was Lille greener than Metz in May 2025?"):
+        assert [wanted.place for wanted in slots.read(question).computes] == ["Lille", "Metz"]
+
+
+@pytest.mark.parametrize(
+    ("question", "place"),
+    [
+        ("NDVI at Le Mans on 3 June 2025", "Le Mans"),
+        ("NDVI autour de La Rochelle cet été", "La Rochelle"),
+        ("Vegetation in Grasse in May 2025", "Grasse"),
+        ("NDVI near St. Malo in May 2025", "St. Malo"),
+        ("I need snow data for Metz. Which product?", "Metz"),
+        ("Which parcels in Metz have an NDVI over 0,5?", "Metz"),
+        ("Welches Produkt zeigt Wälder?", ""),
+        ("Which LULUCF product?", ""),
+        ("Compute Metz NDVI in May 2025", "Metz"),
+    ],
+)
+def test_names_are_told_from_other_words(question: str, place: str) -> None:
+    assert slots.read(question).place == place
+
+
+@pytest.mark.parametrize(
+    ("question", "intent"),
+    [
+        ("Grazie!", "greeting"), ("Was kannst du?", "help"), ("Qué puedes hacer", "help"),
+        ("Erkläre mir den Urban Atlas", "explain"), ("Cos'è CORINE Land Cover?", "explain"),
+        ("Quelles images y a-t-il pour Metz en mai 2025 ?", "scenes"), ("Welche Szenen gibt es für Trier?", "scenes"),
+        ("Quelle couche pour l'imperméabilisation des sols ?", "recommend"), ("Daten zu Ackerbau", "recommend"),
+        ("¿Dónde hay charcas?", "recommend"), ("frogs", "recommend"),
+        ("I want to watch Metz, but not with NDVI", "recommend"),
+        ("Wie grün ist Trier diesen Sommer?", "compute"), ("NDVI medio de Soria en mayo de 2025", "compute"),
+        ("Quanto è verde Siena quest'estate?", "compute"), ("Le NDVI de mes champs en juin 2025", "compute"),
+        ("Book a hotel in Metz", "out_of_scope"), ("Was hilft gegen Kopfschmerzen?", "out_of_scope"),
+        ("Une recette de crêpes", "out_of_scope"), ("Vuelos baratos a Soria", "out_of_scope"),
+        ("Raccontami una barzelletta", "out_of_scope"),
+    ],
+)  # fmt: skip
+def test_intents_are_read_in_five_languages(question: str, intent: str) -> None:
+    assert slots.read(question).intent == intent
+
+
+@pytest.mark.parametrize(
+    ("question", "output"),
+    [
+        ("Courbe du NDVI de Metz en 2025", "series"), ("NDVI-Verlauf in Trier seit 2024", "series"),
+        ("Mapa del NDVI de Soria en mayo de 2025", "composite"), ("NDVI per ogni campo a Siena nel 2025",
+         "per_polygon"), ("NDVI je Stadtteil in Trier im Mai 2025", "per_polygon"),
+    ],
+)  # fmt: skip
+def test_outputs_are_read_in_five_languages(question: str, output: str) -> None:
+    assert [wanted.output for wanted in slots.read(question).computes] == [output]
+
+
+@pytest.mark.parametrize(
+    ("question", "missing", "computed"),
+    [
+        ("Compute EVI for Metz in May 2025", ["Enhanced Vegetation Index"], 0),
+        ("ndwi of Metz last summer", ["NDWI"], 0),
+        ("Soil-Adjusted Vegetation Index map of Metz in 2025", ["SAVI"], 0),
+        ("NDVI and NDMI of Metz in May 2025", ["NDMI"], 1),
+        ("Share of parcels near Metz with NDVI above 0.4 in May 2025", ["threshold"], 1),
+        ("Welcher Anteil der Felder bei Trier hat NDVI unter 0,3 im Mai 2025?", ["threshold"], 1),
+        ("Classement des communes autour de Metz par NDVI en 2025", ["ranking"], 1),
+        ("Change map of NDVI in Metz, May 2024 to May 2025", ["change map"], 1),
+        ("When does the growing season start in Metz in 2025?", ["season dates"], 0),
+        ("How many hectares of Metz are green this summer?", ["hectares"], 1),
+        ("Tree cover per district in Metz", ["values"], 0),
+        ("Quelle part de Metz est imperméabilisée ?", ["values"], 0),
+        ("Muestra un mapa de nieve de Soria", ["values"], 0),
+    ],
+)
+def test_what_no_tool_computes_is_noticed(question: str, missing: list[str], computed: int) -> None:
+    read = slots.read(question)
+    assert all(any(words in told for told in read.missing) for words in missing), read.missing
+    assert bool(read.computes) == bool(computed)
+
+
+@pytest.mark.parametrize(
+    "question",
+    [
+        "NDVI per parcel near Metz in May 2025", "Which product shows sealed soil in Metz?",
+        "I need imperviousness for Metz in 2018", "Which product gives the share of trees per district?",
+        "Quelle couche pour les forêts de Metz ?", "What is EVI?",
+    ],
+)  # fmt: skip
+def test_nothing_is_missing_where_the_tools_do_it(question: str) -> None:
+    assert slots.read(question).missing == ()
+
+
+def test_what_is_computable_comes_from_the_toolbox(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert set(abilities.outputs()) == set(get_args(Output))
+    assert all(words != name for name, words in abilities.outputs().items())
+    question = "Rank the districts of Metz by NDVI in May 2025"
+    assert slots.read(question).missing
+    monkeypatch.setattr(Toolbox, "TOOLS", (*Toolbox.TOOLS, "ranking"))
+    assert slots.read(question).missing == ()
+
+
+def test_a_remark_after_a_computation_is_no_follow_up() -> None:
+    before = ("NDVI of Metz in May 2025",)
+    assert slots.read("thanks!", before).intent == "greeting"
+    assert slots.read("frogs", before).computes == ()
+    assert slots.read("et en juin 2025 ?", before).computes == (
+        ComputeRequest("composite", "juin 2025", "parcels", "ndvi", "Metz"),
+    )
