@@ -30,7 +30,7 @@ def test_data_files_travel_with_the_code(wheel_names: list[str]) -> None:
         str(path.relative_to(ROOT))
         for package in ("assistant", "knowledge", "tools", "ui")
         for path in (ROOT / package).rglob("*")
-        if path.suffix in {".yaml", ".md", ".css", ".svg"}
+        if path.suffix in {".yaml", ".md", ".css", ".svg", ".sqlite", ".sql"}
     }
     assert any(name.startswith("knowledge/products/") for name in on_disk)
     assert on_disk <= set(wheel_names)

