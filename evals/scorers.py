@@ -232,8 +232,11 @@ def _all_said(facts: tuple[str, ...], answer: Answer) -> Score:
 
 def _says(text: str, words: str) -> bool:
     """Find words as whole words; numbers as whole numbers: 10 is not in 100, nor in 0.10."""
-    pattern = re.escape(_plain(words)).replace(r"\ ", r"\s*")
-    return re.search(rf"(?<![\w])(?<!\d\.){pattern}(?!\w)(?!\.\d)", _plain(text)) is not None
+    plain = _plain(words)
+    pattern = re.escape(plain).replace(r"\ ", r"\s*")
+    before = r"(?<!\w)(?<!\d\.)" if plain[:1].isalnum() else ""
+    after = r"(?!\w)(?!\.\d)" if plain[-1:].isalnum() else ""
+    return re.search(before + pattern + after, _plain(text)) is not None
 
 
 def _plain(text: str) -> str:

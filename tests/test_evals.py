@@ -72,6 +72,20 @@ def test_no_question_stands_twice_and_twins_share_language_and_split() -> None:
             assert (case.split, case.language) == (cases[case.twin].split, cases[case.twin].language)
 
 
+def test_every_fact_that_a_case_asks_for_stands_in_the_catalogue() -> None:
+    known = WORLD.catalogue
+    facts = {
+        product.id: product.model_dump_json()
+        + "".join(known.legend(one).model_dump_json() for edition in product.editions for one in edition.legends)
+        for product in known.products
+    }
+    for case in load_cases():
+        texts = [make_answer(facts[one]) for one in case.products or facts]
+        for fact in () if case.negative else (*case.facts, *case.editions):
+            asked = make_case(facts=(fact,))
+            assert any(value("facts", asked, text) for text in texts), f"{case.id}: {fact}"
+
+
 def test_a_loose_twin_takes_over_what_it_does_not_say(tmp_path: Path) -> None:
     (tmp_path / "a.yaml").write_text(TINY)
     loose = next(case for case in load_cases(tmp_path) if case.id == "sealed-loose")
@@ -132,6 +146,7 @@ def test_facts_are_whole_words_and_whole_numbers() -> None:
     assert value("facts", case, make_answer("Pixels of 10m; patches from 0,25 ha.")) == 1
     assert value("facts", case, make_answer("Pixels of 10 m; a quarter of a hectare.")) == 1
     assert value("facts", case, make_answer("Pixels of 100 m; patches from 10.25 ha.")) == 0
+    assert value("facts", make_case(facts=("percent | %",)), make_answer("It is 50% green.")) == 1
     assert value("facts", make_case(), make_answer()) is None
 
 
