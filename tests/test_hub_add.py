@@ -1,5 +1,9 @@
 """Files of a user in the hub: pixels unchanged, dates and bands read from the file, clear refusals."""
 
+import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -71,6 +75,59 @@ def test_adding_twice_replaces_and_a_new_date_joins(tmp_path: Path) -> None:
     collection = archive.collection("trees")
     assert collection is not None
     assert collection["extent"]["temporal"]["interval"] == [["2018-01-01T00:00:00Z", "2021-12-31T23:59:59Z"]]
+
+
+def test_a_band_added_later_joins_the_others_of_its_date(tmp_path: Path) -> None:
+    for name, value in (("B04", 7), ("B08", 9), ("B04", 8)):
+        file = write_tif(tmp_path / f"{name}.tif", np.full((4, 4), value, dtype=np.uint16))
+        add_files(tmp_path / "hub", [file], collection_id="s2", datetime="2019-05-02")
+    archive = Archive(tmp_path / "hub")
+    (item,) = archive.items("s2")
+    for name, value in (("B04", 8), ("B08", 9)):
+        with rasterio.open(archive.asset_path(item, name)) as stored:
+            assert (stored.read(1) == value).all()
+    assert len(list((tmp_path / "hub").rglob("*.tif"))) == 2  # the file that was replaced is gone
+
+
+ADDING = """
+import sys
+from pathlib import Path
+from tools.hub.add import add_files
+add_files(Path(sys.argv[1]), [Path(name) for name in sys.argv[2:]], collection_id="many", datetime="2018")
+"""
+
+
+def test_a_killed_add_leaves_nothing_and_the_next_one_is_whole(tmp_path: Path) -> None:
+    hub = tmp_path / "hub"
+    pixels = np.random.default_rng(1).integers(0, 250, (256, 256), dtype=np.uint8)
+    files = [write_tif(tmp_path / f"band{number}.tif", pixels) for number in range(30)]
+    child = subprocess.Popen([sys.executable, "-c", ADDING, str(hub), *map(str, files)])
+    while child.poll() is None and len(list(hub.glob("many/add-*/*/*.tif"))) < 3:
+        time.sleep(0.002)
+    child.send_signal(signal.SIGKILL)
+    assert child.wait() == -signal.SIGKILL
+    archive = Archive(hub)
+    assert archive.collections() == []
+    assert archive.items("many") == []
+    report = add_files(hub, files, collection_id="many", datetime="2018")
+    (item,) = archive.items("many")
+    assert len(item["assets"]) == len(report.bands) == 30
+    assert len(list(hub.rglob("*.tif"))) == 30  # what the killed process left is gone
+
+
+FILLING = "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))\n" + ADDING
+
+
+def test_a_full_disk_is_told_and_nothing_is_added(tmp_path: Path) -> None:
+    hub = tmp_path / "hub"
+    Archive(hub)
+    pixels = np.random.default_rng(1).integers(0, 250, (256, 256), dtype=np.uint8)
+    file = write_tif(tmp_path / "noise.tif", pixels)
+    command = [sys.executable, "-c", FILLING, str(hub), str(file)]
+    child = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert "StorageError: The files could not be written into the hub" in child.stderr
+    assert Archive(hub).collections() == []
+    assert list(hub.rglob("*.tif")) == []
 
 
 def write_netcdf(path: Path) -> Path:

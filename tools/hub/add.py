@@ -3,9 +3,7 @@
 import hashlib
 import json
 import re
-import shutil
-import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -14,6 +12,7 @@ from typing import Any
 from tools.errors import ToolInputError
 from tools.hub.archive import Archive, Json, utc_text
 from tools.hub.files import Band, Grid, collection_json, item_json, raster_asset, write_cog
+from tools.hub.new_files import new_files
 
 _COMMON_NAMES = {
     "B01": "coastal", "B02": "blue", "B03": "green", "B04": "red", "B05": "rededge", "B06": "rededge",
@@ -90,12 +89,34 @@ def add_files(
     if not layers:
         raise RasterInvalidError("No file was given.", hint="Name at least one GeoTIFF or netCDF file.")
     layers, notes = _rescaled(layers, scale, offset)
-    items = [_make_item(hub_dir, collection_id, group) for group in _groups(layers)]
-    bands = _bands(layers, existing)
-    kept = [item for item in archive.items(collection_id) if item["id"] not in {new["id"] for new in items}]
-    head = _head(collection_id, title, existing)
-    archive.put([collection_json(head, items=[*kept, *items], bands=bands)], items)
+    with new_files(archive, collection_id) as folder:
+        items = [_make_item(archive, folder, collection_id, group) for group in _groups(layers)]
+        # Read again: another process may have added to the collection while this one waited for its turn.
+        existing = archive.collection(collection_id)
+        bands = _bands(layers, existing)
+        head = _head(collection_id, title, existing)
+        known = {item["id"]: item for item in archive.items(collection_id)}
+        items = [_joined(known.get(item["id"]), item) for item in items]
+        whole = known | {item["id"]: item for item in items}
+        archive.put([collection_json(head, items=list(whole.values()), bands=bands)], items)
+    _remove_replaced(archive, known, items)
     return AddReport(collection_id, tuple(item["id"] for item in items), tuple(b.name for b in bands), notes)
+
+
+def _joined(old: Json | None, new: Json) -> Json:
+    """Keep the bands that an item of the same time and place had and the new one has not."""
+    if old is None:
+        return new
+    properties = {**old["properties"], **new["properties"]}
+    return {**new, "properties": properties, "assets": {**old["assets"], **new["assets"]}}
+
+
+def _remove_replaced(archive: Archive, old: Mapping[str, Json], new: Sequence[Json]) -> None:
+    for item in new:
+        before = old[item["id"]]["assets"] if item["id"] in old else {}
+        used = {asset["href"] for asset in item["assets"].values()}
+        for href in {asset["href"] for asset in before.values()} - used:
+            (archive.hub_dir / href).unlink(missing_ok=True)
 
 
 def _layers(file: Path, period: tuple[str, str] | None) -> Iterator[_Layer]:
@@ -243,7 +264,7 @@ def _groups(layers: Sequence[_Layer]) -> list[list[_Layer]]:
     return [groups[key] for key in sorted(groups, key=str)]
 
 
-def _make_item(hub_dir: Path, collection_id: str, layers: Sequence[_Layer]) -> Json:
+def _make_item(archive: Archive, room: Path, collection_id: str, layers: Sequence[_Layer]) -> Json:
     first = layers[0]
     place = hashlib.sha256(f"{first.grid.crs}{first.grid.bounds}".encode()).hexdigest()[:8]
     item_id = f"{collection_id}_{re.sub(r'[-:]', '', first.start)}_{place}"
@@ -254,19 +275,18 @@ def _make_item(hub_dir: Path, collection_id: str, layers: Sequence[_Layer]) -> J
         properties |= {"datetime": None, "start_datetime": first.start, "end_datetime": first.end}
     properties["proj:epsg"] = first.grid.epsg
     assets: Json = {}
-    folder = hub_dir / collection_id / item_id
-    folder.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=".making-", dir=hub_dir) as name:
-        for layer in layers:
-            array = _read(layer)
-            write_cog(Path(name) / f"{layer.band.name}.tif", array, layer.grid, nodata=layer.band.nodata)
-            shutil.move(Path(name) / f"{layer.band.name}.tif", folder / f"{layer.band.name}.tif")
-            href = f"{collection_id}/{item_id}/{layer.band.name}.tif"
-            assets[layer.band.name] = raster_asset(
-                href, layer.band, layer.grid, data_type=str(array.dtype), title=layer.band.name
-            )
-            if layer.band.role == "scl":
-                properties["eo:cloud_cover"] = _cloud_cover(array, layer.band.nodata)
+    folder = room / item_id
+    folder.mkdir()
+    for layer in layers:
+        array = _read(layer)
+        path = folder / f"{layer.band.name}.tif"
+        write_cog(path, array, layer.grid, nodata=layer.band.nodata)
+        href = path.relative_to(archive.hub_dir).as_posix()
+        assets[layer.band.name] = raster_asset(
+            href, layer.band, layer.grid, data_type=str(array.dtype), title=layer.band.name
+        )
+        if layer.band.role == "scl":
+            properties["eo:cloud_cover"] = _cloud_cover(array, layer.band.nodata)
     return item_json(item_id, collection_id, geometry=first.grid.footprint, properties=properties, assets=assets)
 
 

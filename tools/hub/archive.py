@@ -119,7 +119,11 @@ class Archive:
             end_excluded=True,
             sort=[("datetime", False)],
         )
-        return [item for item, _ in self._rows(query, None)]
+        return list(self.every(query))
+
+    def every(self, query: Query) -> Iterator[Json]:
+        """Give all items that match, one after another."""
+        return (item for item, _ in self._rows(query, None))
 
     def item(self, collection_id: str, item_id: str) -> Json | None:
         """Give one item, or None when there is none of this id."""

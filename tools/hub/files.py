@@ -90,24 +90,18 @@ def write_cog(path: Path, array: Any, grid: Grid, *, nodata: float | None) -> No
     """Write one band as a cloud-optimised GeoTIFF."""
     import rasterio
     from affine import Affine
+    from rasterio._err import CPLE_BaseError
 
-    with rasterio.open(
-        path,
-        "w",
-        driver="COG",
-        height=grid.height,
-        width=grid.width,
-        count=1,
-        dtype=array.dtype,
-        crs=grid.crs,
-        transform=Affine(*grid.transform),
-        nodata=nodata,
-        compress="deflate",
-        predictor=3 if array.dtype.kind == "f" else 2,
-        blocksize=256,
-        overview_resampling="nearest",
-    ) as file:
-        file.write(array, 1)
+    profile = {
+        "driver": "COG", "height": grid.height, "width": grid.width, "count": 1, "dtype": array.dtype, "crs": grid.crs,
+        "transform": Affine(*grid.transform), "nodata": nodata, "compress": "deflate", "blocksize": 256,
+        "predictor": 3 if array.dtype.kind == "f" else 2, "overview_resampling": "nearest",
+    }  # fmt: skip
+    try:
+        with rasterio.open(path, "w", **profile) as file:
+            file.write(array, 1)
+    except CPLE_BaseError as error:  # what GDAL raises when it copies the pixels; rasterio does not translate it
+        raise OSError(errno.EIO, str(error), path.name) from error
     check_written(path)
 
 

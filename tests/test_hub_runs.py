@@ -1,0 +1,104 @@
+"""Runs of process graphs on the hub: what is kept between them, and what follows when the archive changes."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import rasterio
+from affine import Affine
+
+from tools.hub.add import add_files
+from tools.hub.archive import Archive
+from tools.hub.cube_cache import CubeCache
+from tools.hub.run import run_to_file
+from tools.hub.watch import Run
+
+CRS, WEST, NORTH, SIZE = "EPSG:32630", 600_000.0, 5_330_000.0, 40
+
+
+def add_date(hub: Path, folder: Path, day: str, value: float) -> None:
+    """Add one date with red = value and nir = 3 * value."""
+    for name, factor in (("B04", 1), ("B08", 3)):
+        path = folder / f"{name}.tif"
+        with rasterio.open(path, "w", driver="GTiff", height=SIZE, width=SIZE, count=1, dtype="float32", crs=CRS,
+                           transform=Affine(10, 0, WEST, 0, -10, NORTH)) as raster:  # fmt: skip
+            raster.write(np.full((SIZE, SIZE), value * factor, np.float32), 1)
+        add_files(hub, [path], collection_id="s2", datetime=day)
+
+
+@pytest.fixture
+def hub(tmp_path: Path) -> Path:
+    """A hub with three dates of two bands: 1 and 3, 2 and 6, 3 and 9."""
+    for month, value in ((5, 1.0), (6, 2.0), (7, 3.0)):
+        add_date(tmp_path / "hub", tmp_path, f"2024-0{month}-15", value)
+    return tmp_path / "hub"
+
+
+def median_nodes(band: str = "B08") -> dict[str, Any]:
+    """Load the dates of one band and take the median."""
+    extent = {"west": WEST, "south": NORTH - 400, "east": WEST + 400, "north": NORTH, "crs": CRS}
+    arguments = {"id": "s2", "spatial_extent": extent, "temporal_extent": None, "bands": [band]}
+    median = {"m": {"process_id": "median", "arguments": {"data": {"from_parameter": "data"}}, "result": True}}
+    reduced = {"data": {"from_node": "load"}, "dimension": "t", "reducer": {"process_graph": median}}
+    return {
+        "load": {"process_id": "load_collection", "arguments": arguments},
+        "median": {"process_id": "reduce_dimension", "arguments": reduced},
+    }
+
+
+def raster_graph(band: str = "B08") -> dict[str, Any]:
+    saved = {"data": {"from_node": "median"}, "format": "GTiff"}
+    return median_nodes(band) | {"save": {"process_id": "save_result", "arguments": saved, "result": True}}
+
+
+def table_graph(reducer: str) -> dict[str, Any]:
+    west, south, east, north = WEST + 10, NORTH - 90, WEST + 90, NORTH - 10
+    ring = [[west, south], [east, south], [east, north], [west, north]]
+    crs = {"type": "name", "properties": {"name": CRS}}
+    area = {"type": "Polygon", "coordinates": [[*ring, ring[0]]], "crs": crs}
+    child = {"r": {"process_id": reducer, "arguments": {"data": {"from_parameter": "data"}}, "result": True}}
+    arguments = {"data": {"from_node": "median"}, "geometries": area, "reducer": {"process_graph": child}}
+    return median_nodes() | {"zonal": {"process_id": "aggregate_spatial", "arguments": arguments, "result": True}}
+
+
+def read_layers(hub: Path, graph: dict[str, Any], folder: Path, cubes: CubeCache) -> tuple[Path, int]:
+    """Run a graph; give its file and how often it reported pixels read."""
+    shares: list[float] = []
+    path = run_to_file(Archive(hub), graph, folder, Run(shares.append), cubes=cubes)
+    return path, len(shares)
+
+
+def test_tables_and_map_of_one_question_read_their_pixels_once(hub: Path, tmp_path: Path) -> None:
+    cubes = CubeCache(10_000_000)
+    table, first = read_layers(hub, table_graph("mean"), tmp_path, cubes)
+    assert first > 0
+    assert table.read_text() == "[[6.0]]"
+    table, again = read_layers(hub, table_graph("count"), tmp_path, cubes)
+    assert (table.read_text(), again) == ("[[64.0]]", 0)
+    path, again = read_layers(hub, raster_graph(), tmp_path, cubes)
+    assert again == 0
+    with rasterio.open(path) as raster:
+        assert (raster.read(1) == 6).all()
+
+
+def test_nothing_kept_is_used_for_another_graph_or_after_new_files(hub: Path, tmp_path: Path) -> None:
+    cubes = CubeCache(10_000_000)
+    read_layers(hub, raster_graph(), tmp_path, cubes)
+    path, read = read_layers(hub, raster_graph("B04"), tmp_path, cubes)
+    assert read > 0
+    with rasterio.open(path) as raster:
+        assert (raster.read(1) == 2).all()
+    add_date(hub, tmp_path, "2024-07-15", 7.0)
+    add_date(hub, tmp_path, "2024-08-15", 8.0)
+    path, read = read_layers(hub, raster_graph(), tmp_path, cubes)
+    assert read > 0
+    with rasterio.open(path) as raster:
+        assert (raster.read(1) == (6 + 21) / 2).all()
+
+
+def test_a_cube_larger_than_the_memory_for_it_is_not_kept(hub: Path, tmp_path: Path) -> None:
+    cubes = CubeCache(SIZE * SIZE * 4)
+    for _ in range(2):
+        _, read = read_layers(hub, raster_graph(), tmp_path, cubes)
+        assert read > 0
