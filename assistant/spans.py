@@ -45,6 +45,8 @@ _CONNECTOR = r"de|du|des|del|della|di|la|le|les|sur|am|an der|im|of|the|and|et|u
 _NAME = re.compile(rf"{_WORD}(?:(?:,?\s+|\s+(?:{_CONNECTOR})\s+){_WORD})*")
 _LOOSE_ENDS = re.compile(rf"^(?:(?:{_CONNECTOR})\s+)+|(?:\s+(?:{_CONNECTOR}))+$")
 _AND = re.compile(r"\s+(?:and|et|und|y|e)\s+")
+_ABSTRACT = re.compile(r"\w+(?:ung|heit|keit|schaft|tion|tat|ismus)(?:en)?")
+"""German nouns that name no place, folded."""
 _LOWER_NAME = re.compile(r"[^\W\d_][\w'’\-]+(?:[ ]+[^\W\d_][\w'’\-]+)?")
 
 
@@ -124,6 +126,8 @@ def find_places(text: str, *, any_name: bool = True) -> tuple[str, ...]:
         found = [_place_name(words, ending) for words in _names_inside(rest)]
     if any_name and not any(found):
         found = [_lower_name(match[0]) for end in after if (match := _LOWER_NAME.match(rest, end))]
+    if any_name and not any(found) and rest != text:
+        found = _names_left(rest)
     return tuple(dict.fromkeys(name for name in found if name))
 
 
@@ -212,12 +216,24 @@ def _names_inside(text: str) -> list[str]:
     return [words for words in found if words[:1].isupper()]
 
 
+def _names_left(text: str) -> list[str]:
+    """Give the one word of a note such as "ndvi rennes 2024" that means nothing else; none when several are left."""
+    known = lexicon.pattern(*lexicon.load().root)
+    words = re.findall(r"[^\W\d_][\w'’-]+", text)
+    left = [word for word in words if not known.fullmatch(lexicon.fold(word)) and not _is_term(word)]
+    return left if len(left) == 1 else []
+
+
 def _place_name(words: str, ending: int) -> str:
     """Leave out terms of the trade; empty when nothing is left that can be a name."""
     parts = [part for part in words.strip(" .,'’-").split() if not _is_term(part.strip(",."))]
-    if all(lexicon.is_cue(part.strip(",."), ending=ending) or not part[:1].isupper() for part in parts):
+    if all(_is_noun(part.strip(",."), ending) or not part[:1].isupper() for part in parts):
         return ""
     return _LOOSE_ENDS.sub("", " ".join(parts)).strip(" ,")
+
+
+def _is_noun(word: str, ending: int) -> bool:
+    return lexicon.is_cue(word, ending=ending) or (ending > 0 and bool(_ABSTRACT.fullmatch(lexicon.fold(word))))
 
 
 def _is_term(word: str) -> bool:
