@@ -17,6 +17,8 @@ from knowledge.pandoc_tables import as_pipe_tables
 MAX_UNPACKED_BYTES = 200_000_000
 MAX_SPAN = 200
 """Most rows or columns one cell may claim; a page that claims more is not a table to read."""
+MAX_CELLS = 200_000
+MAX_FRONT_CHARS = 10_000
 BLOCK_TAGS = frozenset((
     "address", "article", "blockquote", "body", "caption", "dd", "div", "dl", "dt", "figcaption", "figure", "h1", "h2",
     "h3", "h4", "h5", "h6", "li", "main", "ol", "p", "pre", "section", "table", "ul",
@@ -102,6 +104,8 @@ def _rows(table: Any) -> list[list[str]]:
         for cell in row.find_all(["td", "th"], recursive=False):
             while (y, x) in grid:
                 x += 1
+            if len(grid) > MAX_CELLS:
+                break
             text = clean(cell.get_text(" "))
             for dy in range(_span(cell, "rowspan")):
                 for dx in range(_span(cell, "colspan")):
@@ -129,7 +133,7 @@ def read_markdown(data: bytes | str, *, declared: str | None = None) -> Reading:
 
 
 def _front_matter(text: str) -> tuple[dict[str, str], str]:
-    if not text.startswith("---\n") or (end := text.find("\n---", 4)) < 0:
+    if not text.startswith("---\n") or (end := text.find("\n---", 4, MAX_FRONT_CHARS)) < 0:
         return {}, text
     try:
         # BaseLoader keeps every value as written: version 1.10 must not become 1.1.

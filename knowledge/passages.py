@@ -26,6 +26,17 @@ class Piece:
 
 def cut(blocks: Iterable[Block]) -> Iterator[Piece]:
     """Gather paragraphs up to a passage's length within one section and page; tables stand alone, rows whole."""
+    headings: list[Block] = []
+    any_text = False
+    for piece in _gathered(blocks, headings):
+        any_text = True
+        yield piece
+    if not any_text:  # slides and the like: headings are all there is
+        for block in headings:
+            yield from _pieces([], block.page, block.text)
+
+
+def _gathered(blocks: Iterable[Block], headings: list[Block]) -> Iterator[Piece]:
     path: list[tuple[int, str]] = []
     texts: list[str] = []
     page: int | None = None
@@ -36,6 +47,7 @@ def cut(blocks: Iterable[Block]) -> Iterator[Piece]:
             texts = []
         page = block.page
         if block.kind == "heading":
+            headings.append(block)
             path = [*((level, title) for level, title in path if level < block.level), (block.level, block.text)]
         elif block.kind == "table":
             yield from (Piece(_section(path), page, part) for part in _table_parts(block.text))

@@ -6,7 +6,7 @@ from collections import Counter, deque
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from itertools import pairwise
+from itertools import pairwise, takewhile
 from pathlib import Path
 from typing import Any
 
@@ -170,12 +170,14 @@ class _State:
         self.seen = False
 
     def count(self, page: PdfPage) -> None:
+        edges = {id(line) for edge in _margins(page) for line in edge}
         for line in page.lines:
-            self.sizes[line.size] += len(line.text)
+            if id(line) not in edges and line.text:
+                self.sizes[line.size] += len(line.text)
 
     def blocks(self, page: PdfPage, around: Iterable[PdfPage]) -> Iterator[Block]:
         body = self.sizes.most_common(1)[0][0] if self.sizes else 0.0
-        lines = without_line_numbers(without_running(page, around, body))
+        lines = without_line_numbers(without_running(page, around))
         self.seen = self.seen or bool(lines)
         paragraph: list[Line] = []
         for first, line in enumerate(as_tables(lines)):
@@ -204,27 +206,29 @@ class _State:
         return line.rows if line.rows[0] == before.rows[0] else (*before.rows, *line.rows)
 
 
-def without_running(page: PdfPage, around: Iterable[PdfPage], body: float) -> tuple[Line, ...]:
+def without_running(page: PdfPage, around: Iterable[PdfPage]) -> tuple[Line, ...]:
     """Drop margin lines that a near page has in the same place, and bare page numbers."""
     others = [other for other in around if other is not page and abs(other.number - page.number) <= WINDOW]
-    near = [(line, other.number) for other in others for line in _margin(other)]
-    running = {
-        id(line)
-        for line in _margin(page)
-        if (line.size <= body and _PAGE_NUMBER.fullmatch(line.text))
-        or any(_runs_along(line, other, page.number - number, body) for other, number in near)
-    }
+    near = [(line, other.number) for other in others for edge in _margins(other) for line in edge]
+
+    def runs(line: Line) -> bool:
+        if _PAGE_NUMBER.fullmatch(line.text):
+            return True
+        return any(_runs_along(line, other, page.number - number) for other, number in near)
+
+    # From the edge inwards: behind the first line that does not run along, the text of the page begins.
+    running = {id(line) for edge in _margins(page) for line in takewhile(runs, edge)}
     return tuple(line for line in page.lines if id(line) not in running)
 
 
-def _runs_along(line: Line, other: Line, pages: int, body: float) -> bool:
+def _runs_along(line: Line, other: Line, pages: int) -> bool:
     """Tell whether two lines in one place say the same, but for a page number at an end that counts on."""
     if abs(line.top - other.top) > SAME_PLACE_PT:
         return False
     if line.text == other.text:
         return True
     one, two = re.split(r"(\d+)", line.text), re.split(r"(\d+)", other.text)
-    if len(one) != len(two) or line.size > body:
+    if len(one) != len(two):
         return False
     differ = [at for at, (mine, its) in enumerate(zip(one, two, strict=True)) if mine != its]
     if len(differ) != 1 or not one[differ[0]].isdecimal() or not two[differ[0]].isdecimal():
@@ -233,12 +237,12 @@ def _runs_along(line: Line, other: Line, pages: int, body: float) -> bool:
     return at_end and int(one[differ[0]]) - int(two[differ[0]]) == pages
 
 
-def _margin(page: PdfPage) -> list[Line]:
-    """Lines near the upper and lower edge."""
+def _margins(page: PdfPage) -> tuple[list[Line], list[Line]]:
+    """Lines near the upper and the lower edge, each from the edge inwards; a table ends them."""
     edge = page.height * MARGIN_SHARE
-    texts = [line for line in page.lines if line.text]
-    top = [line for line in texts[:MARGIN_LINES] if line.top < edge]
-    return top + [line for line in texts[-MARGIN_LINES:] if line.bottom > page.height - edge and line not in top]
+    top = list(takewhile(lambda line: line.text and line.top < edge, page.lines))
+    bottom = list(takewhile(lambda line: line.text and line.bottom > page.height - edge, reversed(page.lines)))
+    return top[:MARGIN_LINES], bottom[:MARGIN_LINES]
 
 
 def without_line_numbers(lines: tuple[Line, ...]) -> tuple[Line, ...]:

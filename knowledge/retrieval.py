@@ -52,6 +52,7 @@ class Retriever:
         self._catalogue = catalogue
         self._vectors: Any = None
         self._asked: tuple[str, Any] = ("", None)
+        self._unencodable = False
         self._loading = threading.Lock()  # tools run in parallel; Chroma must be opened by one of them
         self.embedding_problem = ""
         """Why search goes by keywords only; empty when it does not, or on purpose."""
@@ -157,14 +158,29 @@ class Retriever:
         orders = []
         if "keyword" in self._use:
             orders.append(self._documents.keyword_ids(search_words(question), POOL, product_id))
-        if self._asked[0] == question and not self.embedding_problem:
-            try:
+        try:
+            if (encoded := self._encoded(question)) is not None:
                 with self._loading:
-                    orders.append(self._documents.vector_ids(self._asked[1], self._model, POOL, product_id))
-            except EmbeddingUnavailable as error:
-                self.embedding_problem = error.message
-                logger.warning("keyword search only: %s", error)
+                    orders.append(self._documents.vector_ids(encoded, self._model, POOL, product_id))
+        except EmbeddingUnavailable as error:
+            self._unencodable = True
+            self.embedding_problem = error.message
+            logger.warning("keyword search only: %s", error)
         return orders
+
+    def _encoded(self, question: str) -> Any:
+        """Encode a question once; None when search goes by keywords.
+
+        Raises:
+            EmbeddingUnavailable: the encoder cannot be loaded.
+        """
+        if self._model == NO_EMBEDDING or self._unencodable or "dense" not in self._use:
+            return None
+        if self._asked[0] != question:  # one question is searched several times; encoding is the slow part
+            with self._loading:
+                encoder = load_encoder(self._model)
+            self._asked = (question, encoder.encode([question]))
+        return self._asked[1]
 
     def _named(self, question: str) -> list[str]:
         """Products whose name or alias stands in the question, longest name first."""

@@ -1,0 +1,109 @@
+"""Documents made for tests: PDF with running headers, tables and line numbers, and Word."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from docx import Document
+from fpdf import FPDF
+
+RUNNING = "Copernicus Land Monitoring Service - Snow manual"
+
+
+class _Manual(FPDF):
+    def header(self) -> None:
+        self.set_font("Helvetica", "", 8)
+        self.cell(0, 8, RUNNING, align="R")
+        self.ln(12)
+
+    def footer(self) -> None:
+        self.set_y(-15)
+        self.set_font("Helvetica", "", 8)
+        self.cell(0, 8, f"Issue 2.1   Page {self.page_no()} of {{nb}}", align="C")
+
+
+def manual_pdf(path: Path, pages: Sequence[tuple[str, Sequence[str]]], table: Sequence[Sequence[str]] = ()) -> Path:
+    """Write a manual: one page a chapter (heading, paragraphs); the table, ruled, goes on the last page."""
+    pdf = _Manual()
+    pdf.set_title("Snow cover - Product User Manual")
+    pdf.set_auto_page_break(True, 20)
+    for heading, paragraphs in pages:
+        pdf.add_page()
+        pdf.set_font("Helvetica", "B", 16)
+        pdf.cell(0, 10, heading)
+        pdf.ln(12)
+        pdf.set_font("Helvetica", "", 11)
+        for text in paragraphs:
+            pdf.multi_cell(0, 6, text)
+            pdf.ln(4)
+    if table:
+        with pdf.table() as drawn:
+            for cells in table:
+                row = drawn.row()
+                for cell in cells:
+                    row.cell(cell)
+    pdf.output(str(path))
+    return path
+
+
+def columns_pdf(path: Path, rows: Sequence[Sequence[str]]) -> Path:
+    """Write a table without rules: words in columns."""
+    pdf = FPDF()
+    pdf.add_page()
+    pdf.set_font("Helvetica", "", 11)
+    pdf.multi_cell(0, 6, "The codes of the layer are listed here, each with its meaning and its colour.")
+    for row in rows:
+        for cell in row:
+            pdf.cell(50, 6, cell)
+        pdf.ln()
+    pdf.output(str(path))
+    return path
+
+
+def numbered_pdf(path: Path, lines: Sequence[str]) -> Path:
+    """Write a draft: each line has its number in the margin."""
+    pdf = FPDF()
+    pdf.add_page()
+    pdf.set_font("Helvetica", "", 11)
+    for number, line in enumerate(lines, 1):
+        pdf.set_x(8)
+        pdf.cell(22, 6, str(number))
+        pdf.cell(0, 6, line)
+        pdf.ln()
+    pdf.output(str(path))
+    return path
+
+
+def locked_pdf(path: Path) -> Path:
+    """Write a PDF that asks for a password."""
+    pdf = FPDF()
+    pdf.set_encryption(owner_password="owner", user_password="secret")
+    pdf.add_page()
+    pdf.set_font("Helvetica", "", 11)
+    pdf.cell(0, 6, "Hidden text")
+    pdf.output(str(path))
+    return path
+
+
+def scanned_pdf(path: Path) -> Path:
+    """Write a PDF of pictures alone."""
+    pdf = FPDF()
+    pdf.add_page()
+    pdf.rect(10, 10, 100, 100, style="F")
+    pdf.output(str(path))
+    return path
+
+
+def word_document(path: Path) -> Path:
+    """Write a Word document with headings, a table and page headers."""
+    document = Document()
+    document.core_properties.title = "Lake ice manual"
+    document.sections[0].header.paragraphs[0].text = "Running header of the office"
+    document.add_heading("Lake ice", level=1)
+    document.add_heading("Codes", level=2)
+    document.add_paragraph("Each pixel holds one code.")
+    table = document.add_table(rows=0, cols=2)
+    for row in (("Code", "Meaning"), ("10", "ice"), ("20", "open water")):
+        cells = table.add_row().cells
+        cells[0].text, cells[1].text = row
+    document.save(str(path))
+    return path
