@@ -8,7 +8,16 @@ from functools import cache
 from types import MappingProxyType
 from typing import Any
 
-from tools.hub import processes_arrays, processes_cubes, processes_math, processes_time, processes_vector
+from tools.hub import (
+    processes_arrays,
+    processes_cubes,
+    processes_math,
+    processes_order,
+    processes_space,
+    processes_text,
+    processes_time,
+    processes_vector,
+)
 from tools.hub.openeo_errors import JobCanceled, OpenEOError
 
 Json = dict[str, Any]
@@ -20,7 +29,10 @@ Resolver = Callable[[dict[str, Any], dict[str, Any]], Any]
 @cache
 def common_processes() -> Mapping[str, Process]:
     """Give all processes that need nothing from outside the graph, by id."""
-    groups = (processes_math, processes_arrays, processes_cubes, processes_time, processes_vector)
+    groups = (
+        processes_math, processes_arrays, processes_order, processes_text,
+        processes_cubes, processes_space, processes_time, processes_vector,
+    )  # fmt: skip
     return {name: function for group in groups for name, function in group.PROCESSES.items()}
 
 

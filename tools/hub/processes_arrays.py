@@ -165,6 +165,8 @@ def quantiles(data: Any, probabilities: Any = None, q: Any = None, ignore_nodata
     values = stacked(data)
     if values.shape[0] == 0:
         return [None] * len(shares)
+    if _holds_nan(data):
+        return [float("nan")] * len(shares)
     results = [sorted_quantile(values, share) for share in shares]
     if not ignore_nodata:
         missing = np.isnan(values).any(axis=0)

@@ -113,6 +113,12 @@ def _binary(function: Callable[[Any, Any], Any]) -> Callable[..., Any]:
     return run
 
 
+def int_(x: Any) -> Any:
+    """Cut off the fraction; a single NaN has no whole part and gives no-data."""
+    result = _unary(np.trunc)(x)
+    return None if isinstance(result, float) and np.isnan(result) else result
+
+
 def exp(p: Any) -> Any:
     """Give e to the power of a value."""
     return _unary(np.exp)(p)
@@ -331,7 +337,7 @@ TAKES_TRUTH = frozenset({"and", "or", "xor", "not", "if"})
 """Processes that take truth values as they are."""
 _CALCULATIONS: dict[str, Callable[..., Any]] = {
     "absolute": _unary(np.abs), "sqrt": _unary(np.sqrt), "exp": exp, "ln": _unary(np.log),
-    "floor": _unary(np.floor), "ceil": _unary(np.ceil), "int": _unary(np.trunc), "sgn": _unary(np.sign),
+    "floor": _unary(np.floor), "ceil": _unary(np.ceil), "int": int_, "sgn": _unary(np.sign),
     "sin": _unary(np.sin), "cos": _unary(np.cos), "tan": _unary(np.tan),
     "arcsin": _unary(np.arcsin), "arccos": _unary(np.arccos), "arctan": _unary(np.arctan),
     "sinh": _unary(np.sinh), "cosh": _unary(np.cosh), "tanh": _unary(np.tanh),
