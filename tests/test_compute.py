@@ -1,7 +1,6 @@
 """From the back-end's tables to honest rows, and from broken services to plain failures."""
 
 import json
-import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import date
@@ -10,6 +9,7 @@ from threading import Thread
 
 import pytest
 
+from tests.servers.dead import dead_url
 from tools.backends import OpenEOBackend
 from tools.errors import BackendUnavailable, JobFailed
 from tools.layers import Layer, Layers
@@ -45,12 +45,6 @@ def lying_server(body: bytes, status: int = 200) -> Iterator[str]:
         yield f"http://127.0.0.1:{server.server_address[1]}"
         server.shutdown()
         thread.join()
-
-
-def dead_url() -> str:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return f"http://127.0.0.1:{probe.getsockname()[1]}"
 
 
 def test_zero_is_a_value_and_nothing_is_none() -> None:

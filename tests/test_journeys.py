@@ -32,15 +32,12 @@ from assistant.schema import Answer
 from assistant.settings import Settings
 from knowledge.errors import ClmsError
 from knowledge.ingest import build_index
-from tests.test_compute import dead_url
+from tests.servers.dead import dead_url
 from tools.areas import parse_geojson
 from tools.hub.demo import ensure_demo
 from tools.schema import Artifact, Polygons
 from ui.api import create_app
 from ui.cli import main
-
-# Gradio also leaves an event loop of its own to the garbage collector.
-pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 
 TODAY = date(2025, 9, 10)
 QUESTION = "How green are the parcels around Rennes this summer?"
