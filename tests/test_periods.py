@@ -5,7 +5,8 @@ from datetime import date
 import pytest
 
 from tools.errors import PeriodInvalid
-from tools.periods import mentioned_periods, parse_period
+from tools.period_words import CANONICAL, LANGUAGES
+from tools.periods import mentioned_periods, parse_period, parse_periods
 
 TODAY = date(2025, 7, 20)
 
@@ -46,12 +47,125 @@ TODAY = date(2025, 7, 20)
         ("el verano pasado", "2024-06-01", "2024-08-31"),
         ("estate 2023", "2023-06-01", "2023-08-31"),
         ("depuis janvier 2020", "2020-01-01", "2025-07-20"),
+        ("la scorsa estate", "2024-06-01", "2024-08-31"),
+        ("spring", "2025-03-01", "2025-05-31"),
+        ("au printemps 2023", "2023-03-01", "2023-05-31"),
+        ("dal 2018 al 2020", "2018-01-01", "2020-12-31"),
+        ("desde 2018 hasta 2020", "2018-01-01", "2020-12-31"),
+        ("zwischen 2018 und 2020", "2018-01-01", "2020-12-31"),
+        ("da maggio a luglio 2024", "2024-05-01", "2024-07-31"),
+        ("1.–15. Mai 2024", "2024-05-01", "2024-05-15"),
+        ("dal 1° al 15 maggio 2024", "2024-05-01", "2024-05-15"),
+        ("Q3 to Q4 2024", "2024-07-01", "2024-12-31"),
+        ("premier semestre 2024", "2024-01-01", "2024-06-30"),
+        ("last quarter", "2025-04-01", "2025-06-30"),
+        ("week 23 2024", "2024-06-03", "2024-06-09"),
+        ("2024-W23", "2024-06-03", "2024-06-09"),
+        ("KW 23 2024", "2024-06-03", "2024-06-09"),
+        ("05/2024", "2024-05-01", "2024-05-31"),
+        ("mid-May 2024", "2024-05-11", "2024-05-21"),
+        ("a mediados de mayo de 2024", "2024-05-11", "2024-05-21"),
+        ("late summer 2024", "2024-08-01", "2024-08-31"),
+        ("aujourd'hui", "2025-07-20", "2025-07-20"),
+        ("seit drei Jahren", "2022-07-21", "2025-07-20"),
     ],
 )
 def test_reads_words(text: str, start: str, end: str) -> None:
     period = parse_period(text, today=TODAY)
     assert (period.start.isoformat(), period.end.isoformat()) == (start, end)
     assert period.label == text
+
+
+@pytest.mark.parametrize(
+    ("texts", "start", "end"),
+    [
+        (
+            ["since 2018", "2018 onwards", "depuis 2018", "à partir de 2018", "seit 2018", "desde 2018", "dal 2018"],
+            "2018-01-01",
+            "2025-07-20",
+        ),
+        (
+            ["last three months", "les trois derniers mois", "in den letzten drei Monaten", "los últimos 3 meses"],
+            "2025-04-21",
+            "2025-07-20",
+        ),
+        (["gli ultimi tre mesi", "les 3 derniers mois", "past 3 months"], "2025-04-21", "2025-07-20"),
+        (
+            [
+                "Q2 2024",
+                "2024-Q2",
+                "T2 2024",
+                "deuxième trimestre 2024",
+                "2. Quartal 2024",
+                "segundo trimestre de 2024",
+            ],
+            "2024-04-01",
+            "2024-06-30",
+        ),
+        (["le mois dernier", "letzten Monat", "el mes pasado", "il mese scorso"], "2025-06-01", "2025-06-30"),
+        (["la semaine dernière", "letzte Woche", "la semana pasada"], "2025-07-07", "2025-07-13"),
+        (["février 2024", "Februar 2024", "febrero de 2024", "febbraio 2024"], "2024-02-01", "2024-02-29"),
+    ],
+)
+def test_five_languages_read_alike(texts: list[str], start: str, end: str) -> None:
+    for text in texts:
+        period = parse_period(text, today=TODAY)
+        assert (period.start.isoformat(), period.end.isoformat()) == (start, end), text
+
+
+def test_no_word_stands_for_two_things() -> None:
+    for table in LANGUAGES.values():
+        for canonical, words in table.items():
+            for word in words.split():
+                assert CANONICAL[word] == canonical, word
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["growing season 2024", "saison de végétation 2024", "Vegetationsperiode 2024", "temporada de crecimiento 2024",
+     "stagione di crescita 2024"],
+)  # fmt: skip
+def test_growing_season_follows_the_hemisphere_and_tells_its_months(text: str) -> None:
+    north, south = (parse_period(text, today=TODAY, southern=southern) for southern in (False, True))
+    assert (north.start, north.end) == (date(2024, 4, 1), date(2024, 10, 31))
+    assert (south.start, south.end) == (date(2023, 10, 1), date(2024, 4, 30))
+    assert north.label == f"{text} (taken as April to October)"
+
+
+@pytest.mark.parametrize(
+    ("text", "spans"),
+    [
+        ("2018 against 2024", ["2018-01-01/2018-12-31", "2024-01-01/2024-12-31"]),
+        ("2018 par rapport à 2024", ["2018-01-01/2018-12-31", "2024-01-01/2024-12-31"]),
+        ("2018 im Vergleich zu 2024", ["2018-01-01/2018-12-31", "2024-01-01/2024-12-31"]),
+        ("2018 frente a 2024", ["2018-01-01/2018-12-31", "2024-01-01/2024-12-31"]),
+        ("2018 rispetto al 2024", ["2018-01-01/2018-12-31", "2024-01-01/2024-12-31"]),
+        ("summer 2018 against 2024", ["2018-06-01/2018-08-31", "2024-06-01/2024-08-31"]),
+        ("May and June 2019", ["2019-05-01/2019-05-31", "2019-06-01/2019-06-30"]),
+        ("summer 2018 vs. winter 2020", ["2018-06-01/2018-08-31", "2019-12-01/2020-02-29"]),
+        ("between 2018 and 2020", ["2018-01-01/2020-12-31"]),
+        ("last summer", ["2024-06-01/2024-08-31"]),
+    ],
+)
+def test_periods_set_against_each_other(text: str, spans: list[str]) -> None:
+    assert [f"{period.start}/{period.end}" for period in parse_periods(text, today=TODAY)] == spans
+
+
+def test_one_bad_side_of_a_comparison_is_told() -> None:
+    with pytest.raises(PeriodInvalid, match="'2030' lies in the future"):
+        parse_periods("2018 against 2030", today=TODAY)
+
+
+def test_an_inverted_range_suggests_the_other_way_round() -> None:
+    with pytest.raises(PeriodInvalid) as caught:
+        parse_period("2020 to 2018", today=TODAY)
+    assert caught.value.hint == "Did you mean 2018-01-01 to 2020-12-31?"
+
+
+def test_too_early_says_what_exists() -> None:
+    with pytest.raises(PeriodInvalid, match="Sentinel-2A was launched") as caught:
+        parse_period("summer 1990", today=TODAY)
+    assert "2015-06-23/2025-07-20" in caught.value.hint
 
 
 def test_this_summer_after_summer_is_the_whole_of_it() -> None:
@@ -80,6 +194,9 @@ def test_southern_seasons_are_turned() -> None:
         ("summer 2014", "before the first data"),
         ("31 February 2020", "does not exist"),
         ("2020-13-01", "does not exist"),
+        ("week 54 2024", "does not exist"),
+        ("Q5 2024", "cannot read"),
+        ("morgen", "future"),
         ("once upon a time", "cannot read"),
         ("", "cannot read"),
     ],

@@ -5,11 +5,28 @@ import unicodedata
 from calendar import month_name, monthrange
 from collections.abc import Callable
 from datetime import date, timedelta
+from functools import lru_cache
 
 from dateutil.relativedelta import relativedelta
 
 from tools.errors import PeriodInvalid
+from tools.period_words import CANONICAL, FILLERS, PHRASES, WORDS
 from tools.schema import Period
+
+__all__ = [
+    "ATOM",
+    "CANONICAL",
+    "FILLERS",
+    "MONTH",
+    "MONTHS",
+    "SEASON",
+    "UNIT",
+    "WORDS",
+    "YEAR",
+    "mentioned_periods",
+    "parse_period",
+    "parse_periods",
+]
 
 SENTINEL2_START = date(2015, 6, 23)
 """Launch of Sentinel-2A; nothing to compute an index from lies before."""
@@ -19,67 +36,37 @@ EXAMPLES_HINT = "Try 'summer 2023', 'May 2019', '2 May 2019', 'since 2020' or '2
 MONTHS = [name.lower() for name in month_name[1:]]
 SEASON_STARTS = {"spring": 3, "summer": 6, "autumn": 9, "winter": 12}
 SOUTHERN_SEASON_STARTS = {"spring": 9, "summer": 12, "autumn": 3, "winter": 6}
+GROWING_MONTHS, SOUTHERN_GROWING_MONTHS = (4, 10), (10, 4)
+"""First and last month taken for "growing season"; a convention, which the label tells."""
 
-WORDS = {
-    "january": "jan janvier januar enero gennaio",
-    "february": "feb fevrier februar febrero febbraio",
-    "march": "mar mars marz maerz marzo",
-    "april": "apr avril abril aprile",
-    "may": "mai mayo maggio",
-    "june": "jun juin juni junio giugno",
-    "july": "jul juillet juli julio luglio",
-    "august": "aug aout agosto",
-    "september": "sep sept septembre septiembre settembre",
-    "october": "oct octobre oktober okt octubre ottobre",
-    "november": "nov novembre noviembre",
-    "december": "dec decembre dezember dez diciembre dicembre",
-    "spring": "springs printemps fruhling fruhjahr fruehling primavera primaveras",
-    "summer": "summers ete etes sommer verano veranos estate estati",
-    "autumn": "autumns fall falls automne automnes herbst otono otonos autunno autunni",
-    "winter": "winters hiver hivers invierno inviernos inverno inverni",
-    "year": "annee an jahr ano anno years ans annees jahre jahren anos anni",
-    "month": "mois monat mes mese months monate monaten meses mesi",
-    "week": "semaine woche semana settimana weeks semaines wochen semanas settimane",
-    "day": "jour tag dia giorno days jours tage tagen dias giorni",
-    "2": "two deux zwei dos due",
-    "3": "three trois drei tres tre",
-    "4": "four quatre vier cuatro quattro",
-    "5": "five cinq funf cinco cinque",
-    "6": "six sechs seis sei",
-    "10": "ten dix zehn diez dieci",
-    "12": "twelve douze zwolf doce dodici",
-    "this": "current ce cet cette diesen diesem dieser dieses este esta questa questo quest",
-    "last": "past previous dernier derniere derniers dernieres letzten letzter letzte letztem letztes pasado pasada "
-    "ultimo ultima ultimos scorso scorsa passe passee",
-    "next": "prochain prochaine nachsten nachster nachstes proximo proxima prossimo prossima",
-    "since": "depuis seit desde dal",
-    "to": "until till through au bis hasta al a",
-    "and": "und y et e",
-    "between": "zwischen entre tra fra",
-}
-CANONICAL = {word: canonical for canonical, words in WORDS.items() for word in words.split()}
-FILLER_WORDS = """
-in on during over the of for from at within whole entire full all summertime season
-de del della du des d l le la les el los en im den der dem das am von vom
-"""
-FILLERS = frozenset(FILLER_WORDS.split())
 DASHES = str.maketrans({"\u2013": "-", "\u2014": "-"})
 
 YEAR = r"(?:19|20)\d{2}"
 MONTH = "|".join(MONTHS)
 SEASON = "|".join(SEASON_STARTS)
-UNIT = "year|month|week|day"
+UNIT = "year|quarter|month|week|day"
+WHICH = "this|last|next"
+PART = r"(?:(?:early|mid|late)(?: -)? )?"
+GROWING = r"(?:growing season|season (?:growing|vegetation))"
 ISO = r"\d{4}-\d{2}-\d{2}"
 ATOM = (
-    rf"{ISO}|\d{{1,2}}[./]\d{{1,2}}[./]{YEAR}|{YEAR}-\d{{2}}(?!\d)"
-    rf"|\d{{1,2}} (?:{MONTH}) {YEAR}|(?:{MONTH}) \d{{1,2}} {YEAR}|(?:{MONTH}) {YEAR}"
-    rf"|(?:{SEASON}) {YEAR}(?:[/-]\d{{2,4}})?|{YEAR} (?:{SEASON})"
-    rf"|(?:this|last|next) (?:{SEASON}|{MONTH}|{UNIT})|(?:{SEASON}|{UNIT}) (?:this|last|next)"
-    rf"|(?:last )?\d{{1,3}} (?:last )?(?:{UNIT})|yesterday|today|now|(?:year )?{YEAR}"
+    rf"{ISO}|\d{{1,2}}[./]\d{{1,2}}[./]{YEAR}|{YEAR}-\d{{2}}(?!\d)|\d{{1,2}}[./]{YEAR}"
+    rf"|\d{{1,2}} (?:{MONTH}) {YEAR}|(?:{MONTH}) \d{{1,2}} {YEAR}|{PART}(?:{MONTH}) {YEAR}"
+    rf"|{PART}(?:{SEASON}) {YEAR}(?:[/-]\d{{2,4}})?|{YEAR} (?:{SEASON})"
+    rf"|(?:quarter|half) [1-4] {YEAR}|[1-4] (?:quarter|half) {YEAR}|{YEAR}(?: -)? (?:quarter|half) [1-4]"
+    rf"|week \d{{1,2}} {YEAR}|{YEAR}(?: -)? week \d{{1,2}}"
+    rf"|{GROWING}(?: {YEAR}| (?:{WHICH}))?|{YEAR} {GROWING}|(?:{WHICH}) {GROWING}"
+    rf"|(?:{WHICH}) (?:{SEASON}|{MONTH}|{UNIT})|(?:{SEASON}|{UNIT}) (?:{WHICH})"
+    rf"|(?:last )?\d{{1,3}} (?:last )?(?:{UNIT})|\d{{1,3}} (?:{UNIT}) last"
+    rf"|yesterday|today|tomorrow|{PART}(?:year )?{YEAR}"
 )
 PERIOD = re.compile(rf"(?:since )?\b(?:{ATOM})(?: ?(?:/|-|to) ?(?:{ATOM}))?(?![\w.]*\d)")
-SHARED_YEAR = rf"((?:\d{{1,2}} )?(?:{MONTH})) (?:to|-) ((?:\d{{1,2}} )?(?:{MONTH}) ({YEAR}))"
+NAMED = rf"(?:\d{{1,2}} )?(?:{MONTH})|{SEASON}|quarter [1-4]"
+SHARED_YEAR = re.compile(rf"({NAMED}) ?(?:to|-) ?((?:{NAMED}) ({YEAR}))")
 """The first date borrows the year of the second: "May to July 2019"."""
+SHARED_MONTH = re.compile(rf"(\d{{1,2}})(?: ?- ?| to )(\d{{1,2}}) ((?:{MONTH}) {YEAR})")
+"""The first day borrows month and year of the second: "1-15 May 2019"."""
+BORROWED = re.compile(rf"({PART}(?:{MONTH}|{SEASON}|{GROWING})|\d{{1,2}} (?:{MONTH}))?(?: ?({YEAR}))?")
 
 Span = tuple[date, date]
 
@@ -89,23 +76,61 @@ def parse_period(text: str, *, today: date, southern: bool = False, earliest: da
 
     A period that is still running ends today. Winter bears the year of its January; `southern` turns the seasons.
     """
+    return _period(_canonical(text), text, today=today, southern=southern, earliest=earliest)
+
+
+def parse_periods(
+    text: str, *, today: date, southern: bool = False, earliest: date = SENTINEL2_START
+) -> tuple[Period, ...]:
+    """Read one period, or those that are set against each other: "2018 against 2024", "May 2019 and May 2020".
+
+    A part borrows what it leaves out from the other: "summer 2018 against 2024", "May and June 2019".
+    """
     words = _canonical(text)
+    parts = [part.strip() for part in re.split(r"\bversus\b|\band\b", words) if part.strip()]
+    if len(parts) < 2:
+        return (parse_period(text, today=today, southern=southern, earliest=earliest),)
+    parts = [part.removeprefix("to ") for part in parts]
+    whole = _borrowed(parts)
+    return tuple(_period(part, part, today=today, southern=southern, earliest=earliest) for part in whole)
+
+
+def _borrowed(parts: list[str]) -> list[str]:
+    """Complete parts that give only a month or only a year from the part that gives both."""
+    read = [BORROWED.fullmatch(part) for part in parts]
+    names = [match[1] for match in read if match and match[1] and match[2]]
+    years = [match[2] for match in read if match and match[1] and match[2]]
+    whole = []
+    for part, match in zip(parts, read, strict=True):
+        if match and match[2] and not match[1] and names:
+            whole.append(f"{names[0]} {match[2]}")
+        elif match and match[1] and not match[2] and years:
+            whole.append(f"{match[1]} {years[0]}")
+        else:
+            whole.append(part)
+    return whole
+
+
+def _period(words: str, text: str, *, today: date, southern: bool, earliest: date) -> Period:
+    """Read one period from canonical words; `text` is how the user wrote it."""
     start, end = _span(words, text, today=today, southern=southern)
-    if start > end:
-        raise PeriodInvalid(
-            f"The period {text.strip()!r} ends before it starts.", hint=f"Did you mean {end} to {start}?"
-        )
+    label = text.strip()
     if start > today:
         raise PeriodInvalid(
-            f"{text.strip()!r} lies in the future: it starts on {start}, and today is {today}.",
+            f"{label!r} lies in the future: it starts on {start}, and today is {today}.",
             hint="Ask for a period that has begun, for example 'last summer' or 'this year'.",
         )
     if start < earliest:
+        launch = ", when Sentinel-2A was launched" if earliest == SENTINEL2_START else ""
+        until = min(end, today) if end > earliest else today
         raise PeriodInvalid(
-            f"{text.strip()!r} starts on {start}, before the first data of {earliest}.",
-            hint=f"Start on {earliest} or later, for example '{earliest}/{max(earliest, min(end, today))}'.",
+            f"{label!r} starts on {start}, before the first data of {earliest}{launch}.",
+            hint=f"Start on {earliest} or later, for example '{earliest}/{until}'; for older years, ask which "
+            "product covers them.",
         )
-    return Period(start=start, end=min(end, today), label=text.strip())
+    if re.search(GROWING, words):
+        label = f"{label} (taken as {MONTHS[start.month - 1].title()} to {MONTHS[end.month - 1].title()})"
+    return Period(start=start, end=min(end, today), label=label)
 
 
 def mentioned_periods(text: str) -> tuple[str, ...]:
@@ -116,13 +141,25 @@ def mentioned_periods(text: str) -> tuple[str, ...]:
 def _canonical(text: str) -> str:
     """Bring words of five languages to one small English vocabulary."""
     plain = unicodedata.normalize("NFKD", text.casefold().translate(DASHES))
-    plain = "".join(char for char in plain if not unicodedata.combining(char))
-    plain = re.sub(r"\b(\d{1,2})(?:st|nd|rd|th|er)\b|\b(\d{1,2})\.(?= [a-z])", r"\1\2", plain)
+    plain = "".join(char for char in plain if not unicodedata.combining(char)).replace("\u00b0", "")
+    plain = re.sub(r"(\d)\.-", r"\1-", plain)
+    plain = re.sub(
+        r"\b(\d{1,2})(?:st|nd|rd|th|er|e|eme|re|o|a|\u00ba|\u00aa)\b|\b(\d{1,2})\.(?= [a-z])", r"\1\2", plain
+    )
     plain = re.sub(rf"({ISO})t\d[\d:.]*z?", r"\1", plain)
+    plain = _phrases().sub(lambda match: PHRASES[match[0]], plain)
     tokens = re.findall(r"[\d./-]*\d|[a-z]+|[/-]", plain)
     words = " ".join(CANONICAL.get(token, token) for token in tokens if token not in FILLERS)
+    # "au printemps", "a mayo": nothing stands before it that it could lead from.
+    words = words.removeprefix("to ")
     # "May 2019 and May 2020" are two periods; only after "between" do they bound one.
     return re.sub(r"\bbetween (.*?) and\b", r"\1 to", words)
+
+
+@lru_cache(maxsize=1)
+def _phrases() -> "re.Pattern[str]":
+    longest_first = sorted(PHRASES, key=len, reverse=True)
+    return re.compile(rf"\b(?:{'|'.join(re.escape(phrase) for phrase in longest_first)})\b")
 
 
 def _span(words: str, text: str, *, today: date, southern: bool) -> Span:
@@ -131,15 +168,37 @@ def _span(words: str, text: str, *, today: date, southern: bool) -> Span:
     def atom(part: str) -> Span:
         return _atom(part.strip(), text, today=today, southern=southern)
 
-    if words.startswith("since "):
-        return atom(words.removeprefix("since "))[0], max(today, atom(words.removeprefix("since "))[0])
-    separated = re.fullmatch(rf"({ATOM}) ?(?:/|-|to) ?({ATOM}|today)", words)
+    since = words.startswith("since ")
+    words = words.removeprefix("since ").removesuffix(" onwards").removesuffix(" onward")
+    separated = re.fullmatch(rf"({ATOM}) ?(?:/|-|to) ?({ATOM})", words)
     if separated:
-        return atom(separated[1])[0], atom(separated[2])[1]
-    shared_year = re.fullmatch(rf"((?:\d{{1,2}} )?(?:{MONTH})) (?:to|-) ((?:\d{{1,2}} )?(?:{MONTH}) ({YEAR}))", words)
-    if shared_year:
-        return atom(f"{shared_year[1]} {shared_year[3]}")[0], atom(shared_year[2])[1]
+        return _from_to(atom(separated[1]), atom(separated[2]), text)
+    if shared := SHARED_YEAR.fullmatch(words):
+        return _from_to(atom(f"{shared[1]} {shared[3]}"), atom(shared[2]), text)
+    if shared := SHARED_MONTH.fullmatch(words):
+        return _from_to(atom(f"{shared[1]} {shared[3]}"), atom(f"{shared[2]} {shared[3]}"), text)
+    if since or re.search(r"\bonwards?$", text.strip().casefold()):
+        first = atom(words)[0]
+        return first, max(today, first)
+    if shared := re.fullmatch(r"(early|mid|late)(?: -)? (.+)", words):
+        return _third(shared[1], *atom(shared[2]))
     return atom(words)
+
+
+def _from_to(first: Span, last: Span, text: str) -> Span:
+    if first[0] > last[1]:
+        raise PeriodInvalid(
+            f"The period {text.strip()!r} ends before it starts.", hint=f"Did you mean {last[0]} to {first[1]}?"
+        )
+    return first[0], last[1]
+
+
+def _third(which: str, start: date, end: date) -> Span:
+    """Return the first, second or last third of a span, in days."""
+    days = (end - start).days + 1
+    cuts = [start + timedelta(days=round(days * n / 3)) for n in range(4)]
+    number = ("early", "mid", "late").index(which)
+    return cuts[number], cuts[number + 1] - timedelta(days=1)
 
 
 def _atom(words: str, text: str, *, today: date, southern: bool) -> Span:
@@ -167,6 +226,17 @@ def _month(year: int, month: int, *, months: int = 1) -> Span:
     return start, date(last.year, last.month, monthrange(last.year, last.month)[1])
 
 
+def _part_of_year(kind: str, number: int, year: int) -> Span:
+    """Return a quarter or a half of a calendar year; raise ValueError when there is no such part."""
+    months = 3 if kind == "quarter" else 6
+    return _month(year, months * (number - 1) + 1, months=months)
+
+
+def _iso_week(year: int, week: int) -> Span:
+    monday = date.fromisocalendar(year, week, 1)
+    return monday, monday + timedelta(days=6)
+
+
 Reader = Callable[["re.Match[str]"], Span]
 FIXED: tuple[tuple[str, Reader], ...] = (
     (r"(\d{4})-(\d{2})-(\d{2})", lambda m: _day(m[1], m[2], m[3])),
@@ -177,6 +247,12 @@ FIXED: tuple[tuple[str, Reader], ...] = (
     (rf"({MONTH}) ({YEAR})", lambda m: _month(int(m[2]), MONTHS.index(m[1]) + 1)),
     (rf"(?:year )?({YEAR})", lambda m: _month(int(m[1]), 1, months=12)),
     (rf"({YEAR})-({YEAR})", lambda m: (date(int(m[1]), 1, 1), date(int(m[2]), 12, 31))),
+    (rf"(\d{{1,2}})[./]({YEAR})", lambda m: _month(int(m[2]), int(m[1]))),
+    (rf"(quarter|half) (?P<n>[1-4]) (?P<y>{YEAR})", lambda m: _part_of_year(m[1], int(m["n"]), int(m["y"]))),
+    (rf"(?P<n>[1-4]) (quarter|half) (?P<y>{YEAR})", lambda m: _part_of_year(m[2], int(m["n"]), int(m["y"]))),
+    (rf"(?P<y>{YEAR})(?: -)? (quarter|half) (?P<n>[1-4])", lambda m: _part_of_year(m[2], int(m["n"]), int(m["y"]))),
+    (rf"week (?P<n>\d{{1,2}}) (?P<y>{YEAR})", lambda m: _iso_week(int(m["y"]), int(m["n"]))),
+    (rf"(?P<y>{YEAR})(?: -)? week (?P<n>\d{{1,2}})", lambda m: _iso_week(int(m["y"]), int(m["n"]))),
 )
 """Spans that do not depend on today."""
 
@@ -189,10 +265,16 @@ def _relative(today: date, southern: bool) -> tuple[tuple[str, Reader], ...]:
         month = starts[name]
         return _month(year - 1 if month == 12 else year, month, months=3)
 
+    def growing(year: int) -> Span:
+        first, last = SOUTHERN_GROWING_MONTHS if southern else GROWING_MONTHS
+        return _month(year - 1 if first > last else year, first)[0], _month(year, last)[1]
+
     def named(which: str, name: str) -> Span:
         if name in UNITS:
             return UNITS[name](which, today)
         years = range(today.year - 2, today.year + 3)
+        if re.fullmatch(GROWING, name):
+            return _choose(which, [growing(year) for year in years], today)
         spans = [season(name, y) if name in starts else _month(y, MONTHS.index(name) + 1) for y in years]
         return _choose(which, spans, today)
 
@@ -202,12 +284,15 @@ def _relative(today: date, southern: bool) -> tuple[tuple[str, Reader], ...]:
         (rf"(this|last|next) ({SEASON}|{MONTH}|{UNIT})", lambda m: named(m[1], m[2])),
         (rf"({SEASON}|{UNIT}) (this|last|next)", lambda m: named(m[2], m[1])),
         (rf"({SEASON}|{MONTH})", lambda m: named("begun", m[1])),
-        (
-            rf"(?:last )?(\d{{1,3}}) (?:last )?({UNIT})",
-            lambda m: (_back(today, int(m[1]), m[2]), today),
-        ),
+        (rf"({GROWING}) ({YEAR})", lambda m: growing(int(m[2]))),
+        (rf"({YEAR}) ({GROWING})", lambda m: growing(int(m[1]))),
+        (rf"({WHICH}) ({GROWING})", lambda m: named(m[1], m[2])),
+        (rf"({GROWING}) ({WHICH})", lambda m: named(m[2], m[1])),
+        (GROWING, lambda m: named("begun", m[0])),
+        (rf"(?:last )?(\d{{1,3}}) (?:last )?({UNIT})(?: last)?", lambda m: (_back(today, int(m[1]), m[2]), today)),
         (r"yesterday", lambda _: _calendar_day("last", today)),
-        (r"today|now", lambda _: (today, today)),
+        (r"today", lambda _: (today, today)),
+        (r"tomorrow", lambda _: _calendar_day("next", today)),
     )
 
 
@@ -230,6 +315,7 @@ def _choose(which: str, spans: list[Span], today: date) -> Span:
 
 def _back(today: date, count: int, unit: str) -> date:
     """Return the first day of the last `count` units, today included."""
+    count, unit = (count * 3, "month") if unit == "quarter" else (count, unit)
     return today - relativedelta(**{f"{unit}s": count}) + timedelta(days=1)  # type: ignore[arg-type]  # keyword by name
 
 
@@ -238,6 +324,11 @@ OFFSETS = {"this": 0, "last": -1, "next": 1}
 
 def _calendar_year(which: str, today: date) -> Span:
     return _month(today.year + OFFSETS[which], 1, months=12)
+
+
+def _calendar_quarter(which: str, today: date) -> Span:
+    day = date(today.year, (today.month - 1) // 3 * 3 + 1, 1) + relativedelta(months=3 * OFFSETS[which])
+    return _month(day.year, day.month, months=3)
 
 
 def _calendar_month(which: str, today: date) -> Span:
@@ -256,6 +347,7 @@ def _calendar_day(which: str, today: date) -> Span:
 
 UNITS: dict[str, Callable[[str, date], Span]] = {
     "year": _calendar_year,
+    "quarter": _calendar_quarter,
     "month": _calendar_month,
     "week": _calendar_week,
     "day": _calendar_day,
