@@ -9,6 +9,7 @@ from pathlib import Path
 from knowledge.blocks import Block, Reading
 from knowledge.errors import SourceInvalid
 from knowledge.markup import read_docx, read_html, read_markdown
+from knowledge.pdf_worker import read_pdf_apart
 
 SUFFIXES = {
     ".pdf": "pdf", ".html": "html", ".htm": "html", ".md": "markdown", ".qmd": "markdown", ".markdown": "markdown",
@@ -65,9 +66,7 @@ def read_document(path: Path, kind: str, *, name: str, charset: str | None = Non
     if kind != "pdf" and path.stat().st_size > MAX_TEXT_BYTES:
         raise SourceInvalid(f"The text is larger than {MAX_TEXT_BYTES / 1e6:.0f} MB.", "Split it.")
     if kind == "pdf":
-        from knowledge.pdf import read_pdf
-
-        found = read_pdf(path)
+        found = read_pdf_apart(path)
     elif kind == "docx":
         found = read_docx(path)
     else:

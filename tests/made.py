@@ -1,5 +1,6 @@
 """Documents made for tests: PDF with running headers, tables and line numbers, and Word."""
 
+import zlib
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -107,3 +108,23 @@ def word_document(path: Path) -> Path:
         cells[0].text, cells[1].text = row
     document.save(str(path))
     return path
+
+
+def swollen_pdf(megabytes: int, filler: bytes = b" ") -> bytes:
+    """Make a small PDF whose page unpacks to many megabytes."""
+    packer = zlib.compressobj(1)
+    packed = b"".join(packer.compress(filler * (1_000_000 // len(filler))) for _ in range(megabytes)) + packer.flush()
+    parts = [
+        b"<< /Type /Catalog /Pages 2 0 R >>",
+        b"<< /Type /Pages /Kids [3 0 R] /Count 1 >>",
+        b"<< /Type /Page /Parent 2 0 R /MediaBox [0 0 600 800] /Contents 4 0 R >>",
+        b"<< /Length %d /Filter /FlateDecode >>\nstream\n%b\nendstream" % (len(packed), packed),
+    ]
+    data, starts = b"%PDF-1.4\n", []
+    for number, part in enumerate(parts, 1):
+        starts.append(len(data))
+        data += b"%d 0 obj\n%b\nendobj\n" % (number, part)
+    table = b"".join(b"%010d 00000 n \n" % start for start in starts)
+    return data + b"xref\n0 5\n0000000000 65535 f \n%btrailer\n<< /Size 5 /Root 1 0 R >>\nstartxref\n%d\n%%%%EOF" % (
+        table, len(data),
+    )  # fmt: skip

@@ -11,7 +11,16 @@ from knowledge.errors import SourceInvalid
 from knowledge.markup import iso_date, read_html, read_markdown
 from knowledge.passages import MOST_CHARS, Piece, cut
 from knowledge.readers import kind_of, read_document, version_in
-from tests.made import RUNNING, columns_pdf, locked_pdf, manual_pdf, numbered_pdf, scanned_pdf, word_document
+from tests.made import (
+    RUNNING,
+    columns_pdf,
+    locked_pdf,
+    manual_pdf,
+    numbered_pdf,
+    scanned_pdf,
+    swollen_pdf,
+    word_document,
+)
 
 PARAGRAPH = "Snow cover is mapped every day where the sky is clear. Clouds leave gaps, which are not filled. "
 
@@ -279,3 +288,20 @@ def test_a_gzip_file_is_no_document(tmp_path: Path) -> None:
     (tmp_path / "x.md").write_bytes(gzip.compress(b"text"))
     with pytest.raises(SourceInvalid):
         kind_of(tmp_path / "x.md", name="x.md")
+
+
+def test_a_pdf_that_swells_in_memory_or_never_ends_stops_only_its_own_reader(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = manual_pdf(tmp_path / "m.pdf", [("1 Scope", [PARAGRAPH])])
+    (tmp_path / "bomb.pdf").write_bytes(swollen_pdf(900))
+    (tmp_path / "endless.pdf").write_bytes(swollen_pdf(60, b"q Q "))
+    with monkeypatch.context() as patch:
+        patch.setattr("knowledge.pdf_worker.MEMORY_BYTES", 700_000_000)
+        with pytest.raises(SourceInvalid, match="too much memory or time"):
+            pieces(tmp_path / "bomb.pdf")
+    with monkeypatch.context() as patch:
+        patch.setattr("knowledge.pdf_worker.PAGE_SECONDS", 2)
+        with pytest.raises(SourceInvalid, match="too much memory or time"):
+            pieces(tmp_path / "endless.pdf")
+    assert "Snow cover is mapped" in all_text(pieces(path))
