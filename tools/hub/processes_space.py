@@ -1,6 +1,7 @@
 """Processes on the plane of a cube: resampling to another grid, weighted neighbourhoods, reduction of all pixels."""
 
 import math
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -118,6 +119,7 @@ def _warped(data: Cube, source: Plane, target: Plane, method: str, process_id: s
     if method not in METHODS:
         raise invalid_parameter(process_id, "method", f"there are {', '.join(METHODS)}")
     from rasterio.enums import Resampling
+    from rasterio.errors import NotGeoreferencedWarning
     from rasterio.warp import reproject
 
     algorithm = Resampling[METHODS[method]]
@@ -127,10 +129,13 @@ def _warped(data: Cube, source: Plane, target: Plane, method: str, process_id: s
     def run(block: Block) -> Block:
         layers = np.ascontiguousarray(block, np.float32).reshape(-1, *block.shape[-2:])
         result = np.full((len(layers), target.rows, target.columns), np.nan, np.float32)
-        reproject(
-            layers, result, src_transform=source.transform, src_crs=source.crs, src_nodata=np.nan,
-            dst_transform=target.transform, dst_crs=target.crs, dst_nodata=np.nan, resampling=algorithm,
-        )  # fmt: skip
+        with warnings.catch_warnings():
+            # rasterio asks its own array for a position before it has set it.
+            warnings.simplefilter("ignore", NotGeoreferencedWarning)
+            reproject(
+                layers, result, src_transform=source.transform, src_crs=source.crs, src_nodata=np.nan,
+                dst_transform=target.transform, dst_crs=target.crs, dst_nodata=np.nan, resampling=algorithm,
+            )  # fmt: skip
         return result.reshape(*block.shape[:-2], target.rows, target.columns)
 
     cube = data.data
