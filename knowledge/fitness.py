@@ -50,10 +50,26 @@ def period_note(product: Product, start: date, end: date) -> str:
     return f"Nothing for {when}: its data begin with {_label(after)}." if after else ""
 
 
+def differences(product: Product, other: Product) -> list[str]:
+    """Say in what a product's facts fall behind another's: pixel size, first and last year."""
+    found = []
+    if product.resolution_m and other.resolution_m and product.resolution_m > other.resolution_m:
+        found.append(f"Coarser: pixels of {product.resolution_m:g} m, not {other.resolution_m:g} m.")
+    first, others_first = _year(product.start), _year(other.start)
+    if first and others_first and first > others_first:
+        found.append(f"Begins later: {first}, not {others_first}.")
+    last, others_last = _year(product.end), _year(other.end) or 9999
+    if last and last < others_last:
+        found.append(f"Ends in {last}.")
+    return found
+
+
 def _status(product: Product) -> Shortfall | None:
     states = {edition.status for edition in product.editions}
     if states == {"announced"}:
         return Shortfall(kind="status", text="It is announced, not published.", blocks=True)
+    if states <= {"retired", "discontinued"}:
+        return Shortfall(kind="status", text="It is no longer offered.", blocks=True)
     if states <= {"retired", "discontinued", "archive", "superseded"}:
         return Shortfall(kind="status", text="It is no longer produced.", blocks=False)
     return None
@@ -76,9 +92,11 @@ def _period(product: Product, need: Need) -> Shortfall | None:
         text = f"Its data begin in {begin}, not in {need.start.year}."
         return Shortfall(kind="period", text=text, blocks=False)
     text = period_note(product, need.start, need.end)
-    # A map of some years ago still tells of today, and two maps of the years between; a series that ended does not.
     later, earlier = any(_first(e) > need.end.year for e in dated), any(_last(e) < need.start.year for e in dated)
-    return Shortfall(kind="period", text=text, blocks=not (earlier and (later or _is_status_map(product))))
+    if earlier and later:
+        return None  # two maps tell of the years between them; the note on editions says so
+    # A map of some years ago still tells of today; a series that ended does not.
+    return Shortfall(kind="period", text=text, blocks=not (earlier and _is_status_map(product)))
 
 
 def _pixel(product: Product, need: Need) -> Shortfall | None:
@@ -90,7 +108,7 @@ def _pixel(product: Product, need: Need) -> Shortfall | None:
         return Shortfall(kind="pixel", text=text, blocks=True)
     if need.unit_m is not None and pixel > need.unit_m / PIXELS_ACROSS:
         text = f"Its pixels of {pixel:g} m are too coarse for units about {need.unit_m:.0f} m across."
-        return Shortfall(kind="pixel", text=text, blocks=True)
+        return Shortfall(kind="units", text=text, blocks=False)
     return None
 
 

@@ -5,12 +5,14 @@ Every passage is keyed by the hash of its text, so a second run over unchanged p
 
 import hashlib
 import logging
+import re
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
 
 from knowledge.catalogue import Catalogue, load_catalogue, normalise
+from knowledge.elsewhere import Elsewhere, load_elsewhere
 from knowledge.embeddings import NO_EMBEDDING, load_encoder
 from knowledge.errors import EmbeddingUnavailable
 from knowledge.schema import Frozen, Product
@@ -19,10 +21,14 @@ from knowledge.vectors import BATCH, open_vectors
 logger = logging.getLogger(__name__)
 
 ALIASES = "names"
-"""Section that holds a product's other names: found by search, never quoted."""
+"""Section that holds a product's other names, a phrase an entry: found by search, never quoted."""
 RANKING = ("about", "use", ALIASES)
 """Sections that say what a product is good for; limits and access must not pull it up."""
-ENCODED = (*RANKING, "limits", "access")
+ELSEWHERE = "elsewhere/"
+"""Begins the owner and the sections of subjects that are no product's."""
+SUBJECTS = (*RANKING, f"{ELSEWHERE}phrases", f"{ELSEWHERE}translations")
+"""Sections in which the subject of a question is looked for."""
+ENCODED = (*RANKING, f"{ELSEWHERE}phrases", "limits", "access")
 """Sections with vectors; lists of editions and documents are names, which keywords find better."""
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value TEXT NOT NULL);
@@ -75,6 +81,7 @@ def build_index(
     """
     index_dir.mkdir(parents=True, exist_ok=True)
     entries = {e.id: e for product in (catalogue or load_catalogue()).products for e in product_entries(product)}
+    entries |= {e.id: e for subject in load_elsewhere().values() for e in elsewhere_entries(subject)}
     with closing(sqlite3.connect(index_dir / "index.sqlite")) as database, database:
         database.executescript(SCHEMA)
         known = dict(database.execute("SELECT id, digest FROM entries"))
@@ -109,18 +116,34 @@ def product_entries(product: Product) -> Iterator[Entry]:
         "access": " ".join(product.access),
         "editions": "; ".join(f"{e.title} [{e.id}, {e.status}]" for e in product.editions) + ".",
         "documents": "; ".join(documents),
-        ALIASES: "; ".join((product.title, product.abbr, *product.aliases)),
     }
-    for section, text in sections.items():
-        if text:
-            yield Entry(
-                id=f"{product.id}#{section}",
-                product_id=product.id,
-                section=section,
-                title=f"{product.title} ({product.abbr})",
-                url=product.url,
-                text=text,
-            )
+    named = f"{product.title} ({product.abbr})"
+    # Short phrases, each encoded alone: a loose question is like one of them rather than like all at once.
+    phrases = dict.fromkeys(
+        (product.title, *product.aliases, *product.choose_when, product.measures or product.title, *product.use_cases)
+    )
+    texts = [(section, section, text) for section, text in sections.items() if text]
+    texts += [(f"{ALIASES}/{number}", ALIASES, phrase) for number, phrase in enumerate(phrases)]
+    for name, section, text in texts:
+        yield Entry(
+            id=f"{product.id}#{name}", product_id=product.id, section=section, title=named, url=product.url, text=text
+        )
+
+
+def elsewhere_entries(subject: Elsewhere) -> Iterator[Entry]:
+    """Make an entry of each phrase for a subject that is no product's, so that it competes with the products'."""
+    owner = f"{ELSEWHERE}{subject.id}"
+    texts = [("phrases", phrase) for phrase in dict.fromkeys((subject.subject, *subject.aliases))]
+    texts += [("translations", phrase) for phrase in subject.translations]
+    for number, (section, text) in enumerate(texts):
+        yield Entry(
+            id=f"{owner}#{number}",
+            product_id=owner,
+            section=f"{ELSEWHERE}{section}",
+            title=subject.subject,
+            url=subject.url,
+            text=text,
+        )
 
 
 def facts_sentence(product: Product) -> str:
@@ -179,7 +202,7 @@ def _write_vectors(
 
 def vector_text(entry: Entry) -> str:
     """Give the text that is encoded: passages know which product they speak of."""
-    return entry.text if entry.section == ALIASES else f"{entry.title}: {entry.text}"
+    return entry.text if entry.section in (ALIASES, *SUBJECTS[-2:]) else f"{entry.title}: {entry.text}"
 
 
 def search_words(question: str) -> list[str]:
@@ -187,6 +210,12 @@ def search_words(question: str) -> list[str]:
     return [word for word in normalise(question).replace(".", " ").split() if word not in STOPWORDS and len(word) > 1]
 
 
+def stems(text: str) -> list[str]:
+    """Give the words that carry meaning without their endings, so that `parcels` meets `parcel`."""
+    return [ENDINGS.sub("", word) for word in search_words(text)]
+
+
+ENDINGS = re.compile(r"(?<=\w\w\w)(?:ings?|ed|es|e|s)$")
 _STOPWORDS = """
     a about all am an and any are around as at be been between by can could did do does for from get give had has have
     how i in into is it its last many map me mean much my near need of on or our over per please product data show

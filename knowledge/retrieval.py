@@ -1,24 +1,26 @@
 """Search over the index: keywords and vectors fused by reciprocal rank, then the hard facts of each product."""
 
 import logging
-import math
-import re
 import sqlite3
 import threading
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import closing
 from datetime import date
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
-from knowledge.catalogue import Catalogue, load_catalogue, normalise
+from knowledge.catalogue import Catalogue, load_catalogue
 from knowledge.document_search import DocumentSearch
+from knowledge.elsewhere import load_elsewhere
 from knowledge.embeddings import NO_EMBEDDING, load_encoder
 from knowledge.errors import EmbeddingUnavailable, IndexMissing
-from knowledge.fitness import Need, period_note, shortfalls
-from knowledge.ingest import ALIASES, RANKING, facts_sentence, search_words
-from knowledge.schema import Bbox, Passage, Product, ProductMatch
+from knowledge.fitness import Need
+from knowledge.ingest import ALIASES, ELSEWHERE, SUBJECTS, search_words, stems
+from knowledge.ranking import LEAST_RELEVANCE, NEAR, Findings, add_up, name_shares, order, word_shares
+from knowledge.schema import Bbox, Passage, ProductMatch
 from knowledge.vectors import open_vectors
+from knowledge.wording import read_wording, set_aside
 
 logger = logging.getLogger(__name__)
 
@@ -26,9 +28,8 @@ RANK_OFFSET = 60  # the usual constant of reciprocal rank fusion
 POOL = 40
 Ranking = Literal["keyword", "dense", "names"]
 RANKINGS: tuple[Ranking, ...] = ("keyword", "dense", "names")
-BLOCKED_FACTOR = 0.4
-SHORT_FACTOR = 0.8
-"""How far a shortfall lowers a product: one that blocks it, and one that does not."""
+PHRASES = 200
+"""Phrases looked at for one question: enough that each near product is among their owners."""
 
 
 class Retriever:
@@ -94,15 +95,71 @@ class Retriever:
             IndexMissing: the index has not been built.
         """
         need = Need(bbox=bbox, start=start, end=end, unit_m=unit_m, pixel_m=pixel_m)
-        scores = fuse(
-            [
-                _product_order(self._keyword_ids(question, RANKING)),
-                _product_order(self._vector_ids(question, RANKING)),
-                self._named(question),
-            ]
+        return list(self.find(question, need, limit=limit).matches)
+
+    def find(self, question: str, need: Need | None = None, *, limit: int = 3, spoken: Sequence[str] = ()) -> Findings:
+        """Give the products for a question, best first, or who else has what it asks for.
+
+        Args:
+            question: What is asked, in words.
+            need: What it asks besides its subject.
+            limit: How many products to give.
+            spoken: The question's words for place and period: they say nothing about the subject.
+
+        Raises:
+            IndexMissing: the index has not been built.
+        """
+        wording = read_wording(question, self.catalogue)
+        need = need or Need()
+        need = need.model_copy(update={"pixel_m": need.pixel_m or wording.pixel_m})
+        relevance = self._relevance(set_aside(wording.subject, spoken, self.catalogue))
+        matches = order(relevance, self.catalogue, question, need, wording.excluded)
+        nearest = max((one.relevance for one in matches), default=0.0)
+        others = {one: relevance.get(f"{ELSEWHERE}{one}", 0.0) for one in load_elsewhere()}
+        other = max(others, key=lambda one: others[one])
+        answered = bool(matches) and matches[0].fits
+        is_elsewhere = others[other] > nearest or (not answered and others[other] > NEAR * nearest)
+        return Findings(
+            matches=tuple(matches[:limit]),
+            elsewhere=load_elsewhere()[other] if is_elsewhere and others[other] >= LEAST_RELEVANCE else None,
+            relevant=nearest >= LEAST_RELEVANCE,
         )
-        found = [self._match(product_id, score, question, need) for product_id, score in scores.items()]
-        return sorted(found, key=lambda match: (-match.score, match.product.id))[:limit]
+
+    def _relevance(self, subject: str) -> dict[str, float]:
+        """Tell how near each product, and each subject that others have, is to what is asked."""
+        owners = self._owners(search_words(subject))
+        return add_up(
+            self._likeness(subject),
+            word_shares(owners, len(self._names)) if "keyword" in self._use else {},
+            name_shares(subject, self._names) if "names" in self._use else {},
+        )
+
+    @cached_property
+    def _names(self) -> dict[str, list[frozenset[str]]]:
+        """The names of each product, and of each subject that others have, as sets of word stems."""
+        names = {product.id: (product.title, *product.aliases) for product in self.catalogue.products}
+        names |= {f"{ELSEWHERE}{one.id}": (*one.aliases, *one.translations) for one in load_elsewhere().values()}
+        return {owner: [frozenset(stems(alias)) for alias in aliases] for owner, aliases in names.items()}
+
+    def _owners(self, words: Iterable[str]) -> dict[str, set[str]]:
+        """Give the products whose cards hold a word, for each of several words."""
+        marks = ", ".join("?" * len(SUBJECTS))
+        query = (
+            f"SELECT DISTINCT substr(id, 1, instr(id, '#') - 1) FROM words WHERE words MATCH ? AND section IN ({marks})"
+        )
+        with closing(self._open()) as database:
+            return {
+                word: {str(row[0]) for row in database.execute(query, (f'"{word}"', *SUBJECTS))}
+                for word in dict.fromkeys(words)
+            }
+
+    def _likeness(self, question: str) -> dict[str, float]:
+        """Give the cosine of the question and the nearest phrase of each product."""
+        found: dict[str, float] = {}
+        for one, cosine in self._nearest(question, SUBJECTS, limit=PHRASES):
+            owner = one.split("#")[0]
+            found[owner] = max(found.get(owner, 0.0), cosine)
+        return found
 
     def stored(self, passage_ids: Iterable[str]) -> dict[str, Passage]:
         """Give passages as they stand in the index, by id; what is not there is left out.
@@ -118,18 +175,6 @@ class Retriever:
     def passage(self, passage_id: str) -> Passage | None:
         """Give one passage as it stands in the index; None when it is not there (any more)."""
         return self.stored([passage_id]).get(passage_id)
-
-    def _match(self, product_id: str, score: float, question: str, need: Need) -> ProductMatch:
-        product = self.catalogue.get(product_id)
-        short = shortfalls(product, need)
-        factor = math.prod(BLOCKED_FACTOR if one.blocks else SHORT_FACTOR for one in short)
-        return ProductMatch(
-            product=product,
-            score=score * factor,
-            why=_reasons(product, question, need),
-            lacks=" ".join(one.text for one in short) or _not_for(product, question),
-            shortfalls=short,
-        )
 
     def passages(self, question: str, *, limit: int = 5, product_id: str | None = None) -> list[Passage]:
         """Give the passages nearest to a question, of product cards and documents, of one product or of all.
@@ -176,27 +221,12 @@ class Retriever:
         """
         if self._model == NO_EMBEDDING or self._unencodable or "dense" not in self._use:
             return None
-        if self._asked[0] != question:  # one question is searched several times; encoding is the slow part
+        asked = self._asked
+        if asked[0] != question:  # one question is searched several times; encoding is the slow part
             with self._loading:
                 encoder = load_encoder(self._model)
-            self._asked = (question, encoder.encode([question]))
-        return self._asked[1]
-
-    def _named(self, question: str) -> list[str]:
-        """Products whose name or alias stands in the question, longest name first."""
-        if "names" not in self._use:
-            return []
-        asked = f" {_key(question)} "
-        raw = set(re.findall(r"[\w+-]+", question))
-        hits: dict[str, int] = {}
-        for product in self.catalogue.products:
-            if product.abbr in raw:  # capitals count here: LIE is a product, lie is a word
-                hits[product.id] = len(product.abbr)
-            for name in (product.title, *product.aliases):
-                stems = _key(name)
-                if stems and f" {stems} " in asked:
-                    hits[product.id] = max(hits.get(product.id, 0), len(stems))
-        return sorted(hits, key=lambda one: -hits[one])
+            asked = self._asked = (question, encoder.encode([question]))
+        return asked[1]
 
     def _keyword_ids(self, question: str, sections: Iterable[str], product_id: str | None = None) -> list[str]:
         words = search_words(question)
@@ -214,6 +244,12 @@ class Retriever:
         return [str(row[0]) for row in rows]
 
     def _vector_ids(self, question: str, sections: Iterable[str], product_id: str | None = None) -> list[str]:
+        return [one for one, _ in self._nearest(question, sections, product_id=product_id)]
+
+    def _nearest(
+        self, question: str, sections: Iterable[str], *, product_id: str | None = None, limit: int = POOL
+    ) -> list[tuple[str, float]]:
+        """Give the ids of the nearest passages with their cosine."""
         if self._model == NO_EMBEDDING or self.embedding_problem or "dense" not in self._use:
             return []
         try:
@@ -234,63 +270,29 @@ class Retriever:
         asked = self._asked
         if asked[0] != question:  # one question is searched several times; encoding is the slow part
             asked = self._asked = (question, encoder.encode([question]))
-        answer = self._vectors.query(query_embeddings=asked[1], n_results=POOL, where=where)
-        return [str(one) for one in answer["ids"][0]]
+        answer = self._vectors.query(query_embeddings=asked[1], n_results=limit, where=where)
+        return [(str(one), 1.0 - float(far)) for one, far in zip(answer["ids"][0], answer["distances"][0], strict=True)]
 
     def _rows(self, query: str, values: tuple[str, ...] = ()) -> list[tuple[Any, ...]]:
+        with closing(self._open()) as database:
+            return database.execute(query, values).fetchall()
+
+    def _open(self) -> sqlite3.Connection:
         path = self._index_dir / "index.sqlite"
         if not path.exists():
             raise IndexMissing("The search index has not been built yet.", hint="Run `clms-assistant ingest`.")
-        with closing(sqlite3.connect(path)) as database:
-            return database.execute(query, values).fetchall()
+        return sqlite3.connect(path)
 
 
 def fuse(orders: Iterable[list[str]]) -> dict[str, float]:
     """Join rankings by reciprocal rank; best first."""
     scores: dict[str, float] = {}
-    for order in orders:
-        for rank, one in enumerate(order):
+    for ranking in orders:
+        for rank, one in enumerate(ranking):
             scores[one] = scores.get(one, 0.0) + 1.0 / (RANK_OFFSET + rank + 1)
     return dict(sorted(scores.items(), key=lambda item: (-item[1], item[0])))
-
-
-def _product_order(passage_ids: list[str]) -> list[str]:
-    return list(dict.fromkeys(one.split("#")[0] for one in passage_ids))
 
 
 def _passage(row: tuple[Any, ...], score: float) -> Passage:
     one, product_id, title, url, section, text = row
     return Passage(id=one, source_id=product_id, title=title, url=url, section=section, text=text, score=score)
-
-
-def _stems(text: str) -> str:
-    """Lower-case words without plural s, so that `parcels` meets `parcel`."""
-    return " ".join(re.sub(r"(?<=\w\w\w)s$", "", word) for word in normalise(text).split())
-
-
-def _key(text: str) -> str:
-    """Stems of the words that carry meaning, as one string."""
-    return _stems(" ".join(search_words(text)))
-
-
-def _reasons(product: Product, question: str, need: Need) -> tuple[str, ...]:
-    """Say why: when to choose it, what it is, its facts, and what holds for the place and the period."""
-    period = period_note(product, need.start, need.end) if need.start and need.end else ""
-    covers = f"It covers the place ({product.coverage})." if need.bbox and _known_to_cover(product, need.bbox) else ""
-    reasons = (_closest(product.choose_when, question), product.summary, facts_sentence(product), period, covers)
-    return tuple(reason for reason in reasons if reason)
-
-
-def _known_to_cover(product: Product, bbox: Bbox) -> bool:
-    return bool(product.boxes) and product.covers_place(bbox)
-
-
-def _not_for(product: Product, question: str) -> str:
-    sentence = _closest(product.not_for, question)
-    return f"Not for: {sentence}" if sentence else ""
-
-
-def _closest(sentences: tuple[str, ...], question: str) -> str:
-    """Give the sentence that shares most words with the question; the first when none does."""
-    asked = set(_key(question).split())
-    return max(sentences, key=lambda s: len(asked.intersection(_stems(s).split())), default="")

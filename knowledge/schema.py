@@ -327,7 +327,7 @@ class Product(Frozen):
 class Shortfall(Frozen):
     """One thing a question asks for that a product's facts do not give."""
 
-    kind: Literal["status", "place", "period", "pixel"]
+    kind: Literal["status", "place", "period", "pixel", "units"]
     text: str
     blocks: bool
     """True when the product cannot answer the question because of it."""
@@ -337,13 +337,18 @@ class ProductMatch(Frozen):
     """A product found for a question."""
 
     product: Product
+    relevance: float
+    """How near it is to the subject, 0 to about 1.75, whatever its facts."""
     score: float
+    """Relevance, lowered for what the facts lack."""
     why: tuple[str, ...]
     """Reasons taken from the product's own facts and texts."""
     lacks: str
     """What it lacks for the question; empty when nothing is known to be missing."""
     shortfalls: tuple[Shortfall, ...] = ()
-    """Facts behind `lacks`; empty where `lacks` comes from the product's own `not_for`."""
+    """Facts behind `lacks`."""
+    not_for: str = ""
+    """The sentence of `lacks` that the product itself says, as it stands in its passage."""
 
     @property
     def fits(self) -> bool:

@@ -6,10 +6,13 @@ from dataclasses import dataclass
 from statistics import median
 from typing import TYPE_CHECKING
 
+from knowledge.elsewhere import Elsewhere
+from knowledge.fitness import Need, differences
 from knowledge.schema import Bbox, Citation, Product, ProductMatch
 from tools.schema import Alternative, Period, Polygons, Recommendation
 
 if TYPE_CHECKING:
+    from knowledge.ranking import Findings
     from knowledge.retrieval import Retriever
 
 CANDIDATES = 8
@@ -22,9 +25,12 @@ UNIT_M = {"parcels": 100.0, "districts": 1000.0}
 class Advice:
     """What the catalogue says to one question."""
 
+    text: str = ""
+    """The answer in a few lines; says so when no product answers, and who has the subject instead."""
     matches: tuple[ProductMatch, ...] = ()
-    """The product to take first, then those it was chosen over."""
+    """The product to take first, or the nearest ones when none is to be taken."""
     recommendation: Recommendation | None = None
+    elsewhere: Elsewhere | None = None
     citations: tuple[Citation, ...] = ()
     warnings: tuple[str, ...] = ()
 
@@ -36,29 +42,48 @@ def advise(
     bbox: Bbox | None = None,
     period: Period | None = None,
     unit_m: float | None = None,
+    spoken: Sequence[str] = (),
 ) -> Advice:
-    """Find the product for a question; `unit_m` is the side of the smallest units asked for, metres.
+    """Find the product for a question, or say that there is none.
+
+    Args:
+        retriever: The catalogue and its index.
+        question: What is asked, in words.
+        bbox: Box that must be covered, degrees.
+        period: Period in which there must be data.
+        unit_m: Side of the smallest units that must be told apart, metres.
+        spoken: The question's own words for place and period: they say nothing about the subject.
 
     Raises:
         IndexMissing: the index has not been built.
     """
-    found = retriever.products(
-        question,
-        limit=CANDIDATES,
-        bbox=bbox,
-        start=period.start if period else None,
-        end=period.end if period else None,
-        unit_m=unit_m,
-    )
-    matches = comparable(found)
-    if not matches:
-        return Advice()
+    start, end = (period.start, period.end) if period else (None, None)
+    need = Need(bbox=bbox, start=start, end=end, unit_m=unit_m)
+    found = retriever.find(question, need, limit=CANDIDATES, spoken=spoken)
+    matches = tuple(comparable(found.matches))
+    if not matches or found.elsewhere or not found.relevant or not matches[0].fits:
+        return _no_product(retriever, found, matches)
+    best, *others = matches
     recommendation = recommend(matches)
-    best = matches[0].product
-    quotes = cite(retriever, best, [*matches[0].why, *best.access, *best.cautions])
-    for one in matches[1:]:
-        quotes += cite(retriever, one.product, [one.lacks])
-    return Advice(tuple(matches), recommendation, quotes)
+    quotes = cite(retriever, best.product, [*best.why, *best.product.access, *best.product.cautions])
+    quotes += tuple(quote for one in others for quote in cite(retriever, one.product, [one.not_for]))
+    return Advice(recommendation_text(recommendation), matches, recommendation, None, quotes)
+
+
+def _no_product(retriever: "Retriever", found: "Findings", matches: tuple[ProductMatch, ...]) -> Advice:
+    """Say that no product answers, what the nearest ones lack, and who has the subject."""
+    # A product that fits is near to words of the question, not to a subject that somebody else has.
+    near = tuple(one for one in matches if found.relevant and not (found.elsewhere and one.fits))
+    if near:
+        lines = ["No CLMS product answers this. Nearest, with what it lacks:"]
+        lines += [f"- {one.product.title} (id {one.product.id}): {one.lacks}" for one in near]
+    else:
+        lines = ["No CLMS product is about this: the service maps and measures the land surface."]
+    if found.elsewhere:
+        url = f" <{found.elsewhere.url}>" if found.elsewhere.url else ""
+        lines.append(f"{found.elsewhere.subject}: {found.elsewhere.provider} has that.{url}")
+    quotes = tuple(quote for one in near for quote in cite(retriever, one.product, [one.not_for, one.product.summary]))
+    return Advice("\n".join(lines), near, None, found.elsewhere, quotes)
 
 
 def unit_size_m(area: Polygons | None) -> float | None:
@@ -74,12 +99,13 @@ def unit_size_m(area: Polygons | None) -> float | None:
 
 
 def comparable(matches: Sequence[ProductMatch]) -> list[ProductMatch]:
-    """Keep the best match and the two next that share a theme with it; others are no alternative to it."""
+    """Keep the best match and the two nearest to the subject that share a theme with it; others are no alternative."""
     if not matches:
         return []
     best, *others = matches
     themes = set(best.product.themes)
-    return [best, *[one for one in others if themes.intersection(one.product.themes)][:2]]
+    kin = sorted((one for one in others if themes.intersection(one.product.themes)), key=lambda one: -one.relevance)
+    return [best, *kin[:2]]
 
 
 def recommend(matches: Sequence[ProductMatch]) -> Recommendation:
@@ -91,12 +117,19 @@ def recommend(matches: Sequence[ProductMatch]) -> Recommendation:
         why=best.why,
         lacks=" ".join(one.text for one in best.shortfalls),
         alternatives=tuple(
-            Alternative(product_id=one.product.id, title=one.product.title, lacks=one.lacks) for one in others
+            Alternative(product_id=one.product.id, title=one.product.title, lacks=_why_not(one, best)) for one in others
         ),
         access=best.product.access,
         cautions=best.product.cautions,
         url=best.product.url,
     )
+
+
+def _why_not(match: ProductMatch, best: ProductMatch) -> str:
+    """Say what a product lacks for the question, then beside the one that was chosen, then in general."""
+    short = [one.text for one in match.shortfalls]
+    told = [*short, *(() if short else differences(match.product, best.product)), match.not_for]
+    return " ".join(one for one in told if one)
 
 
 def cite(retriever: "Retriever", product: Product, sentences: Sequence[str]) -> tuple[Citation, ...]:

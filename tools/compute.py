@@ -60,15 +60,14 @@ def run_statistics(backend: Backend, graphs: dict[str, Any], work: Prepared, con
 def find_advice(services: "Services", context: "Context", work: Prepared) -> Advice:
     """Look up the product for the question; a computation does not fail for want of it."""
     plan = work.plan
-    units = f" of {plan.polygons.name}" if plan.polygons else ""
-    question = context.question or f"{work.recipe.subject}{units}"
     try:
         return advise(
             services.retriever,
-            question,
+            context.question or work.recipe.subject,
             bbox=plan.place.bbox,
             period=plan.period,
             unit_m=unit_size_m(plan.polygons),
+            spoken=(plan.place.name, plan.period.label),
         )
     except ClmsError as error:
         return Advice(warnings=(f"No product advice: {error}",))

@@ -90,18 +90,22 @@ class Toolbox:
     def search_products(
         self, question: Words, place: PlaceName = "", period: SearchPeriod = "", units: SearchUnits = "any"
     ) -> ToolResult:
-        """Find the Copernicus land product that answers a question, with reasons and alternatives."""
-        from tools.advice import UNIT_M, advise, recommendation_text, unit_size_m
+        """Find the Copernicus land product that answers a question, or say that there is none and who else has it."""
+        from tools.advice import UNIT_M, advise, unit_size_m
 
         bbox, unread_place = self._reach(place)
         when, unread_period = self._when(period, bbox)
         unit_m = unit_size_m(self.context.area) or UNIT_M.get(units)
-        advice = advise(self.services.retriever, question, bbox=bbox, period=when, unit_m=unit_m)
-        if advice.recommendation is None:
-            return ToolResult(text="No product in the catalogue fits this question.", outcome="no_data")
+        advice = advise(
+            self.services.retriever, question, bbox=bbox, period=when, unit_m=unit_m, spoken=(place, period)
+        )
+        other = advice.elsewhere
         return ToolResult(
-            text=recommendation_text(advice.recommendation),
-            data={"products": [{"id": one.product.id, "title": one.product.title} for one in advice.matches]},
+            text=advice.text,
+            data={
+                "products": [{"id": one.product.id, "title": one.product.title} for one in advice.matches],
+                "elsewhere": other.model_dump(include={"subject", "provider", "url"}) if other else None,
+            },
             recommendation=advice.recommendation,
             citations=advice.citations,
             warnings=(*unread_place, *unread_period),

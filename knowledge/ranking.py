@@ -1,0 +1,115 @@
+"""How near products are to a subject, and in what order they are given: relevance first, facts next.
+
+Relevance adds three parts, each from 0 to about 1, so that a low sum means that nothing is near: likeness of meaning to
+the product's best phrase, share of the question's words that the product's texts hold, and the same for its names.
+"""
+
+import math
+from collections.abc import Iterable, Mapping
+
+from knowledge.catalogue import Catalogue
+from knowledge.elsewhere import Elsewhere
+from knowledge.fitness import Need, period_note, shortfalls
+from knowledge.ingest import facts_sentence, stems
+from knowledge.schema import Frozen, Product, ProductMatch
+
+WEIGHTS = (1.0, 0.5, 0.25)
+WEIGHTS_WITHOUT_MEANING = (0.0, 1.5, 0.5)
+"""Weights of likeness, words and names; the second where there is no encoder."""
+NEAR = 0.7
+"""A product this near to the nearest one, as a share of its relevance, may be taken in its place for its facts."""
+LEAST_RELEVANCE = 0.45
+"""What is less near than this to every subject known is not answered; measured with and without an encoder."""
+BLOCKED_FACTOR = 0.3
+SHORT_FACTORS = {"units": 0.5, "period": 0.8, "status": 0.8}
+"""How far a shortfall lowers a product: one that it blocks, and one that can still be used."""
+
+
+class Findings(Frozen):
+    """What search found for a question."""
+
+    matches: tuple[ProductMatch, ...] = ()
+    """Products, best first."""
+    elsewhere: Elsewhere | None = None
+    """Who has the subject, when it is nearer to that than to any product, or no near product answers."""
+    relevant: bool = False
+    """True when the first product is near enough to the subject to be spoken of."""
+
+
+def word_shares(owners_of: Mapping[str, set[str]], total: int) -> dict[str, float]:
+    """Give each owner the share of the question's words that it holds, rare words counting more.
+
+    Args:
+        owners_of: Word to those whose texts hold it; a word that nobody holds counts in full.
+        total: How many owners there are.
+    """
+    weights = {word: math.log(1 + total / (1 + len(owners))) for word, owners in owners_of.items()}
+    shares: dict[str, float] = {}
+    for word, owners in owners_of.items():
+        for owner in owners:
+            shares[owner] = shares.get(owner, 0.0) + weights[word] / sum(weights.values())
+    return shares
+
+
+def name_shares(question: str, names: Mapping[str, Iterable[frozenset[str]]]) -> dict[str, float]:
+    """Give each owner the share of the question that one of its names makes up, when all its stems stand there."""
+    asked = frozenset(stems(question))
+    found = {
+        owner: max((len(name) for name in owned if name and name <= asked), default=0) for owner, owned in names.items()
+    }
+    return {owner: size / len(asked) for owner, size in found.items() if size}
+
+
+def add_up(likeness: Mapping[str, float], words: Mapping[str, float], names: Mapping[str, float]) -> dict[str, float]:
+    """Add the three parts of relevance."""
+    weights = WEIGHTS if likeness else WEIGHTS_WITHOUT_MEANING
+    parts = tuple(zip((likeness, words, names), weights, strict=True))
+    return {
+        owner: sum(weight * part.get(owner, 0.0) for part, weight in parts)
+        for owner in sorted({*likeness, *words, *names})
+    }
+
+
+def order(
+    relevance: Mapping[str, float], catalogue: Catalogue, question: str, need: Need, excluded: frozenset[str]
+) -> list[ProductMatch]:
+    """Order products: those near to the subject by what their facts lack, then the others."""
+    products = [one for one in catalogue.products if one.id in relevance and one.id not in excluded]
+    nearest = max((relevance[one.id] for one in products), default=0.0)
+    found = [_match(one, relevance[one.id], question, need) for one in products]
+    return sorted(found, key=lambda one: (one.relevance < NEAR * nearest, -one.score, one.product.id))
+
+
+def _match(product: Product, relevance: float, question: str, need: Need) -> ProductMatch:
+    short = shortfalls(product, need)
+    not_for = _not_for(product, question)
+    factor = math.prod(BLOCKED_FACTOR if one.blocks else SHORT_FACTORS[one.kind] for one in short)
+    return ProductMatch(
+        product=product,
+        relevance=relevance,
+        score=relevance * factor,
+        why=_reasons(product, question, need),
+        lacks=" ".join((*(one.text for one in short), not_for)).strip(),
+        shortfalls=short,
+        not_for=not_for,
+    )
+
+
+def _reasons(product: Product, question: str, need: Need) -> tuple[str, ...]:
+    """Say why: when to choose it, what it is, its facts, and what holds for the period and the place."""
+    period = period_note(product, need.start, need.end) if need.start and need.end else ""
+    covers = need.bbox is not None and bool(product.boxes) and product.covers_place(need.bbox)
+    place = f"It covers the place ({product.coverage})." if covers else ""
+    reasons = (_closest(product.choose_when, question), product.summary, facts_sentence(product), period, place)
+    return tuple(reason for reason in reasons if reason)
+
+
+def _not_for(product: Product, question: str) -> str:
+    sentence = _closest(product.not_for, question)
+    return f"Not for: {sentence}" if sentence else ""
+
+
+def _closest(sentences: tuple[str, ...], question: str) -> str:
+    """Give the sentence that shares most words with the question; the first when none does."""
+    asked = set(stems(question))
+    return max(sentences, key=lambda sentence: len(asked.intersection(stems(sentence))), default="")
