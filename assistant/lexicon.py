@@ -21,7 +21,7 @@ CONTENT = (
 )  # fmt: skip
 """Slots whose words have a meaning of their own; the others hold articles, prepositions and the like."""
 
-NUMBER = r"\d[\d.,]*\w*"
+NUMBER = r"\d[\d.,]{0,11}\w{0,3}"
 """What the mark # stands for in a cue."""
 NOT_LETTER_BEFORE, NOT_LETTER_AFTER = r"(?<!\w)", r"(?!\w)"
 
@@ -47,6 +47,7 @@ def load() -> Lexicon:
     return Lexicon.model_validate(yaml.safe_load((files("assistant") / "lexicon.yaml").read_text(encoding="utf-8")))
 
 
+@lru_cache(maxsize=256)
 def fold(text: str) -> str:
     """Bring a text to the form cues are compared in: lower case, no accents; each character keeps its position."""
     return "".join(_fold_character(character) for character in text)

@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Literal
 
 from assistant import lexicon
@@ -33,7 +34,7 @@ _DAY = re.compile(
     rf"\d{{4}}-\d\d-\d\d|\d{{1,2}}[./]\d{{1,2}}[./]{YEAR}|\d{{1,2}} (?:{MONTH}) {YEAR}|(?:{MONTH}) \d{{1,2}} {YEAR}"
 )
 _TOKEN = re.compile(
-    r"(\d{1,2})(?:st|nd|rd|th|er|º|°)\b|(\d{1,2})\.(?=\s*[a-z])|([^\W\d_]{1,4})\.(?=\s*\w)|[\d./-]*\d|[^\W\d_]+|[/–—-]|[.;:?!()]"
+    r"(\d{1,2})(?:st|nd|rd|th|er|º|°)\b|(\d{1,2})\.(?=\s*[a-z])|([^\W\d_]{1,4})\.(?=\s*\w)|[\d./-]{0,24}\d|[^\W\d_]+|[/–—-]|[.;:?!()]"
 )
 
 _DEGREES = r"-?\d{1,3}(?:\.\d+)?"
@@ -42,7 +43,7 @@ _COORDINATES = re.compile(rf"{_DEGREES}(?:\s*,\s+{_DEGREES}){{1,3}}|-?\d{{1,3}}\
 # A point belongs to a short word only: "St. Malo", but "Madrid. Which".
 _WORD = r"[A-ZÀ-ÖØ-ÞŁŚŻŠŽČ](?:\w{0,2}\.(?=\s?\w)|[\w'’\-]*)"
 _CONNECTOR = r"de|du|des|del|della|di|la|le|les|sur|am|an der|im|of|the|and|et|und|y|e"
-_NAME = re.compile(rf"{_WORD}(?:(?:,?\s+|\s+(?:{_CONNECTOR})\s+){_WORD})*")
+_NAME = re.compile(rf"{_WORD}(?:(?:,?\s+|\s+(?:{_CONNECTOR})\s+){_WORD}){{0,5}}")
 _LOOSE_ENDS = re.compile(rf"^(?:(?:{_CONNECTOR})\s+)+|(?:\s+(?:{_CONNECTOR}))+$")
 _AND = re.compile(r"\s+(?:and|et|und|y|e)\s+")
 _ABSTRACT = re.compile(r"\w+(?:ung|heit|keit|schaft|tion|tat|ismus)(?:en)?")
@@ -232,10 +233,12 @@ def _place_name(words: str, ending: int) -> str:
     return _LOOSE_ENDS.sub("", " ".join(parts)).strip(" ,")
 
 
+@lru_cache(maxsize=4096)
 def _is_noun(word: str, ending: int) -> bool:
     return lexicon.is_cue(word, ending=ending) or (ending > 0 and bool(_ABSTRACT.fullmatch(lexicon.fold(word))))
 
 
+@lru_cache(maxsize=4096)
 def _is_term(word: str) -> bool:
     from assistant.abilities import is_index_name, is_product_abbreviation
 

@@ -1,6 +1,7 @@
 """What is read in questions of five languages: intent, periods, places, and what cannot be computed."""
 
 from datetime import date
+from time import perf_counter
 from typing import get_args
 
 import pytest
@@ -166,3 +167,10 @@ def test_a_remark_after_a_computation_is_no_follow_up() -> None:
     assert slots.read("et en juin 2025 ?", before).computes == (
         ComputeRequest("composite", "juin 2025", "parcels", "ndvi", "Metz"),
     )
+
+
+@pytest.mark.parametrize("piece", ["A ", "0.", "compare May 2024 and ", "A.A.", "1, ", "-"])
+def test_an_absurd_question_is_read_in_no_time(piece: str) -> None:
+    started = perf_counter()
+    slots.read((piece * 4000)[:4000])
+    assert perf_counter() - started < 5
