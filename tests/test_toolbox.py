@@ -12,6 +12,7 @@ from tools.areas import parse_geojson
 from tools.errors import JobFailed, NoScenes, NotCovered, TooLarge, ToolInputError
 from tools.hub.demo import ensure_demo
 from tools.hub.server import running_hub
+from tools.stac import StacService
 from tools.toolbox import Context, Services, Toolbox
 from tools.workspace import Workspace
 
@@ -64,8 +65,39 @@ def test_no_scenes_tells_the_nearest_dates(toolbox: Toolbox) -> None:
 
 
 def test_a_place_outside_is_not_covered(toolbox: Toolbox) -> None:
-    with pytest.raises(NotCovered):
+    with pytest.raises(NotCovered, match="Berlin"):
         toolbox.compute("ndvi", "Berlin", "2026", "composite")
+
+
+def test_a_number_for_a_corner_is_not_told_as_one_for_the_region(toolbox: Toolbox) -> None:
+    with pytest.raises(NotCovered, match=r"reach only 0\.\d% of Brittany"):
+        toolbox.compute("ndvi", "Brittany", "2026", "composite")
+
+
+def test_a_partly_covered_area_is_named_by_its_share(services: Services) -> None:
+    scene = StacService(services.stac_url, timeout_s=30).scenes(
+        "synthetic-sentinel-2-l2a", (-1.7, 48.1, -1.6, 48.2), date(2026, 6, 1), date(2026, 6, 30)
+    )[0]
+    west, south, east, north = scene.bbox
+    box = {
+        "type": "Polygon",
+        "coordinates": [
+            [
+                [west - (east - west), south],
+                [east, south],
+                [east, north],
+                [west - (east - west), north],
+                [west - (east - west), south],
+            ]
+        ],
+    }
+    area = parse_geojson(box, name="mine")
+    found = Toolbox(services, Context(today=TODAY, session_id="test", area=area)).compute(
+        "ndvi", "", "June 2026", "composite"
+    )
+    assert found.statistics is not None
+    assert "the 50% of it that scenes cover" in found.statistics.rows[0].label
+    assert found.statistics.rows[0].label in found.text
 
 
 def test_too_large_is_refused_before_anything_runs(services: Services) -> None:

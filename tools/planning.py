@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from tools.areas import parse_geojson
+from tools.coverage import name_what_is_covered
 from tools.errors import NoScenes, NotCovered, TooLarge, ToolInputError
 from tools.layers import Layers, is_synthetic, is_vector, read_layers
 from tools.periods import parse_period
@@ -55,7 +56,9 @@ def prepare(
         polygons = find_units(stac, collections, where, units)
     polygons = _with_distinct_names(polygons) if polygons else None
     bbox = polygons.bbox if polygons else where.bbox
-    layers = choose_collection(stac, collections, bbox, when, wanted=context.collection_id, recipe=recipe)
+    layers = choose_collection(
+        stac, collections, bbox, when, wanted=context.collection_id, recipe=recipe, place_name=where.name
+    )
     plan = Plan(
         recipe_id=recipe.id,
         collection_id=layers.collection_id,
@@ -65,6 +68,9 @@ def prepare(
         period=when,
     )
     scenes = _scenes(stac, plan, bbox)
+    if polygons is None:
+        where = name_what_is_covered(where, scenes)
+        plan = plan.model_copy(update={"place": where})
     box = _overlap(bbox, scenes, EDGE_DEG if polygons or where.geometry else 0.0)
     layers = layers.model_copy(
         update={"has_cloud_cover": all(scene.cloud_cover_percent is not None for scene in scenes)}
@@ -85,7 +91,7 @@ def prepare(
         scenes=tuple(scenes),
         estimate=estimate,
         synthetic=layers.synthetic or any(scene.synthetic for scene in scenes),
-        warnings=_warnings(recipe, layers, polygons, bbox, box, scenes),
+        warnings=_warnings(recipe, layers, polygons, scenes),
     )
 
 
@@ -123,6 +129,7 @@ def choose_collection(
     *,
     wanted: str | None,
     recipe: Recipe,
+    place_name: str,
 ) -> Layers:
     """Return the wanted collection, else the best one: real, with a cloud mask, with scenes in the period."""
     known = [read_layers(one) for one in raster_collections(collections)]
@@ -133,7 +140,7 @@ def choose_collection(
             raise ToolInputError(f"There is no collection called {wanted!r}.", f"Known: {names}.")
         used_layers(recipe, chosen)
         if not stac.covers(chosen.collection_id, bbox):
-            raise NotCovered(f"The collection {wanted} does not cover this place.", "Choose another collection.")
+            raise NotCovered(f"The collection {wanted} does not cover {place_name}.", "Choose another collection.")
         return chosen
     fit = [one for one in known if all(one.find(name) for name in recipe.needs)]
     fit.sort(key=lambda one: (one.synthetic, one.scl is None))
@@ -141,7 +148,7 @@ def choose_collection(
     if not covering:
         names = ", ".join(one.collection_id for one in fit) or "none"
         raise NotCovered(
-            "No collection with the bands for this covers the place.",
+            f"No collection with the bands for this covers {place_name}.",
             f"Collections with such bands: {names}. Try another place, or add data with `clms-assistant hub add`.",
         )
     for one in covering:
@@ -266,9 +273,7 @@ def _with_distinct_names(polygons: Polygons) -> Polygons:
     return polygons.model_copy(update={"collection": {**polygons.collection, "features": named}})
 
 
-def _warnings(
-    recipe: Recipe, layers: Layers, polygons: Polygons | None, bbox: Bbox, box: Bbox, scenes: Sequence[Scene]
-) -> tuple[str, ...]:
+def _warnings(recipe: Recipe, layers: Layers, polygons: Polygons | None, scenes: Sequence[Scene]) -> tuple[str, ...]:
     found = list(polygons.warnings) if polygons else []
     if layers.synthetic or any(scene.synthetic for scene in scenes):
         found.append("Synthetic demo data: the scenes are invented, the numbers say nothing about the real place.")
@@ -278,14 +283,7 @@ def _warnings(
         found.append("The collection has no scene classification: clouds and shadows are not masked.")
     if any(band.scale is None and band.offset is None for band in used_layers(recipe, layers)):
         found.append("The collection publishes no scale and offset: stored values are used as they are.")
-    share = _size(box) / _size(bbox) if _size(bbox) else 1.0
-    if not polygons and share < 0.99:
-        found.append(f"The scenes cover about {share:.0%} of the box around the place; the rest has no value.")
     return tuple(found)
-
-
-def _size(box: Bbox) -> float:
-    return max(0.0, box[2] - box[0]) * max(0.0, box[3] - box[1])
 
 
 def _area_km2(geometry: dict[str, Any]) -> float:

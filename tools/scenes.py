@@ -26,6 +26,7 @@ def list_scenes(services: "Services", context: "Context", *, place: str, period:
         when,
         wanted=context.collection_id,
         recipe=RECIPES["ndvi"],
+        place_name=where.name,
     )
     scenes = require_scenes(stac, layers.collection_id, where.bbox, when)
     clouds = [scene.cloud_cover_percent for scene in scenes if scene.cloud_cover_percent is not None]
