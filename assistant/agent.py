@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import sqlite3
 import threading
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import ExitStack
@@ -28,6 +29,7 @@ from assistant.schema import (
 )
 from assistant.sessions import Sessions
 from assistant.settings import Settings
+from assistant.storage import storage_failure
 from assistant.telemetry import log_failure
 from knowledge.errors import ClmsError
 from tools.errors import ToolInputError
@@ -209,13 +211,27 @@ class Assistant:
             answer = await self._checked(asked, draft, started)
             for line in answer.text.splitlines(keepends=True):
                 emit(TextEvent(text=line))
-            await asyncio.to_thread(self.sessions.save, asked.session_id, asked.question, answer)
-            emit(AnswerEvent(answer=answer))
+            emit(AnswerEvent(answer=await asyncio.to_thread(self._saved, asked, answer)))
         except ClmsError as error:
             emit(ErrorEvent(message=error.message, hint=error.hint))
-        except Exception:  # noqa: BLE001  # a door shows a reference, never a traceback
+        except Exception as error:  # noqa: BLE001  # a door shows a reference, never a traceback
+            if told := storage_failure(error, self.settings.data_dir):
+                emit(ErrorEvent(message=told.message, hint=told.hint))
+                return
             reference = log_failure(logger, "A question")
             emit(ErrorEvent(message="Something unexpected went wrong.", hint="Try again.", reference=reference))
+
+    def _saved(self, asked: Asked, answer: Answer) -> Answer:
+        """Keep the turn; an answer that cannot be kept is given all the same, and says so."""
+        try:
+            self.sessions.save(asked.session_id, asked.question, answer)
+        except (OSError, sqlite3.Error) as error:
+            told = storage_failure(error, self.settings.data_dir)
+            if told is None:
+                raise
+            warning = f"This conversation could not be kept: {told}"
+            return answer.model_copy(update={"warnings": (*answer.warnings, warning)})
+        return answer
 
     def _recall(self, asked: Asked) -> Asked:
         turns = self.sessions.history(asked.session_id)

@@ -45,6 +45,8 @@ class Sessions:
 
     def history(self, session_id: str, *, limit: int = 8) -> tuple[Turn, ...]:
         """Give the latest turns of one conversation, oldest first."""
+        if not self.path.exists():
+            return ()
         with self._connect() as db:
             rows = db.execute(
                 "SELECT question, answer FROM turn WHERE session_id = ? ORDER BY id DESC LIMIT ?", (session_id, limit)

@@ -1,11 +1,16 @@
 """The loop with real models over HTTP and with the offline planner: events, failures, checks, sessions."""
 
+import errno
+import sqlite3
+from pathlib import Path
 from time import perf_counter
 
 import pytest
 
+from assistant.agent import Assistant
 from assistant.schema import Answer, AnswerEvent, ErrorEvent, ToolFinished, ToolProgress, ToolStarted
 from assistant.settings import Settings
+from assistant.storage import storage_failure
 from knowledge.errors import ClmsError
 from tests.servers.chat import calls, chat_server, says
 from tests.servers.menu import small_assistant
@@ -152,3 +157,42 @@ async def test_a_question_without_end_is_refused(settings: Settings) -> None:
     events = [event async for event in small_assistant(settings).stream("which " * 2000)]
     assert isinstance(events[-1], ErrorEvent)
     assert "longer than" in events[-1].message
+
+
+@pytest.fixture
+def unwritable(tmp_path: Path) -> Settings:
+    """Settings whose data folder lies inside a file: not even root can write there."""
+    (tmp_path / "file").write_text("")
+    return Settings(data_dir=tmp_path / "file" / "data", embedding_model="none", port=0)
+
+
+async def test_an_answer_that_cannot_be_kept_is_given_all_the_same(unwritable: Settings) -> None:
+    answer = await ask(unwritable, "What can you do?")
+    assert answer.outcome == "ok"
+    assert any("could not be kept" in warning and "CLMS_DATA_DIR" in warning for warning in answer.warnings)
+
+
+async def test_files_that_cannot_be_written_are_told_and_none_is_listed(unwritable: Settings) -> None:
+    answer = await ask(unwritable)
+    assert answer.outcome == "failed"
+    assert answer.artifacts == ()
+    assert "cannot be written" in answer.text
+    assert "reference" not in answer.text
+
+
+async def test_a_data_folder_that_cannot_be_opened_is_named(unwritable: Settings) -> None:
+    with pytest.raises(ClmsError, match=r"cannot be written\. .*CLMS_DATA_DIR"):
+        await Assistant(unwritable).ask(QUESTION)
+
+
+def test_a_full_disk_is_told_as_one(tmp_path: Path) -> None:
+    full = storage_failure(OSError(errno.ENOSPC, "No space left on device", str(tmp_path / "x")), tmp_path)
+    assert "full" in str(full)
+    database = sqlite3.connect(tmp_path / "small.sqlite")
+    database.executescript("PRAGMA max_page_count = 2; CREATE TABLE t (x)")
+    with pytest.raises(sqlite3.OperationalError) as caught:
+        database.execute("INSERT INTO t VALUES (zeroblob(100000))")
+    database.close()
+    assert "full" in str(storage_failure(caught.value, tmp_path))
+    assert storage_failure(OSError(errno.ENOENT, "No such file", "/elsewhere"), tmp_path) is None
+    assert storage_failure(sqlite3.OperationalError("no such table: words"), tmp_path) is None

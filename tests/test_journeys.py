@@ -7,7 +7,10 @@ import csv
 import hashlib
 import io
 import json
+import signal
 import socket
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -301,6 +304,36 @@ def test_a_broken_geojson_file(world: World, tmp_path: Path, text: str) -> None:
     assert "field.geojson" in result.stderr
     assert "Traceback" not in result.stderr
     assert "unexpected" not in result.stderr
+
+
+@pytest.mark.parametrize("command", [["ask", QUESTION], ["ingest"], ["hub", "demo"], ["hub", "list"], ["doctor"]])
+def test_a_data_folder_that_cannot_be_written_is_a_sentence_at_each_command(tmp_path: Path, command: list[str]) -> None:
+    (tmp_path / "file").write_text("")
+    folder = tmp_path / "file" / "data"
+    result = CliRunner().invoke(main, command, env={"CLMS_DATA_DIR": str(folder), "CLMS_EMBEDDING_MODEL": "none"})
+    assert "unexpected" not in result.output
+    if command != ["doctor"]:
+        assert result.exit_code == 1
+        assert str(folder) in result.stderr
+        assert "CLMS_DATA_DIR" in result.stderr
+
+
+def test_a_file_whose_writer_was_killed_is_no_file(world: World) -> None:
+    folder = world.settings.artifacts_dir
+    before = set(folder.glob("*")) | set(folder.glob(".*"))
+    program = (
+        "import os, signal, sys\n"
+        "from pathlib import Path\n"
+        "from tools.workspace import Workspace\n"
+        "with Workspace(Path(sys.argv[1])).new('table', 't', 'text/csv', '.csv', 'f') as draft:\n"
+        "    draft.path.write_text('half of')\n"
+        "    os.kill(os.getpid(), signal.SIGKILL)\n"
+    )
+    assert subprocess.run([sys.executable, "-c", program, str(folder)], check=False).returncode == -signal.SIGKILL
+    (left,) = (set(folder.glob("*")) | set(folder.glob(".*"))) - before
+    artifact_id = left.name.lstrip(".").split(".")[0]
+    assert httpx.get(f"{world.url}/artifacts/{artifact_id}").status_code == 404
+    left.unlink()
 
 
 def test_a_users_own_raster_gives_the_value_numpy_gives(world: World, tmp_path: Path) -> None:

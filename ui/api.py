@@ -13,6 +13,7 @@ from starlette.exceptions import HTTPException
 from assistant.agent import Assistant
 from assistant.settings import Settings
 from assistant.setup import needs_hub
+from assistant.storage import DataFolderUnusable, storage_failure
 from assistant.telemetry import log_failure
 from knowledge.errors import ClmsError, IndexMissing, ProductNotFound
 from tools.errors import ArtifactNotFound, BackendUnavailable, TooLarge, ToolInputError
@@ -27,6 +28,7 @@ STATUS: dict[type[ClmsError], int] = {
     ToolInputError: 400,
     IndexMissing: 503,
     BackendUnavailable: 503,
+    DataFolderUnusable: 507,
 }
 """HTTP status of an expected failure; the first class that fits, else 500."""
 
@@ -58,7 +60,7 @@ def create_app(settings: Settings) -> FastAPI:
 
 def add_doors(app: FastAPI, assistant: Assistant, settings: Settings) -> None:
     """Add health, files and the chat dialect to an application, with one shape for all errors."""
-    _add_error_handlers(app)
+    _add_error_handlers(app, settings)
     _add_health(app, assistant)
     app.include_router(openai_router(assistant))
 
@@ -97,7 +99,7 @@ def _add_health(app: FastAPI, assistant: Assistant) -> None:
         return JSONResponse({"status": "ready"})
 
 
-def _add_error_handlers(app: FastAPI) -> None:
+def _add_error_handlers(app: FastAPI, settings: Settings) -> None:
     @app.exception_handler(ClmsError)
     def expected(_: Request, error: ClmsError) -> JSONResponse:
         status = next((status for kind, status in STATUS.items() if isinstance(error, kind)), 500)
@@ -115,6 +117,8 @@ def _add_error_handlers(app: FastAPI) -> None:
 
     @app.exception_handler(Exception)
     def unexpected(_: Request, error: Exception) -> JSONResponse:
+        if told := storage_failure(error, settings.data_dir):
+            return error_response(STATUS[DataFolderUnusable], str(told), kind="server_error")
         try:
             raise error
         except Exception:  # noqa: BLE001  # a door shows a reference, never a traceback

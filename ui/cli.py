@@ -33,8 +33,11 @@ def _told_plainly(command: Callable[..., None]) -> Callable[..., None]:
         except Exception as error:  # a door shows a reference, never a traceback
             import logging
 
+            from assistant.storage import storage_failure
             from assistant.telemetry import log_failure
 
+            if told := storage_failure(error, _settings().data_dir):
+                raise click.ClickException(str(told)) from error
             reference = log_failure(logging.getLogger(__name__), "The command")
             raise click.ClickException(f"Something unexpected went wrong (reference {reference}).") from error
 
