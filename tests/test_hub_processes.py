@@ -124,7 +124,8 @@ def test_kernels_weigh_neighbours(cube: openeo.DataCube, values: Values, tmp_pat
 
 
 def test_all_pixels_reduce_to_one_number(cube: openeo.DataCube, values: Values) -> None:
-    result = cube.reduce_spatial(reducer="mean").save_result(format="JSON").execute()
+    graph = cube.reduce_spatial(reducer="mean").save_result(format="JSON").flat_graph()
+    result = cube.connection.execute({"process_graph": graph})
     assert result["data"][1][0] == pytest.approx(values["B04"][1].mean(), rel=1e-5)
 
 

@@ -1,7 +1,8 @@
 """Processes on the plane of a cube: resampling to another grid, weighted neighbourhoods, reduction of all pixels."""
 
 import math
-import warnings
+import os
+import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -20,6 +21,7 @@ METHODS = {
     "average": "average", "mode": "mode", "max": "max", "min": "min", "med": "med", "q1": "q1", "q3": "q3",
     "rms": "rms", "sum": "sum",
 }  # fmt: skip
+_WARPING = threading.Lock()
 _BORDERS = {"replicate": "nearest", "reflect": "reflect", "reflect_pixel": "mirror", "wrap": "grid-wrap"}
 
 
@@ -119,7 +121,6 @@ def _warped(data: Cube, source: Plane, target: Plane, method: str, process_id: s
     if method not in METHODS:
         raise invalid_parameter(process_id, "method", f"there are {', '.join(METHODS)}")
     from rasterio.enums import Resampling
-    from rasterio.errors import NotGeoreferencedWarning
     from rasterio.warp import reproject
 
     algorithm = Resampling[METHODS[method]]
@@ -129,12 +130,12 @@ def _warped(data: Cube, source: Plane, target: Plane, method: str, process_id: s
     def run(block: Block) -> Block:
         layers = np.ascontiguousarray(block, np.float32).reshape(-1, *block.shape[-2:])
         result = np.full((len(layers), target.rows, target.columns), np.nan, np.float32)
-        with warnings.catch_warnings():
-            # rasterio asks its own array for a position before it has set it.
-            warnings.simplefilter("ignore", NotGeoreferencedWarning)
+        # One at a time: rasterio silences a warning of its own in a way that threads undo for each other.
+        with _WARPING:
             reproject(
                 layers, result, src_transform=source.transform, src_crs=source.crs, src_nodata=np.nan,
                 dst_transform=target.transform, dst_crs=target.crs, dst_nodata=np.nan, resampling=algorithm,
+                num_threads=os.cpu_count() or 1,
             )  # fmt: skip
         return result.reshape(*block.shape[:-2], target.rows, target.columns)
 
