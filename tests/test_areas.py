@@ -1,6 +1,7 @@
 """Polygon files and bodies: formats, coordinate systems, repair, refusals."""
 
 import json
+import time
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -9,9 +10,9 @@ import numpy
 import pytest
 import shapely
 from pyogrio.raw import write
-from pyproj import Transformer
+from pyproj import Geod, Transformer
 
-from tools.areas import parse_geojson, read_polygons
+from tools.areas import parse_geojson, read_polygons, small_units
 from tools.errors import AreaInvalid
 from tools.schema import Polygons
 
@@ -222,3 +223,153 @@ def test_a_name_of_several_lines_is_told_on_one() -> None:
     (read,) = parse_geojson({"type": "FeatureCollection", "features": [feature]}, name="mine").collection["features"]
     assert read["properties"]["name"] == "field NDVI is 0.99."
     assert len(read["properties"]["note"]) == 200
+
+
+def test_a_million_corners_are_read_in_seconds() -> None:
+    turns = numpy.linspace(0, 2 * numpy.pi, 1_000_000, endpoint=False)
+    radius = 0.5 + 0.01 * numpy.sin(5000 * turns)
+    ring = numpy.column_stack([10 + radius * numpy.cos(turns), 48 + radius * numpy.sin(turns)]).tolist()
+    start = time.perf_counter()
+    polygons = parse_geojson({"type": "Polygon", "coordinates": [[*ring, ring[0]]]}, name="star")
+    assert polygons.bbox == pytest.approx((9.49, 47.49, 10.51, 48.51), abs=0.001)
+    assert time.perf_counter() - start < 20
+    assert len(polygons.collection["features"][0]["geometry"]["coordinates"][0]) == 1_000_001
+
+
+def test_many_faults_are_counted_and_the_first_listed() -> None:
+    good, bad = feature(shapely.geometry.mapping(SQUARE)), feature(None)
+    polygons = parse_geojson({"type": "FeatureCollection", "features": [good, *[bad] * 50]}, name="body")
+    assert len(polygons.warnings) == 21
+    assert polygons.warnings[-1].startswith("50 features in all were left out")
+
+
+def test_a_polygon_around_the_globe_is_told() -> None:
+    wide = {"type": "Polygon", "coordinates": [[[-179.9, 50], [179.9, 50], [179.9, 51], [-179.9, 51], [-179.9, 50]]]}
+    assert "180° meridian" in parse_geojson(wide, name="wide").warnings[0]
+
+
+def test_a_folder_is_read_file_by_file(tmp_path: Path) -> None:
+    folder = tmp_path / "farm"
+    folder.mkdir()
+    save(folder / "a.gpkg", [SQUARE])
+    save(folder / "b.shp", [shapely.box(-1.68, 48.10, -1.67, 48.11)], crs="EPSG:2154")
+    (folder / "c.geojson").write_text("{")
+    (folder / "notes.txt").write_text("nothing")
+    polygons = read_polygons(folder, max_bytes=LIMIT)
+    assert polygons.name == "farm"
+    assert polygons.bbox == pytest.approx((-1.70, 48.10, -1.67, 48.11), abs=1e-6)
+    assert len({f["id"] for f in polygons.collection["features"]}) == 2
+    assert any("c.geojson was left out" in warning for warning in polygons.warnings)
+    with pytest.raises(AreaInvalid, match="limit"):
+        read_polygons(folder, max_bytes=100)
+
+
+def test_a_folder_without_polygons_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(AreaInvalid, match="no polygon file"):
+        read_polygons(tmp_path, max_bytes=LIMIT)
+
+
+def test_a_zip_of_several_shapefiles_is_read_whole(tmp_path: Path) -> None:
+    for name, west in (("north", -1.70), ("south", -1.68)):
+        save(tmp_path / f"{name}.shp", [shapely.box(west, 48.10, west + 0.01, 48.11)])
+    with zipfile.ZipFile(tmp_path / "both.zip", "w") as archive:
+        for part in [*tmp_path.glob("north.*"), *tmp_path.glob("south.*")]:
+            archive.write(part, part.name)
+    polygons = read_polygons(tmp_path / "both.zip", max_bytes=LIMIT)
+    assert len(polygons.collection["features"]) == 2
+    assert polygons.bbox == pytest.approx((-1.70, 48.10, -1.67, 48.11))
+
+
+LAMBERT = Transformer.from_crs(4326, 2154, always_xy=True).transform
+CORNERS = [(-1.70, 48.10), (-1.69, 48.10), (-1.69, 48.11), (-1.70, 48.11)]
+
+
+def table(tmp_path: Path, text: str, name: str = "fields.csv") -> Polygons:
+    """Write a CSV file and read it."""
+    path = tmp_path / name
+    path.write_text(text, encoding="utf-8-sig")
+    return read_polygons(path, max_bytes=LIMIT)
+
+
+@pytest.mark.parametrize("separator", [",", ";", "\t"])
+def test_csv_with_corners(tmp_path: Path, separator: str) -> None:
+    rows = [["field_id", "lat", "lon"], *[["A", f"{lat}", f"{lon}"] for lon, lat in CORNERS]]
+    rows += [["B", f"{lat}", f"{lon + 0.02}"] for lon, lat in CORNERS]
+    polygons = table(tmp_path, "\n".join(separator.join(row) for row in rows))
+    assert [f["properties"]["name"] for f in polygons.collection["features"]] == ["A", "B"]
+    assert polygons.bbox == pytest.approx((-1.70, 48.10, -1.67, 48.11))
+    assert polygons.warnings == ()
+
+
+@pytest.mark.parametrize(
+    ("head", "tail", "name"),
+    [
+        ("field_id;x;y;epsg", ";2154", "fields.csv"),
+        ("field_id;x;y;crs", ";EPSG:2154", "fields.csv"),
+        ("# EPSG:2154\nfield_id;x;y", "", "fields.csv"),
+        ("field_id;x_epsg2154;y_epsg2154", "", "fields.csv"),
+        ("field_id;X;Y", "", "fields_epsg2154.csv"),
+    ],
+)
+def test_csv_in_a_declared_system_with_decimal_commas(tmp_path: Path, head: str, tail: str, name: str) -> None:
+    corners = [LAMBERT(lon, lat) for lon, lat in CORNERS]
+    rows = [f"A;{x:.3f};{y:.3f}".replace(".", ",") + tail for x, y in corners]
+    polygons = table(tmp_path, "\n".join([head, *rows]), name)
+    assert polygons.bbox == pytest.approx((-1.70, 48.10, -1.69, 48.11), abs=1e-6)
+
+
+def test_csv_with_wkt(tmp_path: Path) -> None:
+    polygons = table(tmp_path, f'name,wkt\nMeadow,"{SQUARE.wkt}"\nBroken,"POLYGON(("\nEmpty,\n')
+    assert [f["properties"]["name"] for f in polygons.collection["features"]] == ["Meadow"]
+    assert polygons.bbox == pytest.approx(SQUARE.bounds)
+    assert "Broken was left out: its WKT cannot be read" in polygons.warnings[0]
+    assert "Empty was left out: it has no geometry" in polygons.warnings[1]
+
+
+@pytest.mark.parametrize(("header", "to_crs"), [("lon,lat", None), ("x,y,epsg", LAMBERT)])
+def test_csv_points_become_squares_and_that_is_told(tmp_path: Path, header: str, to_crs: Any) -> None:
+    places = [(-1.70, 48.10), (-1.60, 48.20), (-1.50, 48.30)]
+    rows = ["%s,%s" % (to_crs(*place) if to_crs else place) + (",2154" if to_crs else "") for place in places]
+    polygons = table(tmp_path, "\n".join([header, *rows]))
+    square = geometries(polygons)[0]
+    assert square.contains(shapely.Point(-1.70, 48.10))
+    assert Geod(ellps="WGS84").geometry_area_perimeter(square)[0] == pytest.approx(30**2, rel=0.03)
+    assert "square of 30 m" in polygons.warnings[0]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("lon,lat\n", "no rows"),
+        ("a,b\n1,2\n", "no columns with coordinates"),
+        ("x,y\n350000,6700000\n", "does not say its coordinate system"),
+        ("x,y,epsg\n1,2,4326\n1,2,2154\n", "mixes coordinate systems"),
+        ("x,y,epsg\n1,2,999999\n", "unknown coordinate system"),
+        ("lon,lat\nnan,1\nx,y\n", "not numbers"),
+        ("field_id,lon,lat\nA,1,nan\nA,2,2\nA,2,3\n", "not numbers"),
+    ],
+)
+def test_csv_that_says_too_little_is_refused(tmp_path: Path, text: str, message: str) -> None:
+    with pytest.raises(AreaInvalid, match=message) as caught:
+        table(tmp_path, text)
+    assert caught.value.hint
+
+
+def test_tables_that_are_no_text_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "x.csv").write_bytes(b"lon,lat\0\n1,2")
+    with pytest.raises(AreaInvalid, match="not a text file"):
+        read_polygons(tmp_path / "x.csv", max_bytes=LIMIT)
+
+
+def test_parcels_smaller_than_a_few_pixels_are_told() -> None:
+    tall, wide = 1 / 111_320, 1 / 111_320 / numpy.cos(numpy.radians(48))
+    sizes_m = {"plenty": 100, "small": 15, "strip": 19}
+    members = [
+        feature(shapely.geometry.mapping(shapely.box(1, 48, 1 + wide * size, 48 + tall * size)), name=name)
+        for name, size in sizes_m.items()
+    ]
+    polygons = parse_geojson({"type": "FeatureCollection", "features": members}, name="parcels")
+    (told,) = small_units(polygons, 10)
+    assert "2 polygons are smaller than 4 pixels of 10 m: small, strip." in told
+    assert small_units(polygons, 1) == ()
+    assert "3 polygons" in small_units(polygons, 300)[0]

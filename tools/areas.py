@@ -1,37 +1,26 @@
-"""Polygons from a user's file or request body, checked, repaired and brought to EPSG:4326."""
+"""Polygons from a user's file, folder or request body, checked, repaired and brought to EPSG:4326."""
 
-import json
 import math
-import re
-import zipfile
-from collections.abc import Iterator
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tools.area_files import DEGREES, FORMATS_HINT, RawFeature, RawLayer, geojson_layer, read_layers
+from tools.coordinates import COVERED_BOXES, KM_PER_DEGREE
 from tools.errors import AreaInvalid
-from tools.schema import Bbox, Polygons
+from tools.schema import Bbox, Polygons, geometry_bounds
 
 if TYPE_CHECKING:
     from shapely.geometry.base import BaseGeometry
 
-FORMATS_HINT = "Attach polygons as GeoJSON, GeoPackage (.gpkg), zipped shapefile (.zip) or KML."
 LONGITUDE_FIRST_HINT = "GeoJSON wants longitude first, then latitude, in degrees (EPSG:4326)."
 MAX_TEXT_CHARS = 200
 NAME_KEYS = ("name", "nom", "nombre", "label", "title", "nuts_name", "id_parcel", "code")
-GPKG_IDS = (b"GPKG", b"GP10", b"GP11")
-"""SQLite's application id of a GeoPackage, by version."""
-UNZIPPED_FACTOR = 20
-"""A zip may unpack to this many times the size limit; more looks like an attack."""
-
-COVERED_BOXES: tuple[Bbox, ...] = (
-    (-32.0, 27.0, 45.0, 72.0),
-    (-55.0, 2.0, -51.0, 6.0),
-    (-64.0, 14.0, -60.0, 19.0),
-    (55.0, -22.0, 56.0, -20.0),
-    (44.9, -13.1, 45.4, -12.5),
-)
-"""Europe and its outermost regions; only used to notice swapped coordinates."""
+MAX_REPORTED = 20
+"""Features told one by one; the rest is counted."""
+FEW_PIXELS = 4
+"""A polygon with fewer pixels than this has hardly one that lies wholly inside."""
 
 
 @dataclass
@@ -40,207 +29,89 @@ class Reading:
 
     features: list[dict[str, Any]] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
+    """About files and layers."""
+    left_out: list[str] = field(default_factory=list)
+    repaired: list[str] = field(default_factory=list)
+    """About single features."""
+    ids: set[str] = field(default_factory=set)
 
-
-@dataclass(frozen=True)
-class RawFeature:
-    """One feature as it came: its geometry is not checked yet."""
-
-    id: str
-    properties: dict[str, Any]
-    geometry: "BaseGeometry | None"
-    problem: str = ""
-    """Why there is no geometry."""
+    def report(self) -> tuple[str, ...]:
+        """Tell all of it: features one by one while they are few, then their number."""
+        told = [*self.warnings]
+        for lines, what in ((self.left_out, "left out"), (self.repaired, "repaired or told")):
+            told += lines[:MAX_REPORTED]
+            if len(lines) > MAX_REPORTED:
+                told.append(f"{len(lines)} features in all were {what}; the first {MAX_REPORTED} are listed.")
+        return tuple(told)
 
 
 def read_polygons(path: Path, *, max_bytes: int) -> Polygons:
-    """Read the polygons of a GeoJSON, GeoPackage, zipped shapefile or KML file."""
-    if not path.is_file():
-        raise AreaInvalid(f"There is no file called {path.name!r}.", hint=FORMATS_HINT)
-    size = path.stat().st_size
-    if size > max_bytes:
-        raise AreaInvalid(
-            f"{path.name} has {size / 1e6:.1f} MB; the limit is {max_bytes / 1e6:.1f} MB.",
-            hint="Cut it to the polygons you need, or simplify them.",
-        )
-    if size == 0:
-        raise AreaInvalid(f"{path.name} is empty.", hint=FORMATS_HINT)
-    head = path.read_bytes()[:4096]
-    if path.suffix.lower() in {".geojson", ".json"}:
-        return parse_geojson(_load_json(path), name=path.name)
-    return _read_with_gdal(_gdal_source(path, head, max_bytes), path.name)
+    """Read the polygons of a GeoJSON, GeoPackage, shapefile, KML or CSV file, or of a folder of such files."""
+    return _collect(read_layers(path, max_bytes=max_bytes), path.name)
 
 
 def parse_geojson(obj: dict[str, Any], *, name: str) -> Polygons:
     """Check the polygons of a GeoJSON object: a collection, a feature or a bare geometry."""
-    if not isinstance(obj, dict) or "type" not in obj:
-        raise AreaInvalid(f"{name} is JSON but not GeoJSON: it has no `type`.", hint=FORMATS_HINT)
-    crs, warnings = _named_crs(obj, name)
-    return _collect(list(_raw_features(obj)), crs=crs, name=name, warnings=warnings)
+    return _collect([geojson_layer(obj, name)], name)
 
 
-def _load_json(path: Path) -> dict[str, Any]:
-    try:
-        obj: dict[str, Any] = json.loads(path.read_text(encoding="utf-8-sig"))
-    except UnicodeDecodeError as error:
-        raise AreaInvalid(f"{path.name} is not a text file.", hint=FORMATS_HINT) from error
-    except json.JSONDecodeError as error:
-        raise AreaInvalid(
-            f"{path.name} is not valid JSON: it breaks at line {error.lineno}, column {error.colno}.",
-            hint="The file may be cut off; save it again as GeoJSON.",
-        ) from error
-    except RecursionError as error:
-        raise AreaInvalid(f"{path.name} is nested too deeply to be GeoJSON.", hint=FORMATS_HINT) from error
-    return obj
-
-
-def _named_crs(obj: dict[str, Any], name: str) -> tuple[str, list[str]]:
-    """Return the CRS of the old `crs` member, which many tools still write."""
-    member = obj.get("crs")
-    properties = member.get("properties") if isinstance(member, dict) else None
-    crs = properties.get("name") if isinstance(properties, dict) else None
-    if not isinstance(crs, str) or "CRS84" in crs or crs.endswith(":4326"):
-        return "EPSG:4326", []
-    return crs, [f"{name} is in {crs}; converted to EPSG:4326."]
-
-
-def _raw_features(obj: dict[str, Any]) -> Iterator[RawFeature]:
-    """Yield one raw feature for each feature or bare geometry."""
-    members = obj.get("features") if obj["type"] == "FeatureCollection" else [obj]
-    if not isinstance(members, list):
-        raise AreaInvalid("The feature collection has no list of features.", hint=FORMATS_HINT)
-    for number, member in enumerate(members, start=1):
-        if not isinstance(member, dict):
-            yield RawFeature(id=str(number), properties={}, geometry=None, problem="it is not a feature")
-            continue
-        is_feature = member.get("type") == "Feature"
-        properties = member.get("properties") if is_feature else None
-        geometry, problem = _shape(member.get("geometry") if is_feature else member)
-        yield RawFeature(
-            id=str(member.get("id", number)),
-            properties=properties if isinstance(properties, dict) else {},
-            geometry=geometry,
-            problem=problem,
-        )
-
-
-def _shape(geometry: Any) -> "tuple[BaseGeometry | None, str]":
-    """Build a geometry from GeoJSON, or say why it cannot be one."""
-    from shapely.errors import ShapelyError
+def small_units(polygons: Polygons, pixel_m: float) -> tuple[str, ...]:
+    """Tell which polygons are smaller than a few pixels of this width: border pixels make their values."""
+    import shapely
     from shapely.geometry import shape
 
-    if not geometry:
-        return None, "it has no geometry"
-    try:
-        return shape(geometry), ""
-    except (ShapelyError, ValueError, TypeError, KeyError, IndexError, AttributeError):
-        return None, "its coordinates cannot be read"
+    limit_m2 = FEW_PIXELS * pixel_m**2
+    small = []
+    for feature in polygons.collection["features"]:
+        west, south, east, north = geometry_bounds(feature["geometry"])
+        metres2 = (KM_PER_DEGREE * 1000) ** 2 * math.cos(math.radians((south + north) / 2))
+        # The box of a large polygon is enough to know.
+        if (east - west) * (north - south) * metres2 < limit_m2 * 100 and (
+            shapely.area(shape(feature["geometry"])) * metres2 < limit_m2
+        ):
+            small.append(str(feature["properties"].get("name") or feature["id"]))
+    if not small:
+        return ()
+    names = ", ".join(small[:5]) + (f" and {len(small) - 5} more" if len(small) > 5 else "")
+    are = "polygons are" if len(small) > 1 else "polygon is"
+    return (
+        f"{len(small)} {are} smaller than {FEW_PIXELS} pixels of {pixel_m:g} m: {names}. Pixels on the border make the "
+        "value, or there is none.",
+    )
 
 
-def _gdal_source(path: Path, head: bytes, max_bytes: int) -> str:
-    """Return what GDAL may open, once the content is what the name says.
-
-    GDAL goes by content, and some of its formats point to other files or hosts.
-    """
-    suffix = path.suffix.lower()
-    if suffix == ".gpkg" and head.startswith(b"SQLite format 3\0") and head[68:72] in GPKG_IDS:
-        return str(path)
-    if suffix == ".kml" and re.match(rb"(\xef\xbb\xbf)?\s*(<\?xml[^>]*\?>)?\s*(<!--.*?-->\s*)*<kml\b", head, re.S):
-        return str(path)
-    if suffix == ".zip" and head.startswith(b"PK"):
-        return f"/vsizip/{{{path}}}/{_shapefile_member(path, max_bytes)}"
-    if suffix == ".shp":
-        raise AreaInvalid(
-            f"{path.name} is one part of a shapefile.",
-            hint="Zip it together with its .shx, .dbf and .prj files, and attach the zip.",
-        )
-    raise AreaInvalid(f"{path.name} is not a polygon file of a known format.", hint=FORMATS_HINT)
-
-
-def _shapefile_member(path: Path, max_bytes: int) -> str:
-    """Return the name of the one shapefile inside a zip."""
-    try:
-        with zipfile.ZipFile(path) as archive:
-            members = archive.infolist()
-            shapefiles = [m.filename for m in members if m.filename.lower().endswith(".shp")]
-            shapefiles = [name for name in shapefiles if not name.startswith("__MACOSX")]
-            if sum(m.file_size for m in members) > max_bytes * UNZIPPED_FACTOR:
-                raise AreaInvalid(f"{path.name} unpacks to more than is allowed.", hint="Cut it to what you need.")
-            if len(shapefiles) != 1:
-                raise AreaInvalid(f"{path.name} holds {len(shapefiles)} shapefiles; one is needed.", hint=FORMATS_HINT)
-            with archive.open(shapefiles[0]) as shapefile:
-                if shapefile.read(4) != (9994).to_bytes(4, "big"):
-                    raise AreaInvalid(f"{shapefiles[0]} is not a shapefile.", hint=FORMATS_HINT)
-    except (zipfile.BadZipFile, RuntimeError, NotImplementedError) as error:
-        raise AreaInvalid(f"{path.name} cannot be unpacked.", hint=FORMATS_HINT) from error
-    return shapefiles[0]
-
-
-def _read_with_gdal(source: str, name: str) -> Polygons:
-    import pyogrio
-    import pyogrio.raw
-    import shapely
-    from pyogrio.errors import DataLayerError, DataSourceError, GeometryError
-
-    try:
-        layers = [str(layer) for layer, kind in pyogrio.list_layers(source) if kind is not None]
-        if not layers:
-            raise AreaInvalid(f"{name} has no layer with geometries.", hint=FORMATS_HINT)
-        layer, others = _polygon_layer(source, layers)
-        meta, fids, geometries, columns = pyogrio.raw.read(source, layer=layer, return_fids=True, force_2d=True)
-    except (DataSourceError, DataLayerError, GeometryError) as error:
-        raise AreaInvalid(f"{name} cannot be read; it may be damaged.", hint=FORMATS_HINT) from error
-    warnings = [f"{name} has several layers; {layer!r} was used, not {', '.join(others)}."] if others else []
-    raw = [
-        RawFeature(
-            id=str(fid),
-            properties={key: _plain(column[row]) for key, column in zip(meta["fields"], columns, strict=True)},
-            geometry=shapely.from_wkb(wkb, on_invalid="ignore") if wkb else None,
-            problem="" if wkb else "it has no geometry",
-        )
-        for row, (fid, wkb) in enumerate(zip(fids, geometries, strict=True))
-    ]
-    crs = meta["crs"]
-    if crs is None:
-        warnings.append(f"{name} does not say its coordinate system; degrees (EPSG:4326) were assumed.")
-    return _collect(raw, crs=crs or "EPSG:4326", name=name, warnings=warnings)
-
-
-def _polygon_layer(source: str, layers: list[str]) -> tuple[str, list[str]]:
-    """Choose the layer with the most polygons; return it and the layers left out."""
-    import pyogrio
-
-    infos = {layer: pyogrio.read_info(source, layer=layer) for layer in layers}
-    filled = [layer for layer in layers if infos[layer]["features"] != 0]
-    polygons = [layer for layer in filled if "Polygon" in str(infos[layer]["geometry_type"])]
-    ranked = sorted(polygons or filled or layers, key=lambda layer: -infos[layer]["features"])
-    return ranked[0], ranked[1:]
-
-
-def _collect(raw: list[RawFeature], *, crs: str, name: str, warnings: list[str]) -> Polygons:
-    """Repair and convert raw features; refuse when nothing is left."""
-    reading = Reading(warnings=list(warnings))
-    to_degrees = _transformer(crs, name)
-    seen: set[str] = set()
-    for number, feature in enumerate(raw, start=1):
-        label = _label(feature, Path(name).stem if len(raw) == 1 else f"Polygon {number}")
-        geometry = _usable(feature, label, to_degrees, reading.warnings)
-        if geometry is None:
-            continue
-        identifier = feature.id if feature.id not in seen else f"{feature.id}-{number}"
-        seen.add(identifier)
-        reading.features.append(_feature(identifier, label, feature.properties, geometry))
+def _collect(layers: Sequence[RawLayer], name: str) -> Polygons:
+    """Repair and convert the features of all layers; refuse when nothing is left."""
+    reading = Reading()
+    for layer in layers:
+        _add_layer(reading, layer, prefix=f"{Path(layer.name).stem}-" if len(layers) > 1 else "")
+    warnings = reading.report()
     if not reading.features:
-        reason = reading.warnings[-1] if reading.warnings else "It holds no features."
+        reason = warnings[-1] if warnings else "It holds no features."
         raise AreaInvalid(f"{name} holds no usable polygon. {reason}", hint=FORMATS_HINT)
     polygons = Polygons(
         name=Path(name).stem,
         source=name,
         collection={"type": "FeatureCollection", "features": reading.features},
-        warnings=tuple(reading.warnings),
+        warnings=warnings,
     )
     swapped = _swapped_warning(polygons.bbox)
-    return polygons.model_copy(update={"warnings": (*polygons.warnings, *swapped)})
+    return polygons.model_copy(update={"warnings": (*warnings, *swapped)}) if swapped else polygons
+
+
+def _add_layer(reading: Reading, layer: RawLayer, *, prefix: str) -> None:
+    reading.warnings += layer.warnings
+    to_degrees = _transformer(layer.crs, layer.name) if layer.features else None
+    for number, feature in enumerate(layer.features, start=1):
+        stem = Path(layer.name).stem
+        label = _label(feature, stem if len(layer.features) == 1 else f"{prefix}Polygon {number}")
+        geometry = _usable(feature, label, to_degrees, reading)
+        if geometry is None:
+            continue
+        identifier = f"{prefix}{feature.id}"
+        identifier = identifier if identifier not in reading.ids else f"{identifier}-{number}"
+        reading.ids.add(identifier)
+        reading.features.append(_feature(identifier, label, feature.properties, geometry))
 
 
 def _transformer(crs: str, name: str) -> Any:
@@ -250,35 +121,41 @@ def _transformer(crs: str, name: str) -> Any:
 
     try:
         source = CRS.from_user_input(crs)
-        if source.equals(CRS.from_epsg(4326), ignore_axis_order=True):
+        if source.equals(CRS.from_user_input(DEGREES), ignore_axis_order=True):
             return None
         return Transformer.from_crs(source, 4326, always_xy=True).transform
     except ProjError as error:
         raise AreaInvalid(f"{name} is in an unknown coordinate system.", hint="Save it in EPSG:4326.") from error
 
 
-def _usable(feature: RawFeature, label: str, to_degrees: Any, warnings: list[str]) -> "BaseGeometry | None":
-    """Return the feature's valid polygon in degrees; None, with a warning, when it has none."""
+def _usable(feature: RawFeature, label: str, to_degrees: Any, reading: Reading) -> "BaseGeometry | None":
+    """Return the feature's valid polygon in degrees; None when it has none. Either way the reading tells."""
     import numpy
     import shapely
 
     geometry = feature.geometry
     if geometry is None or geometry.is_empty:
-        warnings.append(f"{label} was left out: {feature.problem or 'it is empty'}.")
+        reading.left_out.append(f"{label} was left out: {feature.problem or 'it is empty'}.")
         return None
     geometry = shapely.force_2d(geometry)
     if to_degrees is not None:
         geometry = shapely.transform(geometry, to_degrees, interleaved=False)
     if not numpy.isfinite(shapely.get_coordinates(geometry)).all():
-        warnings.append(f"{label} was left out: it has coordinates that are not numbers.")
+        reading.left_out.append(f"{label} was left out: it has coordinates that are not numbers.")
         return None
     _check_degrees(geometry, label)
-    polygon = _polygonal(shapely.make_valid(geometry))
+    valid = bool(shapely.is_valid(geometry))
+    polygon = _polygonal(geometry if valid else shapely.make_valid(geometry))
     if polygon.is_empty or polygon.area == 0:
-        warnings.append(f"{label} was left out: it is not a polygon with an area.")
+        reading.left_out.append(f"{label} was left out: it is not a polygon with an area.")
         return None
-    if not geometry.is_valid:
-        warnings.append(f"{label} was repaired: its outline crossed itself or was not closed properly.")
+    if not valid:
+        reading.repaired.append(f"{label} was repaired: its outline crossed itself or was not closed properly.")
+    west, _, east, _ = polygon.bounds
+    if east - west > 180:
+        reading.repaired.append(
+            f"{label} is {east - west:.0f} degrees of longitude wide; if it crosses the 180° meridian, split it there."
+        )
     return polygon
 
 
@@ -315,12 +192,18 @@ def _label(feature: RawFeature, fallback: str) -> str:
 
 
 def _feature(identifier: str, label: str, properties: dict[str, Any], geometry: "BaseGeometry") -> dict[str, Any]:
-    from shapely.geometry import mapping
-
     plain = {str(key): _plain(value) for key, value in properties.items()}
-    # JSON has lists, not tuples: a collection must equal itself after a round trip.
-    coordinates = json.loads(json.dumps(mapping(geometry)))
-    return {"type": "Feature", "id": identifier, "properties": {**plain, "name": label}, "geometry": coordinates}
+    outline = {"type": geometry.geom_type, "coordinates": _coordinates(geometry)}
+    return {"type": "Feature", "id": identifier, "properties": {**plain, "name": label}, "geometry": outline}
+
+
+def _coordinates(geometry: "BaseGeometry") -> list[Any]:
+    """Return the coordinates of a polygon or multipolygon as lists: a collection must equal itself after JSON."""
+    import shapely
+
+    if geometry.geom_type == "MultiPolygon":
+        return [_coordinates(part) for part in geometry.geoms]
+    return [shapely.get_coordinates(ring).tolist() for ring in (geometry.exterior, *geometry.interiors)]
 
 
 def _plain(value: Any) -> str | int | float | bool | None:

@@ -65,10 +65,24 @@ class Polygons(Frozen):
     @property
     def bbox(self) -> Bbox:
         """Bounds of all features, degrees."""
-        from shapely.geometry import shape
-        from shapely.ops import unary_union
+        wests, souths, easts, norths = zip(
+            *(geometry_bounds(feature["geometry"]) for feature in self.collection["features"]), strict=True
+        )
+        return min(wests), min(souths), max(easts), max(norths)
 
-        return tuple(unary_union([shape(f["geometry"]) for f in self.collection["features"]]).bounds)
+
+def geometry_bounds(geometry: dict[str, Any]) -> Bbox:
+    """Return the bounds of a GeoJSON geometry; of polygons without building them, for there may be many corners."""
+    import numpy
+    from shapely.geometry import shape
+
+    if geometry["type"] not in {"Polygon", "MultiPolygon"}:
+        return tuple(shape(geometry).bounds)
+    polygons = [geometry["coordinates"]] if geometry["type"] == "Polygon" else geometry["coordinates"]
+    rings = [numpy.array(rings[0], dtype=float)[:, :2] for rings in polygons]
+    west, south = numpy.min([ring.min(axis=0) for ring in rings], axis=0)
+    east, north = numpy.max([ring.max(axis=0) for ring in rings], axis=0)
+    return float(west), float(south), float(east), float(north)
 
 
 class Scene(Frozen):
