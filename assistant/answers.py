@@ -209,6 +209,13 @@ def _series_finding(plan: Plan, statistics: Statistics) -> str:
         if not found["dates_ok"]:
             lines.append(f"No data for {label}, {_when(plan)}: no date has a valid pixel.")
             continue
+        if found["dates_ok"] == 1:
+            only, others = found["peak"], f" of {found['dates']}" if found["dates"] > 1 else ""
+            lines.append(
+                f"{_index(plan)} of {label}, {_when(plan)}, is **{only['value']:.3f}** on {only['date']}, "
+                f"the only date{others} with data: that makes no curve."
+            )
+            continue
         first, peak, low, last = (found[key] for key in ("first", "peak", "lowest", "last"))
         lines.append(
             f"{_index(plan)} of {label}, {_when(plan)}, "

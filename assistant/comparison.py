@@ -53,6 +53,8 @@ def _curve(name: str, label: str, rows: Sequence[StatisticsRow]) -> str:
     if not found["dates_ok"]:
         return f"{label} has no data"
     peak, low = found["peak"], found["lowest"]
+    if found["dates_ok"] == 1:
+        return f"{name} of {label} is {peak['value']:.3f} on {peak['date']}, the only date with data"
     return (
         f"{name} of {label} peaks at {peak['value']:.3f} on {peak['date']}, "
         f"is lowest at {low['value']:.3f} on {low['date']}"

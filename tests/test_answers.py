@@ -39,6 +39,14 @@ def result(
     )
 
 
+def with_second_date(done: ToolResult) -> ToolResult:
+    """Add a lower value a week later."""
+    assert done.statistics is not None
+    (row,) = done.statistics.rows
+    later = row.model_copy(update={"date": f"{str(row.date)[:8]}14", "value": 0.1})
+    return done.model_copy(update={"statistics": done.statistics.model_copy(update={"rows": (row, later)})})
+
+
 def test_a_comparison_puts_the_values_next_to_each_other_and_makes_no_new_number() -> None:
     text = comparison.side_by_side([result(0.512, 2024), result(0.634, 2025)], asked=2)
     lines = text.splitlines()
@@ -51,7 +59,9 @@ def test_a_comparison_puts_the_values_next_to_each_other_and_makes_no_new_number
 
 
 def test_curves_are_compared_by_their_peaks() -> None:
-    text = comparison.side_by_side([result(0.5, 2024, output="series"), result(0.6, 2025, output="series")], asked=2)
+    curves = [result(0.5, 2024, output="series"), with_second_date(result(0.6, 2025, output="series"))]
+    text = comparison.side_by_side(curves, asked=2)
+    assert "is 0.500 on 2024-05-07, the only date" in text
     assert "peaks at 0.600 on 2025-05-07" in text
 
 
@@ -85,8 +95,12 @@ def test_each_suggested_question_means_what_it_says(output: Output, place: str) 
 def test_one_thing_is_not_told_as_many() -> None:
     read = slots.read("NDVI curve of Metz in May 2025")
     text = answers.compose(read, [result(0.5, 2025, output="series")])
-    assert "1 of 1 date with data" in text
-    assert "1 of 1 dates" not in text
+    assert "the only date with data" in text
+    assert "peaks" not in text
+    many = answers.compose(read, [with_second_date(result(0.5, 2025, output="series"))])
+    assert "2 of 2 dates with data" in many
+    mean = answers.compose(slots.read("NDVI of Metz in May 2025"), [result(0.5, 2025)])
+    assert "1 of 1 pixel valid" in mean
 
 
 def test_what_was_not_computed_comes_first() -> None:
