@@ -45,7 +45,8 @@ class Sessions:
 
     def history(self, session_id: str, *, limit: int = 8) -> tuple[Turn, ...]:
         """Give the latest turns of one conversation, oldest first."""
-        if not self.path.exists():
+        # Nothing was ever kept: reading must not need a disk that can be written.
+        if not self.path.exists() or not self.path.stat().st_size:
             return ()
         with self._connect() as db:
             rows = db.execute(
