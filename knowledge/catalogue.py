@@ -88,7 +88,8 @@ class Catalogue:
         one, other = self.edition(first), self.edition(second)
         products = dict.fromkeys((self.get(first).id, self.get(second).id))
         rules = (rule for product_id in products for rule in self.get(product_id).comparable_with)
-        return next((rule for rule in rules if rule.applies(first, second, years)), _pixels_differ(one, other))
+        derived = _pixels_differ(one, other) or _replaced(one, other) or _replaced(other, one)
+        return next((rule for rule in rules if rule.applies(first, second, years)), derived)
 
     def with_theme(self, theme: str) -> tuple[Product, ...]:
         """Give the products of a theme, for example `forest`."""
@@ -197,7 +198,7 @@ def _product(data: dict[str, Any]) -> Product:
         "cadence": in_use[-1].cadence,
         "coverage": "; ".join(_union([e.extent] for e in in_use if e.extent)) or "not verified",
         "bbox": next((e.bbox for e in in_use if e.bbox), None),
-        "boxes": _boxes(editions),
+        "boxes": _boxes(offered),
         "access": _access(editions),
         "documents": _documents(editions),
         "editions": editions,
@@ -224,6 +225,14 @@ def _pixels_differ(one: Edition, other: Edition) -> Comparability | None:
     return Comparability(
         editions=(one.id, other.id), allowed=False, reason=f"Pixels are {sizes}.", source="resolution of the editions"
     )
+
+
+def _replaced(old: Edition, new: Edition) -> Comparability | None:
+    """Warn of mixing a version with the one that replaces it."""
+    if old.superseded_by != new.id:
+        return None
+    reason = f"{new.id} replaces {old.id}; whether their values agree is not verified: take one version for all dates."
+    return Comparability(editions=(old.id, new.id), allowed=None, reason=reason, source="versions of the editions")
 
 
 def _boxes(editions: Iterable[Edition]) -> tuple[Bbox, ...]:

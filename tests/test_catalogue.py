@@ -79,6 +79,36 @@ def test_coverage_knows_overseas_departments_and_other_continents(catalogue: Cat
     assert ndvi.covers_place(AFRICA)
 
 
+@pytest.mark.parametrize(
+    ("place", "lon", "lat", "covered"),
+    [
+        ("Vienna", 16.37, 48.21, True),
+        ("Ankara", 32.85, 39.93, True),
+        ("Las Palmas", -15.43, 28.12, True),
+        ("Tunis", 10.18, 36.80, False),
+        ("Kyiv", 30.52, 50.45, False),
+        ("Chisinau", 28.86, 47.01, False),
+        ("Kaliningrad", 20.51, 54.71, False),
+    ],
+)
+def test_neighbours_of_europe_are_not_taken_for_covered(
+    catalogue: Catalogue, place: str, lon: float, lat: float, covered: bool
+) -> None:
+    around = (lon - 0.05, lat - 0.05, lon + 0.05, lat + 0.05)
+    assert catalogue.get("corine-land-cover").covers_place(around) is covered, place
+
+
+def test_the_united_kingdom_is_covered_where_the_manuals_say_so(catalogue: Catalogue) -> None:
+    london = (-0.2, 51.4, 0.0, 51.6)
+    assert catalogue.get("imperviousness").covers_place(london)
+    assert catalogue.get("fractional-snow-cover").covers_place(london)
+    assert not catalogue.get("tree-cover-density").covers_place(london)
+
+
+def test_an_announced_edition_says_nothing_about_coverage(catalogue: Catalogue) -> None:
+    assert not catalogue.get("natura-2000").covers_place(AFRICA)
+
+
 def test_legends_keep_their_official_colours(catalogue: Catalogue) -> None:
     first = catalogue.legend("clc_44").classes[0]
     assert (first.code, first.color) == (111, "#e6004d")
@@ -131,6 +161,7 @@ def test_every_product_says_what_it_measures_and_what_for(catalogue: Catalogue) 
         ("n2k-lclu-2006", "n2k-lclu-2012", None, "n2k-lclu-change-2006-2012"),
         ("lsp_global_300m_yearly_v1", "lsp_global_300m_yearly_v2", False, None),
         ("waw-2015", "waw-2018", False, None),
+        ("lai_global_300m_10daily_v1", "lai_global_300m_10daily_v2", None, None),
     ],
 )
 def test_editions_that_must_not_be_subtracted_name_the_change_layer(
