@@ -119,11 +119,9 @@ def _index_name(word: str) -> str:
 
 @lru_cache(maxsize=1)
 def _spyndex() -> Mapping[str, str]:
-    """Give the long names of all published indices by short name, as spelt; none without spyndex."""
-    try:
-        import spyndex
-    except ImportError:  # then an index without a recipe is not known by name
-        return {}
+    """Give the long names of all published indices by short name, as spelt."""
+    import spyndex
+
     return {name: str(index.long_name) for name, index in spyndex.indices.items()}
 
 
