@@ -208,10 +208,14 @@ class Retriever:
                 with self._loading:
                     orders.append(self._documents.vector_ids(encoded, self._model, POOL, product_id))
         except EmbeddingUnavailable as error:
-            self._unencodable = True
-            self.embedding_problem = error.message
-            logger.warning("keyword search only: %s", error)
+            self._go_by_words(error)
         return orders
+
+    def _go_by_words(self, error: EmbeddingUnavailable) -> None:
+        """Leave vectors aside from now on, and keep the reason."""
+        self._unencodable = True
+        self.embedding_problem = error.message
+        logger.warning("keyword search only: %s", error)
 
     def _encoded(self, question: str) -> Any:
         """Encode a question once; None when search goes by keywords.
@@ -252,25 +256,21 @@ class Retriever:
         """Give the ids of the nearest passages with their cosine."""
         if self._model == NO_EMBEDDING or self.embedding_problem or "dense" not in self._use:
             return []
-        try:
-            with self._loading:
-                encoder = load_encoder(self._model)
-                if self._vectors is None:
-                    self._vectors = open_vectors(self._index_dir, self._model, chroma_url=self._chroma_url)
-        except EmbeddingUnavailable as error:
-            self.embedding_problem = error.message
-            logger.warning("keyword search only: %s", error)
-            return []
-        if not self._vectors.count():
-            self.embedding_problem = "The index was built without vectors for this encoder."
-            return []
         where: dict[str, Any] = {"section": {"$in": list(sections)}}
         if product_id is not None:
             where = {"$and": [where, {"product_id": product_id}]}
-        asked = self._asked
-        if asked[0] != question:  # one question is searched several times; encoding is the slow part
-            asked = self._asked = (question, encoder.encode([question]))
-        answer = self._vectors.query(query_embeddings=asked[1], n_results=limit, where=where)
+        try:
+            encoded = self._encoded(question)
+            with self._loading:
+                if self._vectors is None:
+                    self._vectors = open_vectors(self._index_dir, self._model, chroma_url=self._chroma_url)
+            if not self._vectors.count():
+                self.embedding_problem = "The index was built without vectors for this encoder."
+                return []
+            answer = self._vectors.query(query_embeddings=encoded, n_results=limit, where=where)
+        except EmbeddingUnavailable as error:
+            self._go_by_words(error)
+            return []
         return [(str(one), 1.0 - float(far)) for one, far in zip(answer["ids"][0], answer["distances"][0], strict=True)]
 
     def _rows(self, query: str, values: tuple[str, ...] = ()) -> list[tuple[Any, ...]]:
