@@ -44,6 +44,8 @@ class Settings(BaseSettings):
     """Largest computation allowed, in pixels times bands times dates."""
     max_area_bytes: int = Field(default=20_000_000, gt=0)
     """Largest attached area file, in bytes."""
+    fetch_nuts: bool = False
+    """Fetch the boundary of a NUTS code from GISCO when one is asked for, and keep it."""
     max_tool_calls: int = Field(default=12, gt=0)
     """Most tool calls for one question."""
     log_level: str = "WARNING"
@@ -53,6 +55,11 @@ class Settings(BaseSettings):
     def index_dir(self) -> Path:
         """Where the search index lies."""
         return self.data_dir / "index"
+
+    @property
+    def nuts_dir(self) -> Path:
+        """Where NUTS boundaries lie: fetched ones, and GeoJSON files of the user's own."""
+        return self.data_dir / "nuts"
 
     @property
     def hub_dir(self) -> Path:

@@ -39,6 +39,7 @@ def open_services(settings: Settings, hub_url: str | None, resources: ExitStack)
         resources: Takes over the hub started here.
     """
     from knowledge.retrieval import Retriever
+    from tools.nuts import GISCO_URL, NutsSource
     from tools.workspace import Workspace
 
     rerun_url = ""
@@ -58,4 +59,5 @@ def open_services(settings: Settings, hub_url: str | None, resources: ExitStack)
         workspace=Workspace(settings.artifacts_dir),
         timeout_s=settings.backend_timeout_s,
         max_pixels=settings.max_pixels,
+        nuts=NutsSource(settings.nuts_dir, url=GISCO_URL if settings.fetch_nuts else ""),
     )

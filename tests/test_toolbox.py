@@ -1,6 +1,8 @@
 """The menu against a real hub on loopback with the demo archive."""
 
+import json
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 
@@ -12,6 +14,8 @@ from tools.areas import parse_geojson
 from tools.errors import JobFailed, NoScenes, NotCovered, TooLarge, ToolInputError
 from tools.hub.demo import ensure_demo
 from tools.hub.server import running_hub
+from tools.nuts import NutsSource
+from tools.places import resolve_place
 from tools.stac import StacService
 from tools.toolbox import Context, Services, Toolbox
 from tools.workspace import Workspace
@@ -146,3 +150,24 @@ def test_looking_things_up(toolbox: Toolbox) -> None:
     assert toolbox.explain_product(products.recommendation.product_id).citations
     assert toolbox.find_place("Rennes").data["place"]["name"].startswith("Rennes")
     assert toolbox.search_scenes("Rennes", "this summer").data["count"] == 3
+
+
+def test_a_parcel_smaller_than_a_few_pixels_is_told(services: Services) -> None:
+    west, south, east, north = resolve_place("Rennes").bbox
+    west, south = (west + east) / 2, (south + north) / 2
+    ring = [[west, south], [west + 1e-4, south], [west + 1e-4, south + 1e-4], [west, south + 1e-4], [west, south]]
+    area = parse_geojson({"type": "Polygon", "coordinates": [ring]}, name="garden")
+    found = Toolbox(services, Context(today=TODAY, session_id="test", area=area)).compute(
+        "ndvi", "", "June 2026", "per_polygon"
+    )
+    assert any("smaller than 4 pixels of 10 m: garden" in warning for warning in found.warnings)
+
+
+def test_a_nuts_file_of_the_users_own_is_used(services: Services, tmp_path: Path) -> None:
+    ring = [[-2.0, 48.0], [-1.0, 48.0], [-1.0, 49.0], [-2.0, 49.0], [-2.0, 48.0]]
+    feature = {"properties": {"NUTS_ID": "FRH0"}, "geometry": {"type": "Polygon", "coordinates": [ring]}}
+    (tmp_path / "mine.geojson").write_text(json.dumps({"features": [feature]}))
+    own = replace(services, nuts=NutsSource(tmp_path))
+    found = Toolbox(own, Context(today=TODAY, session_id="test")).find_place("FRH0")
+    assert "-2.0000, 48.0000, -1.0000, 49.0000" in found.text
+    assert "mine.geojson" in found.text

@@ -241,7 +241,8 @@ def _nuts_place(text: str, nuts: NutsSource | None) -> Place:
     if entry is None:
         raise PlaceNotFound(
             f"The boundary of the NUTS region {code} is not bundled.",
-            hint="Name the region instead, attach its polygon, or put a GISCO NUTS file (GeoJSON) in the NUTS folder.",
+            hint="Name the region instead, attach its polygon, put a GISCO NUTS file (GeoJSON) in the "
+            "folder `nuts` of the data folder, or allow fetching it (`CLMS_FETCH_NUTS`).",
         )
     place = _outlined(entry, f"{_label(entry)} ({code})", entry.type or entry.kind)
     return place.model_copy(

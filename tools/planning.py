@@ -5,10 +5,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from tools.areas import parse_geojson
+from tools.areas import parse_geojson, small_units
 from tools.coverage import name_what_is_covered
 from tools.errors import NoScenes, NotCovered, TooLarge, ToolInputError
 from tools.layers import Layers, is_synthetic, is_vector, read_layers
+from tools.nuts import NutsSource
 from tools.periods import parse_period
 from tools.places import resolve_place
 from tools.recipes import Recipe, get_recipe, used_layers
@@ -47,7 +48,7 @@ def prepare(
 ) -> Prepared:
     """Fill in the recipe: everything is looked up and checked, nothing is computed yet."""
     recipe = get_recipe(recipe_id)
-    where = choose_place(place, context.area)
+    where = choose_place(place, context.area, services.nuts)
     when = choose_period(period, where, context)
     stac = StacService(services.stac_url, timeout_s=services.timeout_s)
     collections = stac.collections()
@@ -95,7 +96,7 @@ def prepare(
     )
 
 
-def choose_place(name: str, area: Polygons | None) -> Place:
+def choose_place(name: str, area: Polygons | None, nuts: NutsSource | None = None) -> Place:
     """Return the attached area, else the named place."""
     if area is not None:
         from shapely.geometry import mapping, shape
@@ -113,7 +114,7 @@ def choose_place(name: str, area: Polygons | None) -> Place:
         )
     if not name.strip():
         raise ToolInputError("No place is named and no area is attached.", "Name a place or attach a file with it.")
-    return resolve_place(name)
+    return resolve_place(name, nuts=nuts)
 
 
 def choose_period(words: str, place: Place, context: "Context") -> Period:
@@ -186,7 +187,7 @@ def estimate_cost(recipe: Recipe, layers: Layers, scenes: Sequence[Scene], box: 
     from shapely.geometry import box as square
     from shapely.geometry import mapping
 
-    resolution_m = min([band.gsd_m for band in used_layers(recipe, layers) if band.gsd_m] or [DEFAULT_RESOLUTION_M])
+    resolution_m = _resolution_m(recipe, layers)
     pixels = max(1, math.ceil(_area_km2(dict(mapping(square(*box)))) * 1e6 / resolution_m**2))
     dates = sorted({scene.datetime[:10] for scene in scenes})
     bands = len(recipe.needs) + (layers.scl is not None)
@@ -206,6 +207,10 @@ def estimate_cost(recipe: Recipe, layers: Layers, scenes: Sequence[Scene], box: 
         allowed=allowed,
         reason=reason,
     )
+
+
+def _resolution_m(recipe: Recipe, layers: Layers) -> float:
+    return min([band.gsd_m for band in used_layers(recipe, layers) if band.gsd_m] or [DEFAULT_RESOLUTION_M])
 
 
 def date_list(scenes: Sequence[Scene]) -> str:
@@ -274,7 +279,7 @@ def _with_distinct_names(polygons: Polygons) -> Polygons:
 
 
 def _warnings(recipe: Recipe, layers: Layers, polygons: Polygons | None, scenes: Sequence[Scene]) -> tuple[str, ...]:
-    found = list(polygons.warnings) if polygons else []
+    found = [*polygons.warnings, *small_units(polygons, _resolution_m(recipe, layers))] if polygons else []
     if layers.synthetic or any(scene.synthetic for scene in scenes):
         found.append("Synthetic demo data: the scenes are invented, the numbers say nothing about the real place.")
     if polygons and polygons.synthetic:

@@ -16,7 +16,7 @@ LISTED = 50
 
 def list_scenes(services: "Services", context: "Context", *, place: str, period: str) -> ToolResult:
     """List the scenes of the collection that a computation would use."""
-    where = choose_place(place, context.area)
+    where = choose_place(place, context.area, services.nuts)
     when = choose_period(period, where, context)
     stac = StacService(services.stac_url, timeout_s=services.timeout_s)
     layers = choose_collection(

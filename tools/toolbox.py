@@ -14,6 +14,7 @@ from tools.schema import Bbox, Output, Period, Polygons, Question, ToolResult
 
 if TYPE_CHECKING:
     from knowledge.retrieval import Retriever
+    from tools.nuts import NutsSource
     from tools.workspace import Workspace
 
 Words = Annotated[str, Field(description="The user's question or its subject, in plain words.", max_length=2000)]
@@ -62,6 +63,8 @@ class Services:
     """openEO address written into scripts, where the one in use ends with this process."""
     timeout_s: float = 300.0
     max_pixels: int = 200_000_000
+    nuts: NutsSource | None = None
+    """Where the boundaries of NUTS codes come from."""
 
 
 @dataclass(frozen=True)
@@ -118,7 +121,7 @@ class Toolbox:
         if not place and self.context.area is None:
             return None, ()
         try:
-            return choose_place(place, self.context.area).bbox, ()
+            return choose_place(place, self.context.area, self.services.nuts).bbox, ()
         except ToolInputError:
             return None, (f"Coverage was not checked: no single place is called {place!r}.",)
 
@@ -151,7 +154,7 @@ class Toolbox:
         from tools.planning import choose_place
 
         try:
-            place = choose_place(name, self.context.area)
+            place = choose_place(name, self.context.area, self.services.nuts)
         except PlaceAmbiguous as error:
             return _ask_back(error)
         west, south, east, north = place.bbox
