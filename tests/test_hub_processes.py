@@ -194,7 +194,7 @@ def test_callbacks_get_the_parameters_that_the_specification_names() -> None:
 
 def test_every_process_that_runs_is_listed_and_every_listed_one_runs() -> None:
     listed = {spec["id"] for spec in process_specs()}
-    assert listed == {*common_processes(), "load_collection", "save_result"}
+    assert listed == {*common_processes(), "inspect", "load_collection", "save_result"}
     assert set(DISPUTED) <= listed
     for spec in process_specs():
         if spec["id"] in common_processes():

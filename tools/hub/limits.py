@@ -13,3 +13,5 @@ class Limits:
     """Pixels times bands times dates that one request may load."""
     kept_bytes: int = 256_000_000
     """Memory for computed cubes that the next request may use again; 0 keeps none."""
+    runs: int = 2
+    """Computations at the same time; others wait for their turn."""

@@ -2,6 +2,7 @@
 
 import logging
 import sqlite3
+import threading
 import uuid
 from collections.abc import Callable, Coroutine
 from pathlib import Path
@@ -71,11 +72,17 @@ def openeo_router(archive: Archive, limits: Limits) -> APIRouter:
     _add_discovery(router, archive)
     cubes = CubeCache(limits.kept_bytes)
 
+    slots = threading.BoundedSemaphore(limits.runs)
+
     def work(graph: Json, folder: Path, run: Run) -> Path:
-        return run_to_file(archive, graph, folder, run, limits=limits, cubes=cubes)
+        # Others wait: memory is that of so many runs, however many ask at once.
+        with slots:
+            return run_to_file(archive, graph, folder, run, limits=limits, cubes=cubes)
 
     _add_processing(router, archive, work)
-    _add_jobs(router, Jobs(archive.hub_dir / "jobs", work))
+    jobs = Jobs(archive.hub_dir / "jobs", work)
+    _add_jobs(router, jobs)
+    _add_job_results(router, jobs)
     return router
 
 
@@ -187,11 +194,20 @@ def _add_jobs(router: APIRouter, jobs: Jobs) -> None:
     def describe(job_id: str) -> Json:
         return jobs.get(job_id)
 
+    @router.patch("/jobs/{job_id}", status_code=204)
+    def change(job_id: str, body: JsonBody) -> Response:
+        if "process" in body:
+            process_graph_of(body)
+        jobs.change(job_id, body)
+        return Response(status_code=204)
+
     @router.delete("/jobs/{job_id}", status_code=204)
     def delete(job_id: str) -> Response:
         jobs.delete(job_id)
         return Response(status_code=204)
 
+
+def _add_job_results(router: APIRouter, jobs: Jobs) -> None:
     @router.post("/jobs/{job_id}/results", status_code=202)
     def start(job_id: str) -> Response:
         jobs.start(job_id)
@@ -203,8 +219,8 @@ def _add_jobs(router: APIRouter, jobs: Jobs) -> None:
         return Response(status_code=204)
 
     @router.get("/jobs/{job_id}/logs")
-    def logs(job_id: str) -> Json:
-        return {"logs": jobs.logs(job_id), "links": []}
+    def logs(job_id: str, level: str = "debug", offset: str = "", limit: int | None = None) -> Json:
+        return {"level": level, "logs": jobs.logs(job_id, level, offset, limit), "links": []}
 
     @router.get("/jobs/{job_id}/results")
     def results(request: Request, job_id: str) -> Json:

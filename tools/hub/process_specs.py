@@ -31,6 +31,6 @@ def process_specs() -> list[Json]:
     # Found without importing the package: its import loads much that only its own implementations need.
     package = find_spec("openeo_processes_dask")
     folder = Path(package.submodule_search_locations[0] if package and package.submodule_search_locations else ".")
-    names = sorted({*common_processes(), "load_collection", "save_result"})
+    names = sorted({*common_processes(), "inspect", "load_collection", "save_result"})
     files = [folder / "specs" / "openeo-processes" / f"{name}.json" for name in names]
     return [json.loads(path.read_text("utf-8")) for path in files if path.is_file()]

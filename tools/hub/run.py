@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from tools.hub.archive import Archive
-from tools.hub.cube import Cube
+from tools.hub.cube import Cube, VectorCube
 from tools.hub.cube_cache import CubeCache, keys_worth_keeping
 from tools.hub.executor import Executor, Process, without_repeats
 from tools.hub.limits import Limits
@@ -12,7 +12,7 @@ from tools.hub.loading import Loader
 from tools.hub.openeo_errors import OpenEOError
 from tools.hub.reading import Files
 from tools.hub.results import as_saved, save_result, write_result
-from tools.hub.watch import Run, Watch
+from tools.hub.watch import LEVELS, Run, Watch
 
 Json = dict[str, Any]
 _AREA_ARGUMENTS = {"aggregate_spatial": "geometries", "filter_spatial": "geometries", "mask_polygon": "mask",
@@ -62,8 +62,27 @@ def _loads_all(node: Any) -> bool:
 
 def _executor(archive: Archive, files: Files, run: Run, limits: Limits) -> Executor:
     loader = Loader(archive, files, limits, Watch(run))
-    extra: dict[str, Process] = {"load_collection": loader.load_collection, "save_result": save_result}
+    extra: dict[str, Process] = {
+        "load_collection": loader.load_collection, "save_result": save_result, "inspect": _inspector(run),
+    }  # fmt: skip
     return Executor(extra, cancelled=run.cancelled)
+
+
+def _inspector(run: Run) -> Process:
+    def inspect(data: Any, message: str = "", code: str = "User", level: str = "info") -> Any:
+        """Write a summary of data into the log, and give the data."""
+        if level not in LEVELS:
+            raise OpenEOError("ProcessParameterInvalid", f"There is no log level {level!r}; use {', '.join(LEVELS)}.")
+        run.note(level, " ".join(part for part in (code, message, _summary(data)) if part)[:1000])
+        return data
+
+    return inspect
+
+
+def _summary(data: Any) -> str:
+    if isinstance(data, Cube | VectorCube):
+        return "cube of " + ", ".join(f"{size} {name}" for name, size in data.data.sizes.items())
+    return repr(data)
 
 
 def validation_errors(archive: Archive, graph: Json) -> list[OpenEOError]:

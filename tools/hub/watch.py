@@ -6,9 +6,16 @@ from dataclasses import dataclass
 
 from tools.hub.openeo_errors import JobCanceled
 
+LEVELS = ("error", "warning", "info", "debug")
+"""Log levels, the most severe first."""
+
 
 def _ignore(_share: float) -> None:
     """Take a progress report nobody asked for."""
+
+
+def _ignore_note(_level: str, _message: str) -> None:
+    """Take a note nobody asked for."""
 
 
 @dataclass(frozen=True)
@@ -17,6 +24,8 @@ class Run:
 
     progress: Callable[[float], None] = _ignore
     cancelled: Callable[[], bool] = lambda: False
+    note: Callable[[str, str], None] = _ignore_note
+    """Takes a level (error, warning, info, debug) and a sentence for the log."""
 
 
 class Watch:
