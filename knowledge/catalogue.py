@@ -127,6 +127,10 @@ def parse_product(text: str, name: str) -> Product:
     """
     try:
         return _product(_mapping(text, name))
+    except SourceInvalid as error:
+        if name in error.message:
+            raise
+        raise SourceInvalid(f"{name}: {error.message}", error.hint) from error
     except (ValidationError, KeyError, TypeError) as error:
         raise SourceInvalid(f"{name} is not a valid product: {error}", hint="See docs/add-a-product.md.") from error
 
@@ -207,13 +211,19 @@ def _product(data: dict[str, Any]) -> Product:
 
 
 def _edition(data: dict[str, Any]) -> Edition:
-    """Put the named encodings in place of their names."""
-    encodings = _table("encodings.yaml")
+    """Put the named encodings and areas in place of their names; a plain box counts only where no area is named."""
     for variable in (variables := [dict(v) for v in data.get("variables", ())]):
         name = variable.get("encoding")
         if isinstance(name, str):
-            variable["encoding"] = encodings[name]
-    return Edition.model_validate({**data, "variables": variables})
+            variable["encoding"] = _named("encodings.yaml", name)
+    edition = Edition.model_validate({**data, "variables": variables})
+    plain = (edition.bbox,) if edition.bbox else ()
+    return edition.model_copy(update={"boxes": _area_boxes(edition.areas) or plain})
+
+
+@cache
+def _area_boxes(areas: tuple[str, ...]) -> tuple[Bbox, ...]:
+    return tuple((w, s, e, n) for area in areas for w, s, e, n in _named("areas.yaml", area))
 
 
 def _pixels_differ(one: Edition, other: Edition) -> Comparability | None:
@@ -236,19 +246,13 @@ def _replaced(old: Edition, new: Edition) -> Comparability | None:
 
 
 def _boxes(editions: Iterable[Edition]) -> tuple[Bbox, ...]:
-    """Give the boxes of named areas; the plain box only where no area is named."""
-    areas = _table("areas.yaml")
-    boxes: list[Bbox] = []
-    for edition in editions:
-        if not edition.areas and edition.bbox is None:
-            return ()  # one edition of unknown extent: nothing may be ruled out
-        boxes += [tuple(box) for area in edition.areas for box in areas[area]] or [edition.bbox]  # type: ignore[list-item]  # checked above
-    return tuple(dict.fromkeys(boxes))
+    """Join the boxes of the editions; nothing may be ruled out when one of them is unknown."""
+    boxes = [edition.boxes for edition in editions]
+    return tuple(dict.fromkeys(box for part in boxes for box in part)) if all(boxes) else ()
 
 
 def _access(editions: tuple[Edition, ...]) -> tuple[str, ...]:
     """Say where the product is, and openly when it is not on CDSE."""
-    sentences = _table("access.yaml")
     absent = [e for e in editions if "cdse" in e.absent_from]
     unknown = [e for e in editions if e not in absent and e.cdse is None and "cdse" not in e.routes]
     lines = []
@@ -258,7 +262,15 @@ def _access(editions: tuple[Edition, ...]) -> tuple[str, ...]:
         lines.append(f"Not on CDSE as of {CHECKED}: {', '.join(e.id for e in absent)}.")
     if unknown:
         lines.append(CDSE_UNKNOWN)
-    return (*lines, *(sentences[route] for route in _union(e.routes for e in editions)))
+    return (*lines, *(_named("access.yaml", route) for route in _union(e.routes for e in editions)))
+
+
+def _named(table: str, name: str) -> Any:
+    """Look up what a product file names."""
+    entries = _table(table)
+    if name not in entries:
+        raise SourceInvalid(f"{table} has no entry {name!r}.", hint=f"It has: {', '.join(entries)}.")
+    return entries[name]
 
 
 @cache

@@ -1,11 +1,13 @@
 """The nouns of knowledge: product, edition, passage, citation."""
 
 from datetime import date
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field, SkipValidation
 
 Bbox = tuple[float, float, float, float]
+Boxes = Annotated[SkipValidation[tuple[Bbox, ...]], Field(exclude=True, repr=False)]
+"""Many boxes, shared between editions: worked out by the catalogue, never written out."""
 Status = Literal["current", "archive", "superseded", "announced", "discontinued", "retired"]
 Confidence = Literal["high", "medium", "low"]
 
@@ -222,6 +224,8 @@ class Edition(Frozen):
     bbox_basis: str | None = None
     areas: tuple[str, ...] = ()
     """Names from `areas.yaml` when the extent is not one box."""
+    boxes: Boxes = ()
+    """Worked out from `areas` or `bbox`: where it has data; empty when unknown."""
     start: str | None = None
     end: str | None = None
     """A date, or `present` while it is still produced."""
@@ -305,7 +309,7 @@ class Product(Frozen):
     cadence: str | None = None
     coverage: str
     bbox: Bbox | None = None
-    boxes: tuple[Bbox, ...] = ()
+    boxes: Boxes = ()
     """Where it has data, as far as known; empty when unknown."""
     access: tuple[str, ...]
     """How to get it, in sentences; says so when it is not on CDSE."""
@@ -316,8 +320,11 @@ class Product(Frozen):
 
     def covers_place(self, bbox: Bbox) -> bool:
         """Tell whether the box touches the product's area; an unknown area counts as covered."""
-        west, south, east, north = bbox
-        return not self.boxes or any(w <= east and e >= west and s <= north and n >= south for w, s, e, n in self.boxes)
+        return _reaches(self.boxes, bbox)
+
+    def editions_covering(self, bbox: Bbox, start: date, end: date) -> tuple[Edition, ...]:
+        """Give the editions that reach the box and have data between two dates; what is unknown counts as covered."""
+        return tuple(e for e in self.editions if _reaches(e.boxes, bbox) and _overlaps(e, start, end))
 
     def covers_time(self, start: date, end: date) -> bool:
         """Tell whether any edition has data between two dates; an unknown period counts as covered."""
@@ -354,6 +361,12 @@ class ProductMatch(Frozen):
     def fits(self) -> bool:
         """Tell whether nothing is known that keeps the product from answering."""
         return not any(one.blocks for one in self.shortfalls)
+
+
+def _reaches(boxes: tuple[Bbox, ...], bbox: Bbox) -> bool:
+    """Tell whether a box touches one of the boxes; no boxes means unknown and counts as yes."""
+    west, south, east, north = bbox
+    return not boxes or any(w <= east and e >= west and s <= north and n >= south for w, s, e, n in boxes)
 
 
 def _overlaps(edition: Edition, start: date, end: date) -> bool:

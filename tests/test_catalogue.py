@@ -1,13 +1,17 @@
 """The product files, through the catalogue."""
 
 import re
+from datetime import date
 from pathlib import Path
 
+import numpy as np
 import pytest
 from click.testing import CliRunner
 
 from knowledge.catalogue import Catalogue, load_catalogue, parse_product
+from knowledge.decoding import decode
 from knowledge.errors import ProductNotFound, SourceInvalid
+from knowledge.gaps import find_gaps
 from knowledge.services import services
 from ui.cli import main
 
@@ -25,7 +29,7 @@ def catalogue() -> Catalogue:
 def test_all_228_data_sets_are_editions(catalogue: Catalogue) -> None:
     assert len({e.id for p in catalogue.products for e in p.editions}) == 228
     assert 60 <= len(catalogue.products) <= 90
-    assert len(catalogue.legends) == 54
+    assert len(catalogue.legends) == 55
 
 
 @pytest.mark.parametrize(
@@ -98,11 +102,14 @@ def test_neighbours_of_europe_are_not_taken_for_covered(
     assert catalogue.get("corine-land-cover").covers_place(around) is covered, place
 
 
-def test_the_united_kingdom_is_covered_where_the_manuals_say_so(catalogue: Catalogue) -> None:
+def test_the_united_kingdom_is_covered_where_and_when_the_documents_say_so(catalogue: Catalogue) -> None:
     london = (-0.2, 51.4, 0.0, 51.6)
     assert catalogue.get("imperviousness").covers_place(london)
     assert catalogue.get("fractional-snow-cover").covers_place(london)
-    assert not catalogue.get("tree-cover-density").covers_place(london)
+    assert not catalogue.get("crop-types").covers_place(london)
+    trees = catalogue.get("tree-cover-density")
+    assert [e.id for e in trees.editions_covering(london, date(2015, 1, 1), date(2015, 12, 31))] == ["tcd-2015"]
+    assert trees.editions_covering(london, date(2021, 1, 1), date(2021, 12, 31)) == ()
 
 
 def test_an_announced_edition_says_nothing_about_coverage(catalogue: Catalogue) -> None:
@@ -120,14 +127,21 @@ def test_superseded_editions_name_an_edition_that_exists(catalogue: Catalogue) -
     assert {e.superseded_by for p in catalogue.products for e in p.editions if e.superseded_by} <= ids
 
 
-def test_the_example_in_the_documents_is_a_valid_product(tmp_path: Path) -> None:
+def test_the_example_in_the_documents_is_a_complete_product_in_under_20_lines(tmp_path: Path) -> None:
     page = (ROOT / "docs" / "add-a-product.md").read_text(encoding="utf-8")
     found = re.search(r"```yaml\n(.*?)```", page, re.DOTALL)
     assert found
+    assert len(found[1].splitlines()) < 20
     (tmp_path / "example-canopy-height.yaml").write_text(found[1], encoding="utf-8")
-    product = load_catalogue(tmp_path).get("tree height")
+    catalogue = load_catalogue(tmp_path)
+    product = catalogue.get("tree height")
     assert product.resolution_m == 10.0
+    assert product.covers_place(RENNES)
+    assert not product.covers_place(AFRICA)
     assert product.access[0].startswith("Whether the Copernicus Data Space Ecosystem")
+    heights = decode(catalogue, "example-canopy-height-2024", "CH", [0, 123, 65535])
+    np.testing.assert_allclose(heights.values, [0.0, 12.3, np.nan])
+    assert not any(gap.required for gap in find_gaps(catalogue))
 
 
 @pytest.mark.parametrize(
@@ -211,7 +225,7 @@ def test_smallest_mapped_patches_are_known_where_a_manual_gives_them(catalogue: 
     corine = catalogue.edition("clc-2018")
     assert (corine.minimum_mapping_unit_ha, corine.minimum_mapping_width_m) == (25, 100)
     assert catalogue.edition("clc-change-2012-2018").minimum_mapping_unit_ha == 5
-    assert catalogue.edition("rz-lclu-2018").minimum_mapping_unit_ha is None
+    assert catalogue.edition("eu-hydro").minimum_mapping_unit_ha is None
 
 
 def test_the_check_lists_gaps_and_the_shipped_products_pass_it() -> None:
@@ -257,3 +271,22 @@ def test_list_and_show_print_the_facts_and_what_is_not_verified() -> None:
     unknown = CliRunner().invoke(main, ["catalogue", "show", "unicorn"])
     assert unknown.exit_code == 1
     assert "Search for it in words" in unknown.output
+
+
+@pytest.mark.parametrize(
+    ("part", "said"),
+    [
+        ("areas: [atlantis]", "areas.yaml has no entry 'atlantis'"),
+        ("routes: [pigeon]", "access.yaml has no entry 'pigeon'"),
+        ("variables: [{name: X, encoding: runes}]", "encodings.yaml has no entry 'runes'"),
+    ],
+)
+def test_an_unknown_name_in_a_product_file_is_told_with_the_known_ones(part: str, said: str) -> None:
+    text = (
+        "{id: x, title: X, abbr: X, family: F, summary: S, "
+        f"editions: [{{id: x-1, title: One, status: current, confidence: low, {part}}}]}}"
+    )
+    with pytest.raises(SourceInvalid) as caught:
+        parse_product(text, "x.yaml")
+    assert caught.value.message == f"x.yaml: {said}."
+    assert "It has: " in caught.value.hint
