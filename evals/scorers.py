@@ -42,6 +42,7 @@ FUNCTION_WORDS: dict[Language, str] = {
 _URL = re.compile(r"https?://[^\s>)\]]+")
 _QUOTE = re.compile(r"“[^”]*”|«[^»]*»|„[^“]*“")
 _LIST_MARK = re.compile(r"^\s*\d+[.)]\s+", re.M)
+_ISO_DATE = re.compile(r"\b\d{4}-\d\d-\d\d\b")
 # A digit that is part of a name (B04, Sentinel-2, LCM-10) is no claim about size.
 _NUMBER = re.compile(r"(?<![\w.])(?<![A-Za-z]-)\d+(?:[.,]\d+)*(?![\w])")
 
@@ -124,6 +125,14 @@ def negative_said(case: Case, answer: Answer) -> Score:
     return _score(said, "said so" if said else "it does not say that there is none")
 
 
+def not_denied(case: Case, answer: Answer) -> Score:
+    """Tell whether the answer leaves out to say that there is no product, where there is one."""
+    if not case.products or case.group in NAMED_ONLY:
+        return NOT_ASKED
+    denied = answer.recommendation is None and DENIALS.search(_plain(answer.text)) is not None
+    return _score(not denied, "said that there is no product" if denied else "not denied")
+
+
 def holder_named(case: Case, answer: Answer) -> Score:
     """Tell whether the answer names who has what CLMS does not have."""
     if not case.holders:
@@ -144,9 +153,10 @@ def numbers_sourced(case: Case, answer: Answer, *, world: World) -> Score:
     products = [world.catalogue.get(one) for one in offered(answer) + named(answer.text, world.catalogue)]
     calls = [f"{call.args} {call.result}" for call in answer.tool_calls]
     rest = answer.model_dump_json(exclude={"text", "seconds", "session_id", "usage", "warnings", "follow_ups"})
-    evidence = " ".join(
-        [case.question, world.today.isoformat(), *calls, rest, *(one.model_dump_json() for one in products)]
-    )
+    # A warning tells the dates that "tomorrow" was read as; its other numbers may be those that were refused.
+    dates = _ISO_DATE.findall(" ".join(answer.warnings))
+    facts = [one.model_dump_json() for one in products]
+    evidence = " ".join([case.question, world.today.isoformat(), *calls, rest, *facts, *dates])
     known = _numbers(evidence)
     invented = sorted(_numbers(_LIST_MARK.sub("", _URL.sub(" ", answer.text))) - known)
     invented = [one for one in invented if not _rounded_from(one, known)]
@@ -163,6 +173,7 @@ def scorers(world: World) -> dict[str, Scorer]:
         "editions": editions_named,
         "citations": partial(citations_found, world=world),
         "negative": negative_said,
+        "not denied": not_denied,
         "holder": holder_named,
         "language": language_kept,
         "numbers": partial(numbers_sourced, world=world),

@@ -181,6 +181,13 @@ def test_an_honest_negative_recommends_nothing_and_says_so() -> None:
     assert value("holder", case, make_answer("No product maps waves.")) == 0
 
 
+def test_to_deny_a_product_that_exists_is_wrong() -> None:
+    assert value("not denied", make_case(), make_answer("No CLMS product is about this.")) == 0
+    assert value("not denied", make_case(), make_answer("No such layer is finer.", "hot-spots")) == 1
+    assert value("not denied", make_case(), make_answer("For which place?")) == 1
+    assert value("not denied", make_case(negative=True, group="negative"), make_answer("No product.")) is None
+
+
 def test_the_language_of_the_answer_is_checked_without_its_quotes() -> None:
     english = "The product is for meadows. “Die Wiesen sind nicht auf der Karte und das ist für sie”"
     assert value("language", make_case(), make_answer(english)) == 1
@@ -197,6 +204,8 @@ def test_a_number_without_a_source_is_found() -> None:
     sourced = make_answer("In 2019 the mean was 0.43, from HRL Grassland at 10 m with Sentinel-2.", tool_calls=(call,))
     assert value("numbers", case, sourced) == 1
     assert value("numbers", case, make_answer("The mean was 0.77.", tool_calls=(call,))) == 0
+    assert value("numbers", case, make_answer("From 2026-09-02.", warnings=("It starts on 2026-09-02.",))) == 1
+    assert value("numbers", case, make_answer("It is 0.77.", warnings=("Taken out: 0.77.",))) == 0
 
 
 def test_a_short_name_is_read_as_a_name_only() -> None:
