@@ -22,7 +22,7 @@ logger = logging.getLogger(__name__)
 
 ALIASES = "names"
 """Section that holds a product's other names, a phrase an entry: found by search, never quoted."""
-RANKING = ("about", "use", ALIASES)
+RANKING = ("about", "use", "policies", ALIASES)
 """Sections that say what a product is good for; limits and access must not pull it up."""
 ELSEWHERE = "elsewhere/"
 """Begins the owner and the sections of subjects that are no product's."""
@@ -112,6 +112,7 @@ def product_entries(product: Product) -> Iterator[Entry]:
     sections = {
         "about": f"{product.summary} {facts_sentence(product)}",
         "use": " ".join(product.choose_when),
+        "policies": " ".join(policy_sentences(product).values()),
         "limits": " ".join((*(f"Not for: {item}" for item in product.not_for), *product.cautions)),
         "access": " ".join(product.access),
         "editions": "; ".join(f"{e.title} [{e.id}, {e.status}]" for e in product.editions) + ".",
@@ -119,9 +120,7 @@ def product_entries(product: Product) -> Iterator[Entry]:
     }
     named = f"{product.title} ({product.abbr})"
     # Short phrases, each encoded alone: a loose question is like one of them rather than like all at once.
-    phrases = dict.fromkeys(
-        (product.title, *product.aliases, *product.choose_when, product.measures or product.title, *product.use_cases)
-    )
+    phrases = dict.fromkeys((product.title, *product.aliases, *product.choose_when, product.measures or product.title))
     texts = [(section, section, text) for section, text in sections.items() if text]
     texts += [(f"{ALIASES}/{number}", ALIASES, phrase) for number, phrase in enumerate(phrases)]
     for name, section, text in texts:
@@ -144,6 +143,14 @@ def elsewhere_entries(subject: Elsewhere) -> Iterator[Entry]:
             url=subject.url,
             text=text,
         )
+
+
+def policy_sentences(product: Product) -> dict[str, str]:
+    """Say for each policy whether a document names the product for it, or only we do."""
+    named = dict.fromkeys(policy for edition in product.editions for policy in edition.policies)
+    inferred = dict.fromkeys(policy for edition in product.editions for policy in edition.policies_inferred)
+    sentences = {policy: f"It may serve {policy} (our reading; no document says so)." for policy in inferred}
+    return sentences | {policy: f"Its documents name it for {policy}." for policy in named}
 
 
 def facts_sentence(product: Product) -> str:

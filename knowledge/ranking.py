@@ -5,12 +5,13 @@ the product's best phrase, share of the question's words that the product's text
 """
 
 import math
+import re
 from collections.abc import Iterable, Mapping
 
 from knowledge.catalogue import Catalogue
 from knowledge.elsewhere import Elsewhere
 from knowledge.fitness import Need, period_note, shortfalls
-from knowledge.ingest import facts_sentence, stems
+from knowledge.ingest import facts_sentence, policy_sentences, stems
 from knowledge.schema import Frozen, Product, ProductMatch
 
 WEIGHTS = (1.0, 0.5, 0.25)
@@ -23,6 +24,9 @@ LEAST_RELEVANCE = 0.45
 BLOCKED_FACTOR = 0.3
 SHORT_FACTORS = {"units": 0.5, "period": 0.8, "status": 0.8}
 """How far a shortfall lowers a product: one that it blocks, and one that can still be used."""
+
+
+MOST = 0.6
 
 
 class Findings(Frozen):
@@ -100,8 +104,16 @@ def _reasons(product: Product, question: str, need: Need) -> tuple[str, ...]:
     period = period_note(product, need.start, need.end) if need.start and need.end else ""
     covers = need.bbox is not None and bool(product.boxes) and product.covers_place(need.bbox)
     place = f"It covers the place ({product.coverage})." if covers else ""
-    reasons = (_closest(product.choose_when, question), product.summary, facts_sentence(product), period, place)
+    policies = [text for policy, text in policy_sentences(product).items() if _is_named(policy, question)]
+    fit = _closest(product.choose_when, question)
+    reasons = (fit, product.summary, *policies, facts_sentence(product), period, place)
     return tuple(reason for reason in reasons if reason)
+
+
+def _is_named(policy: str, question: str) -> bool:
+    """Tell whether most words of a policy's name, leaving out what it says in brackets, stand in the question."""
+    words = set(stems(re.sub(r"\(.*?\)", "", policy)))
+    return len(words & set(stems(question))) > MOST * len(words) > 0
 
 
 def _not_for(product: Product, question: str) -> str:
