@@ -55,9 +55,17 @@ class _Step:
 class Executor:
     """Evaluates process graphs with a set of processes."""
 
-    def __init__(self, extra: Mapping[str, Process], *, cancelled: Callable[[], bool] = lambda: False) -> None:
+    def __init__(
+        self,
+        extra: Mapping[str, Process],
+        *,
+        cancelled: Callable[[], bool] = lambda: False,
+        graphs: Mapping[str, tuple[inspect.Signature, Json]] = MappingProxyType({}),
+    ) -> None:
         self._processes = {**common_processes(), **extra}
         self._cancelled = cancelled
+        self._graphs = graphs
+        """User-defined processes: signature and graph by id; none calls itself."""
 
     def run(
         self,
@@ -139,6 +147,9 @@ class Executor:
     def _process(self, process_id: str, arguments: Json) -> Process:
         """Find a process and check the names of its arguments."""
         process = self._processes.get(process_id)
+        if process is None and process_id in self._graphs:
+            signature, graph = self._graphs[process_id]
+            process = self._processes[process_id] = self._user_defined(signature, graph)
         if process is None:
             raise OpenEOError("ProcessUnsupported", f"Process with identifier '{process_id}' is not available here.")
         try:
@@ -146,6 +157,18 @@ class Executor:
         except TypeError as error:
             code = "ProcessParameterRequired" if "missing" in str(error) else "ProcessParameterUnsupported"
             raise OpenEOError(code, f"Process '{process_id}': {error}.") from error
+        return process
+
+    def _user_defined(self, signature: inspect.Signature, graph: Json) -> Process:
+        """Make a process of a graph; inside it there are its own parameters only."""
+        run = self._compiled(graph)
+
+        def process(**given: Any) -> Any:
+            bound = signature.bind(**given)
+            bound.apply_defaults()
+            return run(dict(bound.arguments))
+
+        process.__signature__ = signature  # type: ignore[attr-defined]  # what `inspect.signature` looks for
         return process
 
     def _resolver(self, value: Any) -> Resolver:
@@ -258,6 +281,12 @@ def node_order(graph: Json) -> list[str]:
     for node_id in graph:
         visit(node_id, 0)
     return order
+
+
+def calls(graph: Any) -> set[str]:
+    """Name the processes that a graph and its child graphs call."""
+    nodes = [node for part in _all_graphs(graph) for node in part.values()]
+    return {node["process_id"] for node in nodes if isinstance(node, dict) and isinstance(node.get("process_id"), str)}
 
 
 def _all_graphs(value: Any) -> list[Json]:

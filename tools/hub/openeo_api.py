@@ -22,6 +22,7 @@ from tools.hub.openeo_errors import OpenEOError, storage_failure
 from tools.hub.process_specs import process_specs
 from tools.hub.results import MEDIA_TYPES
 from tools.hub.run import process_graph_of, run_to_file, validation_errors
+from tools.hub.user_processes import UserProcesses, refuse_recursion
 from tools.hub.watch import Run
 
 Json = dict[str, Any]
@@ -72,14 +73,16 @@ def openeo_router(archive: Archive, limits: Limits) -> APIRouter:
     _add_discovery(router, archive)
     cubes = CubeCache(limits.kept_bytes)
 
+    user = UserProcesses(archive.hub_dir / "processes.sqlite", {spec["id"]: spec for spec in process_specs()})
     slots = threading.BoundedSemaphore(limits.runs)
 
     def work(graph: Json, folder: Path, run: Run) -> Path:
         # Others wait: memory is that of so many runs, however many ask at once.
         with slots:
-            return run_to_file(archive, graph, folder, run, limits=limits, cubes=cubes)
+            return run_to_file(archive, graph, folder, run, limits=limits, cubes=cubes, user=user.all())
 
-    _add_processing(router, archive, work)
+    _add_processing(router, archive, work, user)
+    _add_user_processes(router, archive, user)
     jobs = Jobs(archive.hub_dir / "jobs", work)
     _add_jobs(router, jobs)
     _add_job_results(router, jobs)
@@ -162,11 +165,11 @@ def _capabilities(url: str, router: APIRouter) -> Json:
     }
 
 
-def _add_processing(router: APIRouter, archive: Archive, work: Work) -> None:
+def _add_processing(router: APIRouter, archive: Archive, work: Work, user: UserProcesses) -> None:
     @router.post("/validation")
     def validation(body: JsonBody) -> Json:
         graph = process_graph_of(body)
-        errors = validation_errors(archive, graph)
+        errors = validation_errors(archive, graph, user.all())
         return {"errors": [{"code": e.code, "message": str(e)} for e in errors]}
 
     @router.post("/result")
@@ -176,6 +179,32 @@ def _add_processing(router: APIRouter, archive: Archive, work: Work) -> None:
             path = work(graph, folder, Run())
             kind = next(media for media, suffix in MEDIA_TYPES.values() if suffix == path.suffix)
             return Response(path.read_bytes(), media_type=kind)
+
+
+def _add_user_processes(router: APIRouter, archive: Archive, user: UserProcesses) -> None:
+    @router.get("/process_graphs")
+    def list_user_processes() -> Json:
+        return {"processes": user.listed(), "links": []}
+
+    @router.get("/process_graphs/{process_id}")
+    def describe_user_process(process_id: str) -> Json:
+        return user.get(process_id)
+
+    @router.put("/process_graphs/{process_id}")
+    def store_user_process(process_id: str, body: JsonBody) -> Response:
+        graph = process_graph_of(body)
+        known = {**user.all(), process_id: body}
+        refuse_recursion(process_id, known)
+        errors = validation_errors(archive, graph, known)
+        if errors:
+            raise errors[0]
+        user.put(process_id, body)
+        return Response(status_code=200)
+
+    @router.delete("/process_graphs/{process_id}", status_code=204)
+    def delete_user_process(process_id: str) -> Response:
+        user.delete(process_id)
+        return Response(status_code=204)
 
 
 def _add_jobs(router: APIRouter, jobs: Jobs) -> None:

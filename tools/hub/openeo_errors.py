@@ -10,6 +10,7 @@ STATUS = {
     "JobNotFound": 404,
     "NotFound": 404,
     "FileNotFound": 404,
+    "ProcessGraphNotFound": 404,
     "Internal": 500,
     "StorageFailure": 500,
     "FeatureUnsupported": 501,

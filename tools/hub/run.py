@@ -1,5 +1,7 @@
 """Runs one process graph over the archive: from the request's JSON to a file."""
 
+import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +14,12 @@ from tools.hub.loading import Loader
 from tools.hub.openeo_errors import OpenEOError
 from tools.hub.reading import Files
 from tools.hub.results import as_saved, save_result, write_result
+from tools.hub.user_processes import signature_of
 from tools.hub.watch import LEVELS, Run, Watch
 
 Json = dict[str, Any]
+Definitions = Mapping[str, Json]
+"""User-defined processes by id."""
 _AREA_ARGUMENTS = {"aggregate_spatial": "geometries", "filter_spatial": "geometries", "mask_polygon": "mask",
                    "filter_bbox": "extent"}  # fmt: skip
 
@@ -60,12 +65,13 @@ def _loads_all(node: Any) -> bool:
     )
 
 
-def _executor(archive: Archive, files: Files, run: Run, limits: Limits) -> Executor:
+def _executor(archive: Archive, files: Files, run: Run, limits: Limits, user: Definitions) -> Executor:
     loader = Loader(archive, files, limits, Watch(run))
     extra: dict[str, Process] = {
         "load_collection": loader.load_collection, "save_result": save_result, "inspect": _inspector(run),
     }  # fmt: skip
-    return Executor(extra, cancelled=run.cancelled)
+    graphs = {name: (signature_of(body), body["process_graph"]) for name, body in user.items()}
+    return Executor(extra, cancelled=run.cancelled, graphs=graphs)
 
 
 def _inspector(run: Run) -> Process:
@@ -85,9 +91,9 @@ def _summary(data: Any) -> str:
     return repr(data)
 
 
-def validation_errors(archive: Archive, graph: Json) -> list[OpenEOError]:
+def validation_errors(archive: Archive, graph: Json, user: Definitions | None = None) -> list[OpenEOError]:
     """List what is wrong with a graph, collections and their bands included."""
-    errors = _executor(archive, Files(), Run(), Limits()).validate(graph)
+    errors = _executor(archive, Files(), Run(), Limits(), user or {}).validate(graph)
     for node in graph.values():
         arguments = node.get("arguments") if isinstance(node, dict) else None
         if isinstance(arguments, dict) and node.get("process_id") == "load_collection":
@@ -105,6 +111,7 @@ def run_to_file(
     *,
     limits: Limits | None = None,
     cubes: CubeCache | None = None,
+    user: Definitions | None = None,
 ) -> Path:
     """Run a graph and write its result into a folder; gives the file.
 
@@ -115,10 +122,12 @@ def run_to_file(
         run: How the run is followed and stopped.
         limits: How much it may load.
         cubes: Cubes of earlier runs; those of this run are kept there.
+        user: User-defined processes by id.
     """
     with Files() as files:
-        executor = _executor(archive, files, run or Run(), limits or Limits())
-        saved = as_saved(_evaluated(executor, with_area(graph), archive.state(), cubes))
+        executor = _executor(archive, files, run or Run(), limits or Limits(), user or {})
+        state = archive.state() + json.dumps(user or {}, sort_keys=True)
+        saved = as_saved(_evaluated(executor, with_area(graph), state, cubes))
         if isinstance(saved.value, Cube):
             saved = type(saved)(saved.value.with_data(saved.value.data.compute()), saved.format)
         return write_result(saved, folder)
