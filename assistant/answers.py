@@ -63,7 +63,6 @@ def compose(read: Slots, results: Sequence[ToolResult]) -> str:
         _how(read, results),
         _bullets("Cautions", cautions(results)),
         _sources(results),
-        _bullets("You could ask next", follow_ups(results)),
     ]
     return "\n\n".join(section for section in sections if section)
 

@@ -46,6 +46,15 @@ class Answer(Frozen):
     usage: dict[str, int] = Field(default_factory=dict)
     seconds: float
 
+    @property
+    def follow_up_text(self) -> str:
+        """The follow-ups as a list to put under the text, where a door has no buttons for them."""
+        return (
+            "\n".join(["\n\n**You could ask next**", *(f"- {one}" for one in self.follow_ups)])
+            if self.follow_ups
+            else ""
+        )
+
 
 class TextEvent(Frozen):
     """A piece of the answer's text."""

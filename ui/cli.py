@@ -146,7 +146,7 @@ def _step(event: "Event") -> str:
 
 
 def _as_text(answer: "Answer") -> str:
-    lines = [answer.text]
+    lines = [answer.text + answer.follow_up_text]
     extra = [warning for warning in answer.warnings if warning not in answer.text]
     if extra:
         lines += ["", "Warnings:", *(f"- {warning}" for warning in extra)]

@@ -146,7 +146,7 @@ def _read(body: ChatRequest, max_area_bytes: int) -> tuple[str, dict[str, Any]]:
 async def _complete(assistant: Assistant, question: str, options: dict[str, Any], base_url: str) -> Response:
     async for event in assistant.stream(question, **options):
         if isinstance(event, AnswerEvent):
-            message = {"role": "assistant", "content": event.answer.text}
+            message = {"role": "assistant", "content": event.answer.text + event.answer.follow_up_text}
             return JSONResponse(
                 {
                     **_head("chat.completion"),
@@ -170,6 +170,8 @@ async def _chunks(
         if isinstance(event, TextEvent):
             yield _sse({**head, **_delta({"content": event.text})})
         elif isinstance(event, AnswerEvent):
+            if event.answer.follow_ups:
+                yield _sse({**head, **_delta({"content": event.answer.follow_up_text})})
             yield _sse({**head, **_delta({}, "stop"), "clms": clms_fields(event.answer, base_url)})
             if usage:
                 yield _sse({**head, "choices": [], "usage": _usage(event.answer)})

@@ -83,7 +83,7 @@ class Page:
             self._session: gr.State = gr.State(None)
             self._area: gr.State = gr.State(None)
             with gr.Row(equal_height=False):
-                with gr.Column(scale=5, min_width=300):
+                with gr.Column(scale=5, min_width=300, elem_id="conversation"):
                     self._build_chat()
                 with gr.Column(scale=6, min_width=300, elem_id="results"):
                     self._build_results()
