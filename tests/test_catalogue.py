@@ -175,6 +175,8 @@ def test_every_product_says_what_it_measures_and_what_for(catalogue: Catalogue) 
         ("n2k-lclu-2006", "n2k-lclu-2012", None, "n2k-lclu-change-2006-2012"),
         ("lsp_global_300m_yearly_v1", "lsp_global_300m_yearly_v2", False, None),
         ("waw-2015", "waw-2018", False, None),
+        ("egms-basic", "egms-calibrated", False, None),
+        ("egms-calibrated", "egms-calibrated", None, None),
         ("lai_global_300m_10daily_v1", "lai_global_300m_10daily_v2", None, None),
     ],
 )
