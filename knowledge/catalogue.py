@@ -19,6 +19,10 @@ HERE = Path(__file__).parent
 NOT_ON_CDSE = (
     f"Not on the Copernicus Data Space Ecosystem (CDSE) as of {CHECKED}, so no STAC or openEO collection there yet."
 )
+ELSEWHERE_ON_OPENEO = (
+    f"Not on the Copernicus Data Space Ecosystem (CDSE) as a CLMS data set as of {CHECKED}, so no STAC collection "
+    "there yet; openEO collections under other names hold it."
+)
 CDSE_UNKNOWN = "Whether the Copernicus Data Space Ecosystem (CDSE) has it has not been verified."
 
 
@@ -92,9 +96,17 @@ class Catalogue:
         return next((rule for rule in rules if rule.applies(first, second, years)), derived)
 
     def with_theme(self, theme: str) -> tuple[Product, ...]:
-        """Give the products of a theme, for example `forest`."""
+        """Give the products of a theme, for example `forest`.
+
+        Raises:
+            ProductNotFound: no product has this theme.
+        """
         wanted = normalise(theme)
-        return tuple(p for p in self.products if wanted in {normalise(t) for t in p.themes})
+        found = tuple(p for p in self.products if wanted in {normalise(t) for t in p.themes})
+        if not found:
+            themes = sorted({t for p in self.products for t in p.themes})
+            raise ProductNotFound(f"No product has the theme {theme!r}.", hint=f"Themes: {', '.join(themes)}.")
+        return found
 
 
 def load_catalogue(folder: Path | None = None) -> Catalogue:
@@ -257,7 +269,7 @@ def _access(editions: tuple[Edition, ...]) -> tuple[str, ...]:
     unknown = [e for e in editions if e not in absent and e.cdse is None and "cdse" not in e.routes]
     lines = []
     if len(absent) == len(editions):
-        lines.append(NOT_ON_CDSE)
+        lines.append(ELSEWHERE_ON_OPENEO if any(e.openeo_elsewhere for e in editions) else NOT_ON_CDSE)
     elif absent:
         lines.append(f"Not on CDSE as of {CHECKED}: {', '.join(e.id for e in absent)}.")
     if unknown:

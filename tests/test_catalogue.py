@@ -66,6 +66,7 @@ def test_products_that_are_not_on_cdse_say_so(catalogue: Catalogue) -> None:
     for product_id in ("corine-land-cover", "imperviousness", "ground-motion", "hr-vpp", "water-and-wetness"):
         assert "Not on the Copernicus Data Space Ecosystem" in catalogue.get(product_id).access[0]
     assert not any("Not on" in line for line in catalogue.get("surface-soil-moisture").access)
+    assert "openEO collections under other names" in catalogue.get("hr-vpp").access[0]
 
 
 def test_facts_are_derived_from_the_editions(catalogue: Catalogue) -> None:
@@ -265,6 +266,9 @@ def test_list_and_show_print_the_facts_and_what_is_not_verified() -> None:
     listed = CliRunner().invoke(main, ["catalogue", "list", "--theme", "forest"])
     assert "tree-cover-density" in listed.output
     assert "soil-water-index" not in listed.output
+    odd = CliRunner().invoke(main, ["catalogue", "list", "--theme", "unicorns"])
+    assert odd.exit_code == 1
+    assert "Themes: " in odd.output
     shown = CliRunner().invoke(main, ["catalogue", "show", "clc-2018"])
     assert "stac: absent" in shown.output
     assert "Change layer: clc-change-2012-2018" in shown.output

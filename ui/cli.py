@@ -249,7 +249,7 @@ def catalogue() -> None:
 
 
 @catalogue.command("list")
-@click.option("--theme", help="Only products of this theme, such as forest or snow.")
+@click.option("--theme", help="Only products of this theme, such as forest or water.")
 @_told_plainly
 def catalogue_list(theme: str | None) -> None:
     """List the products."""
