@@ -1,25 +1,70 @@
-"""Five languages, one catalogue in English: which language a question is in."""
+"""Five languages, one catalogue in English: which language a question is in, and its terms in English.
+
+The bundled encoder and the product texts are English, so a question in another language finds little by itself.
+`lexicon.yaml` holds the words of the trade; docs/performance.md tells what they bring and what they do not.
+"""
 
 import re
 import unicodedata
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 import yaml
+from pydantic import Field, StringConstraints, ValidationError
+
+from knowledge.errors import SourceInvalid
+from knowledge.schema import Frozen
 
 Language = Literal["en", "fr", "de", "es", "it"]
+Foreign = Literal["fr", "de", "es", "it"]
+Word = Annotated[str, StringConstraints(pattern=r"^\*?[^\W_][\w'’-]*\*?(?: \*?[\w'’-]+\*?)*$", max_length=40)]
 
 LANGUAGES: tuple[Language, ...] = ("en", "fr", "de", "es", "it")
-_FILE = Path(__file__).with_name("lexicon.yaml")
+FOREIGN: tuple[Foreign, ...] = ("fr", "de", "es", "it")
+FILE = Path(__file__).with_name("lexicon.yaml")
+_INFLECTIONS: dict[Foreign, tuple[tuple[str, str], ...]] = {
+    "fr": ((r"$", r"(?:e?s?|x)"),),
+    "de": ((r"$", r"(?:e[nrsm]?|n|s)?"),),
+    "es": ((r"[oa]$", r"[oa]s?"), (r"$", r"(?:e?s)?")),
+    "it": ((r"(?<=[cg])[oa]$", r"h?[aoei]"), (r"[aoei]$", r"[aoei]"), (r"$", r"")),
+}
+"""Endings a word may take, by language: the first rule whose left side fits."""
+
+
+class Lexicon(Frozen):
+    """What `lexicon.yaml` holds."""
+
+    function_words: dict[Language, str]
+    asking_words: dict[Foreign, str]
+    terms: dict[str, dict[Foreign, Annotated[tuple[Word, ...], Field(min_length=1)]]]
+    """English term of the catalogue -> language -> words for it; a star stands for any beginning or ending."""
 
 
 def language_of(text: str) -> Language:
-    """Tell the language of a text by its function words; English when nothing speaks for another."""
+    """Tell the language of a text by its function words, without any by its terms; English when in doubt."""
     words = re.findall(r"[^\W\d_]+", fold(text))
-    table = _function_words()
-    counts = {language: sum(word in table[language] for word in words) for language in LANGUAGES}
+    counts = {language: sum(word in known for word in words) for language, known in _function_words().items()}
+    if not any(counts.values()):
+        counts = {one: len(_pattern(one)[0].findall(_even(text))) for one in FOREIGN}
+        counts["en"] = sum(word in _english_words() for word in words)
     return max(LANGUAGES, key=lambda language: counts[language])
+
+
+def to_english(question: str) -> str:
+    """Give the English terms for the words of a question, in its order; empty for English and for unknown words."""
+    return " ".join(dict.fromkeys(term for term, _ in _found(question) if term))
+
+
+def in_english(question: str) -> str:
+    """Put a question into words to search by: known terms in English, unknown words as they are, the rest left out.
+
+    English stays as it is.
+    """
+    parts = _found(question)
+    if not any(term for term, _ in parts):
+        return question
+    return " ".join(dict.fromkeys(term or words for term, words in parts))
 
 
 def fold(text: str) -> str:
@@ -29,6 +74,75 @@ def fold(text: str) -> str:
 
 
 @cache
-def _function_words() -> dict[str, frozenset[str]]:
-    data = yaml.safe_load(_FILE.read_text(encoding="utf-8"))["function_words"]
-    return {language: frozenset(fold(words).split()) for language, words in data.items()}
+def load_lexicon(path: Path = FILE) -> Lexicon:
+    """Read and check the lexicon.
+
+    Raises:
+        SourceInvalid: the file does not hold what it should.
+    """
+    try:
+        return Lexicon.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
+    except (ValidationError, yaml.YAMLError) as error:
+        raise SourceInvalid(f"{path.name} is not a lexicon: {error}") from error
+
+
+@lru_cache(maxsize=256)
+def _found(question: str) -> tuple[tuple[str, str], ...]:
+    """Cut a question into (English term, "") and ("", unknown word); function words and words of asking are gone."""
+    language = language_of(question)
+    if language == "en":
+        return ()
+    text = _even(question)
+    pattern, terms = _pattern(language)
+    parts = [(match.start(), terms[int(str(match.lastgroup)[1:])], "") for match in pattern.finditer(text)]
+    text = pattern.sub(lambda match: " " * len(match[0]), text)
+    for match in re.finditer(r"[\w+-]*\w\+?", text):
+        if match[0] not in _function_words()[language] and not _asking(language).fullmatch(match[0]):
+            parts.append((match.start(), "", match[0]))
+    return tuple((term, words) for _, term, words in sorted(parts))
+
+
+def _even(text: str) -> str:
+    return fold(text).replace("’", "'")
+
+
+@cache
+def _english_words() -> frozenset[str]:
+    """Give the words of the English terms: they speak for English where no function word does."""
+    return frozenset(" ".join(load_lexicon().terms).split())
+
+
+@cache
+def _function_words() -> dict[Language, frozenset[str]]:
+    return {language: frozenset(fold(words).split()) for language, words in load_lexicon().function_words.items()}
+
+
+@cache
+def _asking(language: Foreign) -> re.Pattern[str]:
+    return re.compile(
+        "|".join(_expression(word, language) for word in fold(load_lexicon().asking_words[language]).split())
+    )
+
+
+@cache
+def _pattern(language: Foreign) -> tuple[re.Pattern[str], list[str]]:
+    """Give one pattern for all words of a language, the longest first; the group's number leads to the term."""
+    terms = list(load_lexicon().terms)
+    words = [(fold(word), number) for number, term in enumerate(terms) for word in load_lexicon().terms[term][language]]
+    words.sort(key=lambda pair: -len(pair[0].strip("*")))
+    names = [f"(?P<t{place}>{_expression(word, language)})" for place, (word, _) in enumerate(words)]
+    return re.compile(rf"(?<!\w)(?:{'|'.join(names)})(?!\w)"), [terms[number] for _, number in words]
+
+
+def _expression(word: str, language: Foreign) -> str:
+    """Give the pattern of a word: stars stand for anything, other words take the endings of their language."""
+    return r"[\s-]+".join(_one(part, language) for part in _even(word).split())
+
+
+def _one(word: str, language: Foreign) -> str:
+    before, bare, after = word.startswith("*"), word.strip("*"), word.endswith("*")
+    if not after:
+        ending, tail = next((left, right) for left, right in _INFLECTIONS[language] if re.search(left, bare))
+        bare = re.sub(ending, "", bare)
+        return (r"\w*" if before else "") + re.escape(bare) + tail
+    return (r"\w*" if before else "") + re.escape(bare) + r"\w*"
