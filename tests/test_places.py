@@ -108,6 +108,8 @@ def test_regions_and_countries_have_their_outline(
         ("Canary Islands", "Îles Canaries", "Kanarische Inseln", "Islas Canarias", "Isole Canarie"),
         ("the Netherlands", "Pays-Bas", "Niederlande", "Países Bajos", "Paesi Bassi"),
         ("Finistère", "département du Finistère", "the department of Finistère"),
+        ("Crete", "Kreta", "Crète", "Creta"),
+        ("Netherlands", "Holland"),
     ],
 )
 def test_a_region_has_one_outline_in_every_language(names: tuple[str, ...]) -> None:
@@ -147,6 +149,9 @@ def test_outlines_have_the_area_they_are_said_to_have() -> None:
         ("County Cork", "county"),
         ("region of Rennes", "city"),
         ("canton de Genève", "canton"),
+        ("San Marino", "country"),
+        ("Andorra", "country"),
+        ("Porto", "city"),
     ],
 )
 def test_words_of_kind_steer(text: str, kind: str) -> None:

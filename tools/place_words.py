@@ -23,7 +23,8 @@ KIND_WORDS = {
     "district": "district landkreis kreis bezirk distrito distretto arrondissement",
     "city": "city town village commune municipality ville commune village municipalite stadt gemeinde dorf ciudad "
     "pueblo municipio citta comune paesino",
-    "area": "area zone zona gebiet raum umgebung surroundings alentours environs entorno dintorni",
+    "area": "area zone zona gebiet raum umgebung surroundings alentours environs entorno dintorni "
+    "metropole metropolitan agglomeration grossraum",
 }
 CANONICAL = {word: kind for kind, words in KIND_WORDS.items() for word in words.split()}
 LINK_WORDS = "of the de du des d la le les l del della dello dei di der von el los las il"

@@ -24,8 +24,8 @@ PROVINCES = frozenset({"province", "district", "canton"})
 
 CLMS_WEIGHT = 10
 """A CLMS user who says Valencia means the one in Spain, though the one in Venezuela has more people."""
-ALTERNATE_WEIGHT = 0.2
-"""A city known by this name only as an alternate counts for less."""
+ALTERNATE_WEIGHT, SHORT_WEIGHT = 0.15, 0.5
+"""A city known by this name only as an alternate counts for less; half when it is the beginning of its name."""
 AMBIGUOUS_SHARE = 0.2
 """A runner-up with this share of the best one's weight is a real alternative: ask."""
 CAPITAL_SHARE = 0.03
@@ -118,13 +118,14 @@ def _named(name: str, narrower: tuple[str, ...]) -> list[Match]:
     matches = []
     for entry, main in gazetteer.named(name):
         if all(_lies_in(entry, word) for word in narrower):
-            known = 1.0 if main or entry.kind != "city" else ALTERNATE_WEIGHT
-            matches.append(Match(entry, known * _people(entry)))
+            short = SHORT_WEIGHT if fold(entry.name).startswith(f"{name} ") else ALTERNATE_WEIGHT
+            matches.append(Match(entry, _people(entry) * (1.0 if main or entry.kind != "city" else short)))
     return matches
 
 
 def _people(entry: Entry) -> float:
-    return max(entry.population, 1) * (CLMS_WEIGHT if entry.country in CLMS_COUNTRIES else 1)
+    near = entry.kind == "country" or entry.country in CLMS_COUNTRIES
+    return max(entry.population, 1) * (CLMS_WEIGHT if near else 1)
 
 
 def _lies_in(entry: Entry, word: str) -> bool:
@@ -162,8 +163,10 @@ def _speaks_for(one: Entry, other: Entry) -> bool:
 
 
 def _is_capital(city: Entry, region: Entry) -> bool:
-    large = region.kind == "region" and city.population >= CAPITAL_SHARE * region.population
-    return large and gazetteer.box_holds(region.id, city.lon, city.lat)
+    if region.kind != "region" or city.population < CAPITAL_SHARE * region.population:
+        return False
+    named_alike = any(one == region for one, _ in gazetteer.named(fold(city.name)))
+    return named_alike and gazetteer.box_holds(region.id, city.lon, city.lat)
 
 
 def _rivals(matches: list[Match]) -> list[Match]:
@@ -222,8 +225,8 @@ def _town(entry: Entry, name: str) -> Place:
 def _outlined(entry: Entry, name: str, kind: str) -> Place:
     extent = gazetteer.extent(entry.id)
     if extent.geometry is None:
-        about = "its towns" if entry.kind == "country" else "it"
-        source = f"{TOWN_SOURCE}; a box around {about}, not the border"
+        data = f"{TOWN_SOURCE}, {OUTLINE_SOURCE}" if entry.kind == "country" else OUTLINE_SOURCE
+        source = f"{data}; a box around it, not the border"
         return Place(name=name, kind=kind, bbox=extent.bbox, area_km2=box_area_km2(extent.bbox), source=source)
     area = round(extent.area_km2 or box_area_km2(extent.bbox), 2)
     left_out = LEFT_OUT.get(entry.country, "") if entry.kind == "country" else ""

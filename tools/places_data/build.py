@@ -23,6 +23,7 @@ from pyproj import Geod
 
 from tools.gazetteer import CLMS_COUNTRIES, DATABASE, STEPS_PER_DEGREE
 from tools.names import fold
+from tools.place_words import split_kind
 
 LANGUAGES = ("en", "fr", "de", "es", "it")
 NAME_FIELDS = ("name", *(f"name_{code}" for code in (*LANGUAGES, "nl", "pl", "pt", "sv", "hu", "tr", "el")), "gn_name")
@@ -78,8 +79,12 @@ def main() -> None:
     parser.add_argument("--output", type=Path, default=DATABASE)
     args = parser.parse_args()
     units = read_units(args.natural_earth)
-    groups = read_groups(units, DATABASE.with_name("regions.yaml"))
+    rows = yaml.safe_load(DATABASE.with_name("regions.yaml").read_text(encoding="utf-8"))
+    groups = read_groups(units, [row for row in rows if "of" in row])
     countries = read_countries(units, args.territories)
+    add_everyday_names(countries, [row for row in rows if "of" not in row])
+    for unit in (*units, *groups):
+        unit.names |= dict.fromkeys(bare for name in unit.names if (bare := split_kind(name)[0]) != name)
     towns = read_towns()
     parents = join(towns, units)
     for town, parent in zip(towns, parents, strict=True):
@@ -127,10 +132,10 @@ def _drop_shared_names(units: list[Unit]) -> None:
         unit.names = own | {unit.name: None}
 
 
-def read_groups(units: list[Unit], path: Path) -> list[Unit]:
+def read_groups(units: list[Unit], rows: list[dict[str, Any]]) -> list[Unit]:
     """Make the regions of regions.yaml, and give its names to units that are such a region alone."""
     groups = []
-    for row in yaml.safe_load(path.read_text(encoding="utf-8")):
+    for row in rows:
         members = _members(units, row["of"], row["code"][:2])
         names = dict.fromkeys(row["names"])
         if len(members) == 1:
@@ -185,6 +190,13 @@ def read_countries(units: list[Unit], territories: Path) -> list[Unit]:
         if unit.code in OVERSEAS:
             unit.country = "FR"
     return countries
+
+
+def add_everyday_names(countries: list[Unit], rows: list[dict[str, Any]]) -> None:
+    """Add the names that regions.yaml has for countries."""
+    by_code = {country.code: country for country in countries}
+    for row in rows:
+        by_code[row["code"]].names |= dict.fromkeys(row["names"])
 
 
 def territory_names(folder: Path, language: str) -> dict[str, str]:
@@ -286,7 +298,7 @@ def _boxes_of_towns(towns: list[dict[str, Any]]) -> dict[str, tuple[float, ...]]
 
 def _write_unit(db: sqlite3.Connection, unit: Unit, boxes: dict[str, tuple[float, ...]]) -> None:
     drawn = unit.shape is not None
-    bounds = unit.shape.bounds if drawn else boxes.get(unit.country)
+    bounds = unit.shape.bounds if drawn else boxes.get(unit.country) or _bounds(unit.members)
     if bounds is None or bounds[2] - bounds[0] > 180:
         return
     centre = (
@@ -318,6 +330,10 @@ def pack(shape: Any) -> bytes:
 def _steps(ring: Any) -> list[int]:
     whole = numpy.rint(shapely.get_coordinates(ring) * STEPS_PER_DEGREE).astype(int)
     return [int(step) for step in numpy.diff(whole, axis=0, prepend=0).ravel()]
+
+
+def _bounds(units: list[Unit]) -> tuple[float, ...] | None:
+    return tuple(shapely.total_bounds([unit.shape for unit in units]).tolist()) if units else None
 
 
 def _spellings(town: dict[str, Any]) -> list[str]:
