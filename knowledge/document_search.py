@@ -10,6 +10,11 @@ from typing import Any
 from knowledge.schema import Passage
 from knowledge.vectors import DOCUMENTS, open_vectors
 
+MOST_HOLDERS = 10_000
+"""Passages ranked for one question, about: ranking more takes longer and finds nothing better."""
+SPARE = 3
+"""Ranked passages a wanted one: some may belong to a document that is being replaced."""
+WEIGHTS = "bm25(2.0, 2.0, 1.0)"
 _VISIBLE = "pieces p JOIN documents d ON d.id = p.document_id AND d.generation = p.generation"
 _COLUMNS = "p.id, p.document_id, p.title, d.url, p.section, p.text, d.version, d.date, p.page, d.family"
 
@@ -83,17 +88,46 @@ def _number(version: str | None) -> tuple[int, ...]:
 
 
 def _find_words(database: sqlite3.Connection, words: Sequence[str], product_id: str | None, limit: int) -> list[str]:
-    """Give the ids of searchable passages that hold the words, best first."""
-    query = " OR ".join(f'"{word}"' for word in words)
-    only = "AND d.id IN (SELECT document_id FROM document_products WHERE product_id = ?)" if product_id else ""
-    values = (query, product_id, limit) if product_id else (query, limit)
+    query = _query(database, words)
+    if not query:
+        return []
+    if product_id is None:
+        # Ranked before anything is joined: joining each passage that holds a word would take most of the time.
+        ranked = "SELECT rowid, rank FROM piece_words WHERE piece_words MATCH ? AND rank MATCH ? ORDER BY rank LIMIT ?"
+        values: tuple[Any, ...] = (query, WEIGHTS, SPARE * limit, limit)
+        only = ""
+    else:
+        ranked = "SELECT rowid, rank FROM piece_words WHERE piece_words MATCH ? AND rank MATCH ?"
+        values = (query, WEIGHTS, product_id, limit)
+        only = "WHERE d.id IN (SELECT document_id FROM document_products WHERE product_id = ?)"
     rows = database.execute(
-        f"SELECT p.id FROM piece_words w JOIN pieces p ON p.number = w.rowid"
-        f" JOIN documents d ON d.id = p.document_id AND d.generation = p.generation"
-        f" WHERE piece_words MATCH ? {only} ORDER BY bm25(piece_words, 2.0, 2.0, 1.0) LIMIT ?",
+        f"SELECT p.id FROM ({ranked}) w JOIN pieces p ON p.number = w.rowid"
+        f" JOIN documents d ON d.id = p.document_id AND d.generation = p.generation {only} ORDER BY w.rank LIMIT ?",
         values,
     )
     return [str(row[0]) for row in rows]
+
+
+def _query(database: sqlite3.Connection, words: Sequence[str]) -> str:
+    """Write the full-text query: any of the words; in a large store one of the rarest must be there.
+
+    Words that many passages hold still count for the order, but passages that hold only those are not looked at.
+    """
+    counts = []
+    for word in dict.fromkeys(words):
+        held = "SELECT count(*) FROM (SELECT 1 FROM piece_words WHERE piece_words MATCH ? LIMIT ?)"
+        count = database.execute(held, (f'"{word}"', MOST_HOLDERS + 1)).fetchone()[0]
+        counts += [(count, f'"{word}"')] if count else []
+    counts.sort()
+    rarest: list[str] = []
+    total = 0
+    for count, quoted in counts:
+        total += count
+        if rarest and total > MOST_HOLDERS:
+            break
+        rarest.append(quoted)
+    any_word = " OR ".join(quoted for _, quoted in counts)
+    return any_word if len(rarest) == len(counts) else f"({' OR '.join(rarest)}) AND ({any_word})"
 
 
 def _load(database: sqlite3.Connection, ids: Sequence[str]) -> dict[str, Passage]:

@@ -15,6 +15,7 @@ import statistics
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from functools import lru_cache
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -72,9 +73,14 @@ class HashedEncoder:
         return [x / length for x in vector]
 
 
+@lru_cache
+def _names() -> tuple[str, ...]:
+    return tuple(product.title for product in load_catalogue().products)
+
+
 def facts(count: int) -> Iterator[tuple[str, int, str, int]]:
     """Give different (product, topic, region, year), in an order that mixes them."""
-    names = [product.title for product in load_catalogue().products]
+    names = _names()
     total = len(names) * len(TOPICS) * len(REGIONS) * len(YEARS)
     step = next(step for step in range(total // 3, total) if math.gcd(step, total) == 1)
     for number in range(count):
@@ -170,12 +176,15 @@ def main() -> None:
     parser.add_argument("--questions", type=int, default=200)
     parser.add_argument("--encoder", choices=("bundled", "hashed"), default="bundled")
     parser.add_argument("--chroma-url")
+    parser.add_argument("--index", type=Path, help="keep the index in this folder, and use it when it is there")
     chosen = parser.parse_args()
     encoder = load_encoder(BUNDLED) if chosen.encoder == "bundled" else HashedEncoder()
     with tempfile.TemporaryDirectory() as folder:
-        index = Path(folder)
+        index = chosen.index or Path(folder)
+        index.mkdir(parents=True, exist_ok=True)
         began = time.perf_counter()
-        fill(index, chosen.passages, encoder, chosen.chroma_url)
+        if not (index / "index.sqlite").exists():
+            fill(index, chosen.passages, encoder, chosen.chroma_url)
         seconds = time.perf_counter() - began
         size = sum(path.stat().st_size for path in index.rglob("*") if path.is_file()) / 1e6
         print(f"{chosen.passages} passages in {seconds:.0f} s, {size:.0f} MB on disk\n")
