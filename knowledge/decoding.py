@@ -82,8 +82,10 @@ def decode(
         raise _refusal(layer, encoding)
     scale, offset = _linear(layer, encoding, header)
     flags = _flagged(raw, encoding, special)
-    values = np.where(flags, np.nan, raw * scale + offset).astype(np.float32)
-    return Decoded(values, flags, layer.unit, _met(raw, flags, special, OUTSIDE), {})
+    values = np.where(flags, np.nan, raw * scale + offset)
+    for code, value in encoding.constants.items():
+        values[raw == code] = value
+    return Decoded(values.astype(np.float32), flags, layer.unit, _met(raw, flags, special, OUTSIDE), {})
 
 
 def decode_dates(
@@ -213,7 +215,7 @@ def _flagged(raw: NDArray[np.float64], encoding: Encoding, special: dict[float, 
         flags |= raw < low
     if high is not None:
         flags |= raw > high
-    return flags
+    return flags & ~np.isin(raw, list(encoding.constants))
 
 
 def _classes(raw: NDArray[np.float64], legend: Legend, special: dict[float, str]) -> Decoded:

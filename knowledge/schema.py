@@ -72,6 +72,8 @@ class Encoding(Frozen):
     """Lowest and highest stored value that is a measurement; None: no bound known."""
     special: dict[int, str] = {}
     """Stored codes that are no measurement, with their meaning; those of the legend come on top."""
+    constants: dict[int, float] = {}
+    """Stored codes that stand for a value of their own, whatever scale and offset say."""
     present: tuple[int, ...] = ()
     """For `presence`: codes that mean yes."""
     absent: tuple[int, ...] = ()
@@ -334,7 +336,7 @@ class Product(Frozen):
 class Shortfall(Frozen):
     """One thing a question asks for that a product's facts do not give."""
 
-    kind: Literal["status", "place", "period", "pixel", "units"]
+    kind: Literal["status", "place", "period", "pixel", "units", "change"]
     text: str
     blocks: bool
     """True when the product cannot answer the question because of it."""

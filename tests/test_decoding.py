@@ -52,9 +52,8 @@ def catalogue() -> Catalogue:
         ("clms_vlcc_tree-cover-density_europe_10m_yearly_v1", "TCD", [0, 63, 100, 255], [0, 63, 100, NAN]),
         ("tcd-2015", "TCD", [0, 100, 254, 255], [0, 100, NAN, NAN]),
         ("imd-2018", "IMD", [0, 100, 254, 255], [0, 100, NAN, NAN]),
-        # Change of sealing: signed percent in one edition, percent plus 100 in the next.
-        ("imd-change-2015-2018", "IMC", [-100, 0, 30, 201, 254], [-100, 0, 30, NAN, NAN]),
-        ("imd-change-2018-2021", "IMC", [0, 100, 130, 201, 255], [-100, 0, 30, NAN, NAN]),
+        # Change of sealing: percent plus 100; 201 is unchanged open ground, which counts as no change in a mean.
+        ("imd-change-2018-2021", "IMC", [0, 100, 130, 201, 255], [-100, 0, 30, 0, NAN]),
         # Croplands: 16 bit, 0 and everything above 65520 are flags.
         (CROP.format("duration"), "CPMCD", [0, 40, 366, 65521, 65532, 65535], [NAN, 40, 366, NAN, NAN, NAN]),
         # Snow share and snow duration: cloud, water and no data differ between the 8 and the 16 bit layers.
@@ -129,6 +128,8 @@ def test_a_scale_on_which_sources_disagree_comes_from_the_file(catalogue: Catalo
         decode(catalogue, "hrvpp-vpp", "TPROD", [500])
     decoded = decode(catalogue, "hrvpp-vpp", "TPROD", [500, -32768], header=Header(scale=0.1))
     np.testing.assert_allclose(decoded.values, [50, NAN])
+    change = decode(catalogue, "imd-change-2015-2018", "IMC", [70, 201, 254], header=Header(scale=1, offset=-100))
+    np.testing.assert_allclose(change.values, [-30, 0, NAN])
 
 
 @pytest.mark.parametrize(
@@ -136,6 +137,7 @@ def test_a_scale_on_which_sources_disagree_comes_from_the_file(catalogue: Catalo
     [
         ("lst_global_3km_hourly_v3", "LST-TIMEDELTA"),  # the published factor is 0
         ("imd-change-2006-2009", "IMC"),
+        ("imd-change-2015-2018", "IMC"),
         ("lai_global_300m_10daily_v1", "LAI300-QFLAG"),
         ("mrvpp", "PPI"),
     ],
