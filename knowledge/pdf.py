@@ -1,5 +1,6 @@
 """Reads PDF page by page into blocks: running headers, footers, page and line numbers go, tables stay tables."""
 
+import math
 import re
 import statistics
 from collections import Counter, deque
@@ -20,6 +21,8 @@ WINDOW = 2
 MARGIN_LINES = 3
 MARGIN_SHARE = 0.15
 SAME_PLACE_PT = 3.0
+SPACE_EMS = 0.15
+"""Narrowest space between words, as a share of the letters' size."""
 COLUMN_GAP_EMS = 1.6
 HEADING_SCALE = 1.12
 FOOT_SHARE = 0.7
@@ -27,6 +30,8 @@ FOOT_SHARE = 0.7
 _PAGE_NUMBER = re.compile(
     r"(page|seite|pág\.?|pagina)?\s*[-–]?\s*(\d{1,4}|[ivxl]{1,6})\s*([-–]|(/|of|von|de|sur|di)\s*\d{1,4})?", re.I
 )
+_CONTENTS = re.compile(r"(?:\. ?){5,}\s*[\divxlc]{1,5}$")
+"""A line of the table of contents: dots lead to a page number."""
 _NUMBERED = re.compile(r"(\d{1,2}(?:\.\d{1,2}){0,4})\.?\s+(?=\D)\S")
 _UNTITLED = re.compile(r"^(microsoft word|untitled|document\d*$|.*\.(docx?|indd|pdf)$)", re.I)
 
@@ -108,12 +113,12 @@ def _page(page: Any) -> PdfPage:
         x, y = (item["x0"] + item["x1"]) / 2, (item["top"] + item["bottom"]) / 2
         return not any(x0 <= x <= x1 and top <= y <= bottom for x0, top, x1, bottom in boxes)
 
-    lines = [_line(found) for found in page.filter(outside).extract_text_lines(strip=True)]
+    lines = [_line(found) for found in page.filter(outside).extract_text_lines(strip=True, x_tolerance_ratio=SPACE_EMS)]
     for table in tables:
         rows = tuple(tuple(cell or "" for cell in row) for row in table.extract())
         edges = tuple((column.bbox[0], "") for column in table.columns)
         lines.append(Line("", table.bbox[0], table.bbox[1], table.bbox[3], cells=edges, rows=rows))
-    lines = [line for line in lines if line.text or line.rows]
+    lines = [line for line in lines if (line.text and not _CONTENTS.search(line.text)) or line.rows]
     return PdfPage(page.page_number, float(page.height), tuple(sorted(lines, key=lambda line: line.top)))
 
 
@@ -129,15 +134,17 @@ def _line(found: dict[str, Any]) -> Line:
 def _cells(chars: list[dict[str, Any]], size: float) -> tuple[tuple[float, str], ...]:
     """Part a line where gaps are far wider than a space."""
     cells: list[tuple[float, str]] = []
-    end = None
+    end: float | None = None
+    before: dict[str, Any] | None = None
     for char in chars:
-        if char["text"].isspace():
+        if char["text"].isspace() or char is before:  # a ligature is listed once for each of its letters
             continue
-        gap = char["x0"] - end if end is not None else None
-        if gap is None or gap > COLUMN_GAP_EMS * size:
+        before = char
+        gap = math.inf if end is None else char["x0"] - end
+        if gap > COLUMN_GAP_EMS * size:
             cells.append((char["x0"], char["text"]))
         else:
-            space = " " if gap > 0.2 * size else ""
+            space = " " if gap > SPACE_EMS * size else ""
             cells[-1] = (cells[-1][0], cells[-1][1] + space + char["text"])
         end = char["x1"]
     return tuple((x, clean(text)) for x, text in cells)

@@ -60,6 +60,18 @@ def columns_pdf(path: Path, rows: Sequence[Sequence[str]]) -> Path:
     return path
 
 
+def small_print_pdf(path: Path, text: str) -> Path:
+    """Write a contents line and small print, whose spaces are narrower than the gaps between large letters."""
+    pdf = FPDF()
+    pdf.add_page()
+    pdf.set_font("Helvetica", "", 6)
+    pdf.cell(0, 5, f"1 Scope {'. ' * 40}7")
+    pdf.ln(20)
+    pdf.multi_cell(0, 4, text)
+    pdf.output(str(path))
+    return path
+
+
 def numbered_pdf(path: Path, lines: Sequence[str]) -> Path:
     """Write a draft: each line has its number in the margin."""
     pdf = FPDF()

@@ -92,6 +92,10 @@ def test_a_table_without_rules_keeps_code_and_label_in_one_row(tmp_path: Path) -
     assert "| 255 | no data | - |" in all_text(pieces(columns_pdf(tmp_path / "codes.pdf", rows)))
 
 
+def test_small_print_keeps_its_spaces_and_the_table_of_contents_is_left_out(tmp_path: Path) -> None:
+    assert all_text(pieces(small_print_pdf(tmp_path / "small.pdf", PARAGRAPH))) == PARAGRAPH.strip()
+
+
 def test_line_numbers_of_a_draft_are_gone_and_the_codes_of_a_list_are_not(tmp_path: Path) -> None:
     draft = all_text(pieces(numbered_pdf(tmp_path / "draft.pdf", [PARAGRAPH.strip()[:70]] * 20)))
     codes = all_text(
