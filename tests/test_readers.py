@@ -18,6 +18,7 @@ from tests.made import (
     manual_pdf,
     numbered_pdf,
     scanned_pdf,
+    small_print_pdf,
     swollen_pdf,
     word_document,
 )
