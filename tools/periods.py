@@ -148,7 +148,7 @@ def _canonical(text: str) -> str:
     )
     plain = re.sub(rf"({ISO})t\d[\d:.]*z?", r"\1", plain)
     plain = _phrases().sub(lambda match: PHRASES[match[0]], plain)
-    tokens = re.findall(r"[\d./-]*\d|[a-z]+|[/-]", plain)
+    tokens = re.findall(r"\d(?:[\d./-]*\d)?|[a-z]+|[/-]", plain)
     words = " ".join(CANONICAL.get(token, token) for token in tokens if token not in FILLERS)
     # "au printemps", "a mayo": nothing stands before it that it could lead from.
     words = words.removeprefix("to ")
