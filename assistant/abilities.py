@@ -1,14 +1,14 @@
 """What a question asks for and what the tools can compute of it: the tools say so themselves, no second list."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from functools import lru_cache
 from typing import TYPE_CHECKING, get_args
 
 from assistant import lexicon
-from tools.recipes import RECIPES
+from tools.indices import get_recipe, long_names, recipe_ids
 from tools.schema import Output
-from tools.toolbox import IndexName, OutputKind, Toolbox
+from tools.toolbox import OutputKind, Toolbox
 
 if TYPE_CHECKING:
     from knowledge.catalogue import Catalogue
@@ -32,9 +32,9 @@ _LOWER_CASE_INDEX = re.compile(r"nd\w+|\w*[vw]i\d?")
 _TOKEN = re.compile(r"[A-Za-z][A-Za-z0-9]+")
 
 
-def indices() -> tuple[str, ...]:
-    """Give the ids of the indices that `compute` takes and has a recipe for."""
-    return tuple(name for name in get_args(get_args(IndexName)[0]) if name in RECIPES)
+def indices() -> Collection[str]:
+    """Give the ids of the indices that `compute` has a recipe for."""
+    return long_names().keys()
 
 
 def outputs() -> dict[str, str]:
@@ -47,8 +47,7 @@ def outputs() -> dict[str, str]:
 def computable_text() -> str:
     """Tell in a phrase what can be computed now."""
     *most, last = outputs().values()
-    names = ", ".join(RECIPES[name].title for name in indices())
-    return f"{names} as {', '.join(most)} or {last}"
+    return f"NDVI and {len(indices()) - 1} other spectral indices as {', '.join(most)} or {last}"
 
 
 def find_indices(text: str) -> tuple[str, ...]:
@@ -65,7 +64,8 @@ def find_indices(text: str) -> tuple[str, ...]:
 
 def with_long_names(text: str) -> str:
     """Add what the indices in a text stand for, for a search that does not know short names."""
-    longs = [long for name in find_indices(text) if (long := _spyndex().get(name)) and long.lower() not in text.lower()]
+    named = {name: index_long_name(name) for name in find_indices(text) if name != DEFAULT_INDEX}
+    longs = [long for long in named.values() if long and long.lower() not in text.lower()]
     return f"{text} ({', '.join(longs)})" if longs else text
 
 
@@ -97,24 +97,34 @@ def is_product(name: str) -> bool:
 
 
 def index_title(name: str) -> str:
-    """Give the usual short name of an index, with its long name where known."""
-    if name in RECIPES:
-        return RECIPES[name].title
-    long = _spyndex().get(name)
+    """Give the usual short name of an index, with its long name where it is not computed."""
+    if name in indices():
+        return get_recipe(name).title
+    long = index_long_name(name)
     return f"{name} ({long})" if long else name.upper()
+
+
+def index_long_name(name: str) -> str:
+    """Give what the short name of an index stands for; empty where that is not known."""
+    return long_names().get(name) or _spyndex().get(name, "")
 
 
 def _index_name(word: str) -> str:
     """Give the id of the index a word names; empty when it names none."""
     lower = word.lower()
-    if lower in RECIPES:
+    if lower == DEFAULT_INDEX:
         return lower
     if is_product_abbreviation(word.upper()):
         return ""
     if word in _spyndex():
-        return word
+        return _id(word)
     spelt = [name for name in _spyndex() if name.lower() == lower and _LOWER_CASE_INDEX.fullmatch(lower)]
-    return spelt[0] if spelt else ""
+    return _id(spelt[0]) if spelt else ""
+
+
+def _id(name: str) -> str:
+    """Give the id of an index that is computed; the name itself of one that is not."""
+    return recipe_ids().get(name, name)
 
 
 @lru_cache(maxsize=1)
@@ -129,13 +139,13 @@ def _spyndex() -> Mapping[str, str]:
 def _long_names() -> Mapping[str, str]:
     """Give lower-case long names of three and more words."""
     known = {lexicon.fold(long): name for name, long in _spyndex().items() if len(long.split()) > 2}
-    return {long: name.lower() if name.lower() in RECIPES else name for long, name in known.items()}
+    return {long: _id(name) for long, name in known.items()}
 
 
 @lru_cache(maxsize=1)
 def _abbreviations() -> frozenset[str]:
     names = [part for product in _catalogue().products for part in product.abbr.split(" / ")]
-    return frozenset(name for name in names if name.isupper()) - {name.upper() for name in RECIPES}
+    return frozenset(name for name in names if name.isupper()) - {DEFAULT_INDEX.upper()}
 
 
 @lru_cache(maxsize=1)

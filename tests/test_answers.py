@@ -107,7 +107,7 @@ def test_what_was_not_computed_comes_first() -> None:
     read = slots.read("Rank the districts of Metz by NDVI in May 2025")
     first = answers.compose(read, [result(0.5, 2025, output="per_polygon")]).splitlines()[0]
     assert first.startswith("Not run: a ranking.")
-    assert "NDVI as" in first
+    assert "spectral indices as" in first
 
 
 @pytest.mark.parametrize(
@@ -126,9 +126,9 @@ def test_a_part_that_no_tool_computes_did_not_run(
 
 
 async def test_the_answer_itself_says_not_run(settings: Settings) -> None:
-    answer = await small_assistant(settings).ask("Compute EVI for Metz in May 2025", today=TODAY)
+    answer = await small_assistant(settings).ask("Compute kNDVI for Metz in May 2025", today=TODAY)
     assert answer.outcome == "not_run"
-    assert answer.text.startswith("Not run: EVI (Enhanced Vegetation Index)")
+    assert answer.text.startswith("Not run: kNDVI (Kernel Normalized Difference Vegetation Index)")
     assert answer.statistics == ()
     assert [call.name for call in answer.tool_calls] == ["search_products"]
 

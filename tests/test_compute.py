@@ -12,9 +12,9 @@ import pytest
 from tests.servers.dead import dead_url
 from tools.backends import OpenEOBackend
 from tools.errors import BackendUnavailable, JobFailed
+from tools.indices import get_recipe
 from tools.layers import Layer, Layers
 from tools.planning import estimate_cost
-from tools.recipes import RECIPES
 from tools.schema import Scene
 from tools.stac import StacService
 from tools.zonal import ZonalJson, curve, rows_from_json, summary
@@ -94,10 +94,10 @@ def test_too_large_comes_with_what_would_fit() -> None:
     scenes = [
         Scene(id=str(day), collection_id="s2", datetime=f"2025-06-{day:02}T10:00:00Z", bbox=BOX) for day in (1, 11, 21)
     ]
-    estimate = estimate_cost(RECIPES["ndvi"], layers, scenes, BOX, max_pixels=3_500_000)
+    estimate = estimate_cost(get_recipe("ndvi"), layers, scenes, BOX, max_pixels=3_500_000)
     assert not estimate.allowed
     assert "2025-06-11 to 2025-06-21" in estimate.reason
-    assert estimate_cost(RECIPES["ndvi"], layers, scenes, BOX, max_pixels=10**9).allowed
+    assert estimate_cost(get_recipe("ndvi"), layers, scenes, BOX, max_pixels=10**9).allowed
 
 
 @pytest.mark.parametrize("body", [b"not json", b"[]", b"{}", json.dumps({"type": "Catalog", "links": 3}).encode()])

@@ -118,10 +118,10 @@ def test_outputs_are_read_in_five_languages(question: str, output: str) -> None:
 @pytest.mark.parametrize(
     ("question", "missing", "computed"),
     [
-        ("Compute EVI for Metz in May 2025", ["Enhanced Vegetation Index"], 0),
-        ("ndwi of Metz last summer", ["NDWI"], 0),
-        ("Soil-Adjusted Vegetation Index map of Metz in 2025", ["SAVI"], 0),
-        ("NDVI and NDMI of Metz in May 2025", ["NDMI"], 1),
+        ("Compute kNDVI for Metz in May 2025", ["Kernel Normalized Difference Vegetation Index"], 0),
+        ("ndisib of Metz last summer", ["NDISIb"], 0),
+        ("Enhanced Built-Up and Bareness Index map of Metz in 2025", ["EBBI"], 0),
+        ("NDVI and kNDVI of Metz in May 2025", ["kNDVI"], 1),
         ("Share of parcels near Metz with NDVI above 0.4 in May 2025", ["threshold"], 1),
         ("Welcher Anteil der Felder bei Trier hat NDVI unter 0,3 im Mai 2025?", ["threshold"], 1),
         ("Classement des communes autour de Metz par NDVI en 2025", ["ranking"], 1),
@@ -149,6 +149,22 @@ def test_what_no_tool_computes_is_noticed(question: str, missing: list[str], com
 )  # fmt: skip
 def test_nothing_is_missing_where_the_tools_do_it(question: str) -> None:
     assert slots.read(question).missing == ()
+
+
+@pytest.mark.parametrize(
+    ("question", "indices"),
+    [
+        ("Compute EVI for Metz in May 2025", ["evi"]),
+        ("ndwi of Metz last summer", ["ndwi"]),
+        ("Soil-Adjusted Vegetation Index map of Metz in 2025", ["savi"]),
+        ("NDVI and NDMI of Metz in May 2025", ["ndvi", "ndmi"]),
+        ("BAI map of Metz in May 2025", ["BAI"]),
+    ],
+)
+def test_indices_are_read_by_short_and_by_long_name(question: str, indices: list[str]) -> None:
+    read = slots.read(question)
+    assert [wanted.index for wanted in read.computes] == indices
+    assert read.missing == ()
 
 
 def test_what_is_computable_comes_from_the_toolbox(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -55,6 +55,19 @@ def test_parcels_get_values_a_map_and_a_product(toolbox: Toolbox) -> None:
     assert all(-1 <= row.value <= 1 for row in found.statistics.rows if row.value is not None)
 
 
+@pytest.mark.parametrize("index", ["EVI", "EVI2", "SAVI", "MSAVI", "NDWI", "GNDVI", "OSAVI"])
+def test_the_demo_archive_has_the_bands_of_other_indices(toolbox: Toolbox, index: str) -> None:
+    found = toolbox.compute(index, "Rennes", "this summer", "composite")
+    assert found.outcome == "ok"
+    assert found.text.startswith(f"Synthetic demo data. {index} median map")
+
+
+def test_an_index_of_other_bands_is_refused_in_a_sentence(toolbox: Toolbox) -> None:
+    with pytest.raises(ToolInputError, match=r"NDMI .* needs swir16, which the collection synthetic") as caught:
+        toolbox.compute("NDMI", "Rennes", "this summer", "composite")
+    assert "NDVI, EVI2, SAVI" in caught.value.hint
+
+
 def test_a_single_day_works(toolbox: Toolbox) -> None:
     found = toolbox.compute("ndvi", "Rennes", "2026-06-15", "series")
     assert found.statistics is not None

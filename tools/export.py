@@ -5,6 +5,7 @@ import io
 import json
 from typing import Any
 
+from tools.indices import get_recipe
 from tools.schema import Artifact, Plan, Statistics, StatisticsRow
 from tools.workspace import Workspace
 
@@ -62,7 +63,9 @@ def write_graph(
 
 def plan_title(plan: Plan) -> str:
     """Say in a few words what was computed, where and when."""
-    return f"{plan.recipe_id.upper()} ({plan.output.replace('_', ' ')}), {plan.place.name}, {plan.period.label}"
+    return (
+        f"{get_recipe(plan.recipe_id).title} ({plan.output.replace('_', ' ')}), {plan.place.name}, {plan.period.label}"
+    )
 
 
 def synthetic_note(*, scenes: bool, units: bool) -> str:

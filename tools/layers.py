@@ -4,7 +4,6 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from tools.errors import ToolInputError
 from tools.schema import Frozen
 
 SCL_NAME = re.compile(r"SCL(_\d+m)?", re.IGNORECASE)
@@ -18,6 +17,8 @@ class Layer(Frozen):
     scale: float | None = None
     offset: float | None = None
     gsd_m: float | None = None
+    whole_numbers: bool = False
+    """True when the metadata says that stored values are integers."""
 
 
 class Layers(Frozen):
@@ -37,16 +38,6 @@ class Layers(Frozen):
         """Return the finest band with this common name."""
         same = [band for band in self.bands if band.common_name == common_name]
         return min(same, key=lambda band: (band.gsd_m or 0.0, band.name)) if same else None
-
-    def get(self, common_name: str) -> Layer:
-        """Return the finest band with this common name, or tell that the collection lacks it."""
-        found = self.find(common_name)
-        if found is None:
-            raise ToolInputError(
-                f"The collection {self.collection_id} has no band called {common_name}.",
-                "Choose a collection with red and near infrared bands.",
-            )
-        return found
 
 
 def read_layers(collection: dict[str, Any]) -> Layers:
@@ -108,6 +99,7 @@ def _layer(name: str, band: dict[str, Any]) -> Layer:
         scale=_number(band.get("scale", band.get("raster:scale"))),
         offset=_number(band.get("offset", band.get("raster:offset"))),
         gsd_m=_number(band.get("gsd")),
+        whole_numbers="int" in str(band.get("data_type", "")),
     )
 
 

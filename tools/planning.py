@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 from tools.areas import parse_geojson, small_units
 from tools.coverage import name_what_is_covered
 from tools.errors import NoScenes, NotCovered, TooLarge, ToolInputError
+from tools.indices import Recipe, check_units, get_recipe, lacking, missing_bands, needs_reflectance, used_layers
 from tools.layers import Layers, is_synthetic, is_vector, read_layers
 from tools.nuts import NutsSource
 from tools.periods import parse_period
 from tools.places import resolve_place
-from tools.recipes import Recipe, get_recipe, used_layers
 from tools.schema import Bbox, Estimate, Output, Period, Place, Plan, Polygons, Scene
 from tools.stac import StacService, raster_collections
 from tools.words import counted
@@ -139,23 +139,26 @@ def choose_collection(
         if chosen is None:
             names = ", ".join(one.collection_id for one in known[:8])
             raise ToolInputError(f"There is no collection called {wanted!r}.", f"Known: {names}.")
-        used_layers(recipe, chosen)
+        check_units(recipe, chosen)
         if not stac.covers(chosen.collection_id, bbox):
             raise NotCovered(f"The collection {wanted} does not cover {place_name}.", "Choose another collection.")
         return chosen
-    fit = [one for one in known if all(one.find(name) for name in recipe.needs)]
-    fit.sort(key=lambda one: (one.synthetic, one.scl is None))
+    known.sort(key=lambda one: (one.synthetic, one.scl is None))
+    fit = [one for one in known if not missing_bands(recipe, one)]
     covering = [one for one in fit if stac.covers(one.collection_id, bbox)]
     if not covering:
+        spectral = [one for one in known if any(band.common_name for band in one.bands)]
+        if near := next((one for one in spectral if stac.covers(one.collection_id, bbox)), None):
+            raise lacking(recipe, near)
         names = ", ".join(one.collection_id for one in fit) or "none"
         raise NotCovered(
             f"No collection with the bands for this covers {place_name}.",
             f"Collections with such bands: {names}. Try another place, or add data with `clms-assistant hub add`.",
         )
-    for one in covering:
-        if stac.scenes(one.collection_id, bbox, period.start, period.end, limit=1):
-            return one
-    return covering[0]
+    with_scenes = (one for one in covering if stac.scenes(one.collection_id, bbox, period.start, period.end, limit=1))
+    chosen = next(with_scenes, covering[0])
+    check_units(recipe, chosen)
+    return chosen
 
 
 def find_units(stac: StacService, collections: Sequence[dict[str, Any]], place: Place, kind: str) -> Polygons:
@@ -286,9 +289,19 @@ def _warnings(recipe: Recipe, layers: Layers, polygons: Polygons | None, scenes:
         found.append("Synthetic demo data: the polygons are invented, they are no real parcels or districts.")
     if layers.scl is None:
         found.append("The collection has no scene classification: clouds and shadows are not masked.")
-    if any(band.scale is None and band.offset is None for band in used_layers(recipe, layers)):
-        found.append("The collection publishes no scale and offset: stored values are used as they are.")
-    return tuple(found)
+    return (*found, *_band_warnings(recipe, layers))
+
+
+def _band_warnings(recipe: Recipe, layers: Layers) -> tuple[str, ...]:
+    """Tell what the bands of an index mean for its values."""
+    used, found = used_layers(recipe, layers), []
+    if any(band.scale is None and band.offset is None for band in used):
+        needs = f" {recipe.title} is right only if they are reflectances between 0 and 1." * needs_reflectance(recipe)
+        found.append(f"The collection publishes no scale and offset: stored values are used as they are.{needs}")
+    sizes = sorted({band.gsd_m for band in used if band.gsd_m})
+    if len(sizes) > 1:
+        found.append(f"Bands of {', '.join(f'{size:g}' for size in sizes)} m are combined on the finest grid.")
+    return (*found, *([recipe.caution] if recipe.caution else []))
 
 
 def _area_km2(geometry: dict[str, Any]) -> float:

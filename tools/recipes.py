@@ -1,12 +1,14 @@
-"""Each index as a frozen recipe: what it needs, its openEO process graphs, its unit, and how to read it."""
+"""The openEO process graphs of a plan: an index per pixel, over time, per polygon, and the words for it."""
 
 from collections.abc import Callable
 from datetime import timedelta
+from functools import reduce
 from typing import Any
 
-from tools.errors import ToolInputError
+from tools import formulas
+from tools.indices import Recipe, common_name, get_recipe, used_layers
 from tools.layers import Layer, Layers
-from tools.schema import Bbox, Frozen, Plan, Polygons
+from tools.schema import Bbox, Period, Plan, Polygons
 
 SCL_MASKED = (0, 1, 3, 8, 9, 10, 11)
 """Scene classes left out: no data, saturated or defective, cloud shadow, medium and high cloud, thin cirrus, snow.
@@ -16,73 +18,19 @@ from weak light. Class 7 (unclassified) stays in because it is not known to be c
 """
 
 
-class Recipe(Frozen):
-    """How one index is computed."""
-
-    id: str
-    title: str
-    needs: tuple[str, ...]
-    """Common names of the bands, in the order the formula takes them."""
-    formula: Callable[[list[Any]], Any]
-    """Takes physical values as openEO process nodes."""
-    formula_text: str
-    unit: str
-    value_range: tuple[float, float]
-    colormap: str
-    reading: str
-    """One sentence on how to read the numbers."""
-    subject: str
-    """What to look for in the catalogue when only the index is known."""
-
-
-def _ndvi(bands: list[Any]) -> Any:
-    """Give the index where both reflectances make sense, nothing elsewhere.
-
-    After the offset a reflectance can be below zero (deep water, shadow); the ratio then leaves -1 to 1.
-    """
-    from openeo.processes import and_, gt, gte, if_
-
-    red, nir = bands
-    sensible = and_(and_(gte(red, 0), gte(nir, 0)), gt(nir + red, 0))
-    return if_(value=sensible, accept=(nir - red) / (nir + red))
-
-
-RECIPES = {
-    "ndvi": Recipe(
-        id="ndvi",
-        title="NDVI",
-        needs=("red", "nir"),
-        formula=_ndvi,
-        formula_text="(nir - red) / (nir + red)",
-        unit="1",
-        value_range=(-0.2, 1.0),
-        colormap="RdYlGn",
-        reading="NDVI runs from -1 to 1: bare soil lies near 0.1 to 0.2, dense green plants above 0.6, water below 0.",
-        subject="NDVI normalised difference vegetation index, vegetation greenness",
-    )
-}
-
-
-def get_recipe(recipe_id: str) -> Recipe:
-    """Return a recipe by id."""
-    if recipe_id not in RECIPES:
-        raise ToolInputError(f"There is no recipe called {recipe_id!r}.", f"Known: {', '.join(sorted(RECIPES))}.")
-    return RECIPES[recipe_id]
-
-
-def used_layers(recipe: Recipe, layers: Layers) -> list[Layer]:
-    """Return the bands the recipe reads from a collection, in the formula's order."""
-    return [layers.get(name) for name in recipe.needs]
-
-
 def method_text(plan: Plan, recipe: Recipe, layers: Layers) -> str:
-    """Tell in a sentence or two how the numbers are made."""
+    """Tell in a few sentences how the numbers are made."""
+    names = {symbol: common_name(symbol) for symbol in recipe.needs}
     used = zip(recipe.needs, used_layers(recipe, layers), strict=True)
-    names = ", ".join(f"{need} = {band.name}" for need, band in used)
+    bands = ", ".join(f"{names[symbol]} = {band.name}" for symbol, band in used)
     mask = f"pixels of SCL classes {', '.join(map(str, SCL_MASKED))} left out" if layers.scl else "no cloud mask"
     over = "each date by itself" if plan.output == "series" else "median over the dates, pixel by pixel"
-    formula = f"{recipe.title} = {recipe.formula_text} with {names}"
-    return f"{formula}; {mask}; {over}; unweighted mean over valid pixel centres."
+    formula = f"{recipe.title} = {formulas.with_names(formulas.parse(recipe.formula), names)} with {bands}"
+    constants = ", ".join(f"{name} = {value:g}" for name, value in recipe.constants.items())
+    if constants:
+        formula += f"; constants {constants} ({recipe.note or 'the defaults of spyndex'})"
+    reference = f" {recipe.title} is the {recipe.long_name}: {recipe.reference}" if recipe.reference else ""
+    return f"{formula}; {mask}; {over}; unweighted mean over valid pixel centres.{reference}"
 
 
 def build_graphs(plan: Plan, layers: Layers, units: Polygons, box: Bbox) -> dict[str, dict[str, Any]]:
@@ -92,7 +40,7 @@ def build_graphs(plan: Plan, layers: Layers, units: Polygons, box: Bbox) -> dict
     series) is the composite as GeoTIFF.
     """
     recipe = get_recipe(plan.recipe_id)
-    index = _index_cube(plan, recipe, layers, box)
+    index = _index_cube(plan, plan.period, recipe, layers, box)
     if plan.output != "series":
         index = index.reduce_dimension(dimension="t", reducer="median")
     index = index.add_dimension(name="bands", label=recipe.title, type="bands")
@@ -110,7 +58,7 @@ def build_graphs(plan: Plan, layers: Layers, units: Polygons, box: Bbox) -> dict
     return graphs
 
 
-def _index_cube(plan: Plan, recipe: Recipe, layers: Layers, box: Bbox) -> Any:
+def _index_cube(plan: Plan, period: Period, recipe: Recipe, layers: Layers, box: Bbox) -> Any:
     """Load the bands and reduce them to the index, one value per pixel and date."""
     from openeo.rest.datacube import DataCube
 
@@ -119,7 +67,7 @@ def _index_cube(plan: Plan, recipe: Recipe, layers: Layers, box: Bbox) -> Any:
         layers.collection_id,
         spatial_extent=dict(zip(("west", "south", "east", "north"), box, strict=True)),
         # openEO periods leave the end out; a plan's period holds it.
-        temporal_extent=[plan.period.start.isoformat(), (plan.period.end + timedelta(days=1)).isoformat()],
+        temporal_extent=[period.start.isoformat(), (period.end + timedelta(days=1)).isoformat()],
         bands=names,
         fetch_metadata=False,
         max_cloud_cover=plan.max_cloud_cover_percent if layers.has_cloud_cover else None,
@@ -134,7 +82,7 @@ def _per_pixel(recipe: Recipe, layers: Layers) -> Callable[[Any], Any]:
 
     def reducer(data: Any) -> Any:
         physical = [_physical(array_element(data, index=place), band) for place, band in enumerate(used)]
-        value = recipe.formula(physical)
+        value = _value(recipe, dict(zip(recipe.needs, physical, strict=True)))
         if layers.scl is None:
             return value
         scl = array_element(data, index=len(used))
@@ -144,6 +92,25 @@ def _per_pixel(recipe: Recipe, layers: Layers) -> Callable[[Any], Any]:
         return if_(value=clear, accept=value)
 
     return reducer
+
+
+def _value(recipe: Recipe, bands: dict[str, Any]) -> Any:
+    """Give the index where all reflectances make sense and nothing is divided by zero, and nothing elsewhere.
+
+    After the offset a reflectance can be below zero (deep water, shadow); a ratio then leaves its range.
+    """
+    from openeo.processes import and_, gt, gte, if_, neq
+
+    tree, symbols = formulas.parse(recipe.formula), frozenset(bands)
+    values = {**recipe.constants, **bands}
+    positive = symbols | {name for name, value in recipe.constants.items() if value >= 0}
+    sensible = [gte(band, 0) for band in bands.values()]
+    sensible += [
+        (gt if formulas.never_negative(one, positive) else neq)(formulas.evaluate(one, values), 0)
+        for one in formulas.divisors(tree, symbols)
+    ]
+    sensible += [gte(formulas.evaluate(one, values), 0) for one in formulas.radicands(tree, symbols)]
+    return if_(value=reduce(and_, sensible), accept=formulas.evaluate(tree, values))
 
 
 def _physical(value: Any, band: Layer) -> Any:

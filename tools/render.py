@@ -7,6 +7,7 @@ from typing import Any
 
 from tools.errors import JobFailed
 from tools.export import unit_name
+from tools.indices import get_recipe
 from tools.schema import Artifact, Plan, Statistics, StatisticsRow
 from tools.workspace import Workspace
 
@@ -32,7 +33,7 @@ def render_map(
     plan: Plan,
     *,
     unit: str,
-    value_range: tuple[float, float],
+    value_range: tuple[float, float] | None,
     colormap: str,
     title: str,
     statistics: Statistics | None = None,
@@ -46,7 +47,7 @@ def render_map(
         raster: GeoTIFF in a projected system; no data is its nodata value or NaN.
         plan: What was computed.
         unit: Unit of the values, "1" when they have none.
-        value_range: Values at the two ends of the colour bar.
+        value_range: Values at the two ends of the colour bar; None: those that 2 % and 98 % of the pixels lie below.
         colormap: Name of a matplotlib colour map.
         title: Heading.
         statistics: Adds the value to each polygon's label, where there are few.
@@ -57,6 +58,7 @@ def render_map(
     height_share = (extent[3] - extent[2]) / (extent[1] - extent[0])
     figure, axes = _figure(8.0, min(max(6.2 * height_share, 3.0), 10.0) + 1.7)
     colours = _colormap(colormap)
+    value_range = value_range or _spread(image)
     shown = axes.imshow(
         image, extent=extent, cmap=colours, vmin=value_range[0], vmax=value_range[1], interpolation="nearest"
     )
@@ -133,6 +135,15 @@ def _read(raster: Path) -> tuple[Any, tuple[float, float, float, float], Any]:
             return band, (left, right, bottom, top), source.crs
     except RasterioIOError as error:
         raise JobFailed("The back-end's map cannot be read as a GeoTIFF.", "Run the computation again.") from error
+
+
+def _spread(image: Any) -> tuple[float, float]:
+    """Give the values that nearly all pixels lie between; single pixels far out would hide all others."""
+    import numpy as np
+
+    known = image.compressed()
+    low, high = np.percentile(known, (2, 98)) if known.size else (0.0, 1.0)
+    return float(low), float(high) if high > low else float(low) + 1e-6
 
 
 def _colormap(name: str) -> Any:
@@ -284,7 +295,7 @@ def _bar_words(row: StatisticsRow) -> str:
 
 def _axis_label(plan: Plan, unit: str) -> str:
     """Name the value; an index without a unit has its name alone."""
-    name = plan.recipe_id.upper()
+    name = get_recipe(plan.recipe_id).title
     return name if unit in ("", "1") else f"{name} ({unit})"
 
 

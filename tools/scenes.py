@@ -2,8 +2,8 @@
 
 from typing import TYPE_CHECKING
 
+from tools.indices import get_recipe
 from tools.planning import choose_collection, choose_period, choose_place, date_list, require_scenes
-from tools.recipes import RECIPES
 from tools.schema import ToolResult
 from tools.stac import StacService
 from tools.words import counted
@@ -25,7 +25,7 @@ def list_scenes(services: "Services", context: "Context", *, place: str, period:
         where.bbox,
         when,
         wanted=context.collection_id,
-        recipe=RECIPES["ndvi"],
+        recipe=get_recipe("ndvi"),
         place_name=where.name,
     )
     scenes = require_scenes(stac, layers.collection_id, where.bbox, when)

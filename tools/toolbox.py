@@ -27,7 +27,9 @@ PeriodWords = Annotated[
     Field(description="Period in the user's words, for example 'this summer' or '2 May 2019'.", max_length=200),
 ]
 ProductId = Annotated[str, Field(description="Id or usual name of a product.", max_length=200)]
-IndexName = Annotated[Literal["ndvi"], Field(description="Which index to compute.")]
+IndexName = Annotated[
+    str, Field(description="Short name of a published spectral index, such as NDVI, EVI2, NDWI or NBR.", max_length=40)
+]
 OutputKind = Annotated[
     Output,
     Field(description="composite: one median map; series: one mean per date; per_polygon: one mean per polygon."),
@@ -178,7 +180,7 @@ class Toolbox:
     def compute(
         self, index: IndexName, place: PlaceName, period: PeriodWords, output: OutputKind, units: UnitKind = "parcels"
     ) -> ToolResult:
-        """Compute a vegetation index for a place and a period as a map, a curve over time, or a value per polygon."""
+        """Compute a spectral index for a place and a period as a map, a curve over time, or a value per polygon."""
         from tools.compute import compute_index
 
         try:
