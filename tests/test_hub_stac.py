@@ -1,8 +1,12 @@
 """The hub's STAC API, asked by the ordinary pystac-client over loopback."""
 
+import json
+import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from datetime import date
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -150,3 +154,105 @@ def test_unknown_ids_are_404_with_the_same_body(hub: str) -> None:
         assert reply.status_code == 404
         assert set(reply.json()) == {"code", "description"}
     assert httpx.post(f"{hub}/stac/search", content=b"[1").status_code == 400
+
+
+def test_collections_are_found_by_words_place_and_time(client: Client) -> None:
+    def ids(**wanted: Any) -> set[str]:
+        return {collection.id for collection in client.collection_search(**wanted).collections()}
+
+    everything = ids()
+    trees = ids(q="tree cover")
+    assert trees
+    assert trees < everything
+    assert ids(q="TREE") >= trees
+    assert ids(q="tree cover,parcels") == trees | ids(q="parcels")
+    assert ids(q="tree zeppelin") == ids(q="zeppelin") == set()
+    assert ids(q='tr"ee') == ids(q="NEAR(") == ids(q="") == set()
+    assert SCENES in ids(bbox=RENNES, datetime="2026-08-01/2026-08-31")
+    assert ids(bbox=(10, 50, 11, 51)) == set()
+    assert SCENES not in ids(datetime="1999")
+
+
+PLACES = {"a": (1, 10.0), "b": (2, 20.0), "c": (3, None), "d": (4, 40.0)}
+
+
+@pytest.fixture(scope="module")
+def filtered(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Client]:
+    """Four items with cloud cover 10, 20, unknown, 40, and other properties."""
+    hub_dir = tmp_path_factory.mktemp("filtered")
+    items = []
+    for name, (day, cloud) in PLACES.items():
+        properties = {"datetime": f"2024-05-0{day}T10:00:00Z", "title": f"Scene {name.upper()}", "day": day}
+        known = {} if cloud is None else {"eo:cloud_cover": cloud, "odd": "text" if day == 1 else day}
+        items.append({
+            "type": "Feature", "stac_version": "1.0.0", "id": name, "collection": "c", "bbox": [day, 0, day + 0.5, 1],
+            "geometry": {"type": "Point", "coordinates": [day, 0.5]}, "links": [], "assets": {},
+            "properties": {**properties, **known, "wet": day % 2 == 0},
+        })  # fmt: skip
+    collection = {"type": "Collection", "stac_version": "1.0.0", "id": "c", "description": "C", "license": "CC0-1.0",
+                  "links": [], "extent": {"spatial": {"bbox": [[1, 0, 5, 1]]},
+                                          "temporal": {"interval": [["2024-05-01T00:00:00Z", None]]}}}  # fmt: skip
+    Archive(hub_dir).put([collection], items)
+    with running_hub(hub_dir) as url:
+        yield Client.open(f"{url}/stac")
+
+
+@pytest.mark.parametrize(
+    ("text", "names"),
+    [
+        ('"eo:cloud_cover" < 20', "a"),
+        ('20 >= "eo:cloud_cover"', "ab"),
+        ('"eo:cloud_cover" > 5', "abd"),
+        ('"eo:cloud_cover" >= 20 AND "eo:cloud_cover" < 40', "b"),
+        ('NOT "eo:cloud_cover" < 20', "bd"),
+        ('"eo:cloud_cover" IS NULL', "c"),
+        ('"eo:cloud_cover" BETWEEN 10 AND 20', "ab"),
+        ('"eo:cloud_cover" < 20 OR day = 3', "ac"),
+        ("day IN (2, 4)", "bd"),
+        ("day > 1.5 AND day <= 3", "bc"),
+        ("odd > 1", "bd"),
+        ("odd = 'text'", "a"),
+        ("title LIKE 'Scene%'", "abcd"),
+        ("title LIKE 'scene%'", ""),
+        ("title LIKE '%_B'", "b"),
+        ("title LIKE '%*%'", ""),
+        ("wet = TRUE", "bd"),
+        ("id = 'b' OR id = 'c'", "bc"),
+        ("collection = 'x'", ""),
+        ("datetime > TIMESTAMP('2024-05-02T10:00:00Z')", "cd"),
+        ("datetime <= TIMESTAMP('2024-05-02T12:00:00+02:00')", "ab"),
+        ("datetime < DATE('2024-05-03')", "ab"),
+        ("nothing = 1", ""),
+        ("S_INTERSECTS(geometry, POLYGON((1.5 0, 3.5 0, 3.5 1, 1.5 1, 1.5 0)))", "bc"),
+        ("S_INTERSECTS(geometry, POLYGON((1.5 0, 3.5 0, 3.5 1, 1.5 1, 1.5 0))) AND day < 3", "b"),
+        ("CASEI(title) = CASEI('SCENE A')", "a"),
+        ("day + 1 = 3", "b"),
+    ],
+)
+def test_filters_find_what_they_say(filtered: Client, text: str, names: str) -> None:
+    search = filtered.search(filter=text, filter_lang="cql2-text", method="GET", sortby="id", limit=2)
+    assert "".join(item.id for item in search.items()) == names
+
+
+def test_unknown_values_sort_after_known_ones_and_pages_join(filtered: Client) -> None:
+    for sortby, names in (("eo:cloud_cover", "abdc"), ("-day", "dcba"), ("-datetime", "dcba"), ("title", "abcd")):
+        search = filtered.search(sortby=sortby, limit=1)
+        assert "".join(item.id for item in search.items()) == names
+
+
+def test_an_archive_of_the_first_layout_is_rewritten_when_opened(tmp_path: Path) -> None:
+    item = {"type": "Feature", "id": "i", "collection": "c", "geometry": {"type": "Point", "coordinates": [1, 1]},
+            "bbox": [1, 1, 1, 1], "properties": {"datetime": "2020-01-01T00:00:00Z"}, "assets": {}}  # fmt: skip
+    with closing(sqlite3.connect(tmp_path / "archive.sqlite")) as database, database:
+        database.executescript("""
+            CREATE TABLE collections (id TEXT PRIMARY KEY, body TEXT NOT NULL);
+            CREATE TABLE items (row INTEGER PRIMARY KEY, collection TEXT NOT NULL, id TEXT NOT NULL,
+                t0 TEXT NOT NULL, t1 TEXT NOT NULL, body TEXT NOT NULL, UNIQUE (collection, id));
+            CREATE INDEX items_time ON items (collection, t0, id);
+            CREATE VIRTUAL TABLE boxes USING rtree (row, west, east, south, north);""")
+        database.execute('INSERT INTO collections VALUES (\'c\', \'{"id": "c", "title": "Old words"}\')')
+        database.execute("INSERT INTO items VALUES (1, 'c', 'i', '', '', ?)", (json.dumps(item),))
+    for _ in range(2):
+        archive = Archive(tmp_path)
+        assert archive.items("c", bbox=(0, 0, 2, 2)) == [item]
+        assert [found["id"] for found in archive.collections_about(["old"])] == ["c"]

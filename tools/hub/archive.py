@@ -1,60 +1,45 @@
 """The hub's archive: STAC collections and items in one SQLite file, searched by box, time and property."""
 
-import base64
-import binascii
 import json
 import shutil
 import sqlite3
 import tempfile
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
 from knowledge.errors import ClmsError
 from tools.errors import ToolInputError
+from tools.hub.item_search import Query, days, matching
 from tools.schema import Bbox
 
 Json = dict[str, Any]
 TEMPORARY = ".tmp"
 """Folder in the hub's folder for files in the making."""
 _LEFTOVER_AGE_S = 86_400
-Matcher = Callable[[Json], bool]
 
-_SCHEMA = """
-CREATE TABLE IF NOT EXISTS collections (id TEXT PRIMARY KEY, body TEXT NOT NULL);
-CREATE TABLE IF NOT EXISTS items (
-    row INTEGER PRIMARY KEY, collection TEXT NOT NULL REFERENCES collections(id), id TEXT NOT NULL,
-    t0 TEXT NOT NULL, t1 TEXT NOT NULL, body TEXT NOT NULL, UNIQUE (collection, id));
-CREATE INDEX IF NOT EXISTS items_time ON items (collection, t0, id);
-CREATE INDEX IF NOT EXISTS items_t0 ON items (t0, id);
-CREATE VIRTUAL TABLE IF NOT EXISTS boxes USING rtree (row, west, east, south, north);
-"""
-
-
-class PageTokenError(ToolInputError):
-    """A paging token was not made by this archive for this search."""
-
-
-@dataclass(frozen=True)
-class Query:
-    """What a search asks for; empty means everything."""
-
-    collections: Sequence[str] = ()
-    ids: Sequence[str] = ()
-    bbox: Bbox | None = None
-    geometry: Json | None = None
-    start: str | None = None
-    end: str | None = None
-    end_excluded: bool = False
-    """True for half-open periods, as openEO has them; STAC includes both ends."""
-    sort: Sequence[tuple[str, bool]] = ()
-    """Property name and whether it descends; the newest come first when empty."""
-    matches: Matcher | None = field(default=None, compare=False)
-    """A last check in Python, for example a CQL2 expression."""
+_SCHEMA = (
+    "CREATE TABLE IF NOT EXISTS collections (id TEXT PRIMARY KEY, body TEXT NOT NULL)",
+    # `cloud` has no type: a number, or an empty text where it is not known. `moment` is the property datetime.
+    """CREATE TABLE IF NOT EXISTS items (
+        row INTEGER PRIMARY KEY, collection TEXT NOT NULL REFERENCES collections(id), id TEXT NOT NULL,
+        t0 TEXT NOT NULL, t1 TEXT NOT NULL, moment TEXT, cloud NOT NULL, UNIQUE (collection, id))""",
+    "CREATE INDEX IF NOT EXISTS items_time ON items (collection, t0, id, t1, cloud)",
+    "CREATE INDEX IF NOT EXISTS items_t0 ON items (t0, collection, id, t1, cloud)",
+    "CREATE INDEX IF NOT EXISTS items_cloud ON items (collection, cloud, id, t0, t1)",
+    "CREATE INDEX IF NOT EXISTS items_id ON items (id)",
+    # Apart from the rows that are searched, so that these stay small.
+    "CREATE TABLE IF NOT EXISTS bodies (row INTEGER PRIMARY KEY, body TEXT NOT NULL)",
+    "CREATE VIRTUAL TABLE IF NOT EXISTS places USING rtree (row, west, east, south, north, t0, t1)",
+    """CREATE VIRTUAL TABLE IF NOT EXISTS texts USING fts5 (
+        id UNINDEXED, text, tokenize = 'unicode61 remove_diacritics 2')""",
+)
+_LAYOUT = 2
+"""Number of this layout; an archive of the first one is rewritten when it is opened."""
 
 
 @dataclass(frozen=True)
@@ -89,8 +74,10 @@ class Archive:
     def __init__(self, hub_dir: Path) -> None:
         self.hub_dir = hub_dir
         hub_dir.mkdir(parents=True, exist_ok=True)
-        with closing(self._connect()) as database:
-            database.executescript(_SCHEMA)
+        with closing(self._connect()) as database, database:
+            if _layout(database) != _LAYOUT:
+                database.execute("BEGIN IMMEDIATE")
+                _lay_out(database)
 
     def collections(self) -> list[Json]:
         """List all collections by id."""
@@ -123,7 +110,18 @@ class Archive:
 
     def every(self, query: Query) -> Iterator[Json]:
         """Give all items that match, one after another."""
-        return (item for item, _ in self._rows(query, None))
+        with closing(self._connect()) as database:
+            yield from (item for item, _ in matching(database, query))
+
+    def collections_about(self, terms: Sequence[str]) -> list[Json]:
+        """List the collections whose texts hold all words of any of the terms, the best match first."""
+        phrases = [" ".join('"' + word.replace('"', '""') + '"' for word in term.split()) for term in terms]
+        wanted = " OR ".join(f"({phrase})" for phrase in phrases if phrase)
+        if not wanted:
+            return []
+        sql = "SELECT body FROM texts JOIN collections ON collections.id = texts.id WHERE texts MATCH ? ORDER BY rank"
+        with closing(self._connect()) as database:
+            return [json.loads(body) for (body,) in database.execute(sql, (wanted,))]
 
     def item(self, collection_id: str, item_id: str) -> Json | None:
         """Give one item, or None when there is none of this id."""
@@ -133,12 +131,13 @@ class Archive:
     def search(self, query: Query, *, limit: int, token: str | None = None) -> Page:
         """Give one page of matching items and the token of the next one."""
         found: list[Json] = []
-        last_key: list[Any] = []
-        for item, key in self._rows(query, token):
-            if len(found) == limit:
-                return Page(tuple(found), _encode_token(last_key))
-            found.append(item)
-            last_key = key
+        next_token = None
+        with closing(self._connect()) as database:
+            for item, after in matching(database, query, token=token, batch=limit + 1):
+                if len(found) == limit:
+                    return Page(tuple(found), next_token)
+                found.append(item)
+                next_token = after
         return Page(tuple(found), None)
 
     def asset_path(self, item: Json, asset_key: str) -> Path:
@@ -183,10 +182,7 @@ class Archive:
         """Add or replace collections and items in one transaction."""
         with closing(self._connect()) as database, database:
             for collection in collections:
-                database.execute(
-                    "INSERT INTO collections VALUES (?, ?) ON CONFLICT (id) DO UPDATE SET body = excluded.body",
-                    (collection["id"], json.dumps(collection)),
-                )
+                _put_collection(database, collection)
             for item in items:
                 _put_item(database, item)
 
@@ -196,133 +192,64 @@ class Archive:
         database.execute("PRAGMA foreign_keys = ON")
         return database
 
-    def _rows(self, query: Query, token: str | None) -> Iterator[tuple[Json, list[Any]]]:
-        order = _order(query.sort)
-        where, values = _conditions(query)
-        if token is not None:
-            condition, keys = _after(order, _decode_token(token, len(order)))
-            where.append(condition)
-            values.extend(keys)
-        columns = ", ".join(expression for expression, _ in order)
-        ordering = ", ".join(f"{i + 2} {'DESC' if down else 'ASC'}" for i, (_, down) in enumerate(order))
-        sql = f"SELECT body, {columns} FROM items WHERE {' AND '.join(where) or '1'} ORDER BY {ordering}"
-        exact = _exact_check(query)
-        with closing(self._connect()) as database:
-            for body, *key in database.execute(sql, values):
-                item = json.loads(body)
-                if exact(item):
-                    yield item, key
+
+def _layout(database: sqlite3.Connection) -> int:
+    (number,) = database.execute("PRAGMA user_version").fetchone()
+    return int(number)
+
+
+def _lay_out(database: sqlite3.Connection) -> None:
+    if _layout(database) == _LAYOUT:  # another process was faster
+        return
+    collections, items = _take_first_layout(database)
+    for statement in _SCHEMA:
+        database.execute(statement)
+    for collection in collections:
+        _put_collection(database, collection)
+    for item in items:
+        _put_item(database, item)
+    database.execute(f"PRAGMA user_version = {_LAYOUT}")
+
+
+def _take_first_layout(database: sqlite3.Connection) -> tuple[list[Json], list[Json]]:
+    """Take everything out of an archive whose items and bodies were one table, and drop its tables."""
+    columns = {name for _, name, *_ in database.execute("PRAGMA table_info(items)")}
+    if "body" not in columns:
+        return [], []
+    collections, items = (
+        [json.loads(body) for (body,) in database.execute(f"SELECT body FROM {table}")]
+        for table in ("collections", "items")
+    )
+    for table in ("items", "boxes"):
+        database.execute(f"DROP TABLE {table}")
+    return collections, items
+
+
+def _put_collection(database: sqlite3.Connection, collection: Json) -> None:
+    database.execute(
+        "INSERT INTO collections VALUES (?, ?) ON CONFLICT (id) DO UPDATE SET body = excluded.body",
+        (collection["id"], json.dumps(collection)),
+    )
+    words = [collection.get(key, "") for key in ("id", "title", "description")] + collection.get("keywords", [])
+    database.execute("DELETE FROM texts WHERE id = ?", (collection["id"],))
+    database.execute("INSERT INTO texts VALUES (?, ?)", (collection["id"], "\n".join(str(word) for word in words)))
 
 
 def _put_item(database: sqlite3.Connection, item: Json) -> None:
     properties = item["properties"]
     start = utc_text(properties.get("start_datetime") or properties["datetime"])
     end = utc_text(properties.get("end_datetime") or properties["datetime"])
+    moment = utc_text(properties["datetime"]) if properties.get("datetime") else None
+    cloud = properties.get("eo:cloud_cover")
+    known = isinstance(cloud, int | float) and not isinstance(cloud, bool)
     (row,) = database.execute(
-        "INSERT INTO items (collection, id, t0, t1, body) VALUES (?, ?, ?, ?, ?) ON CONFLICT (collection, id)"
-        " DO UPDATE SET t0 = excluded.t0, t1 = excluded.t1, body = excluded.body RETURNING row",
-        (item["collection"], item["id"], start, end, json.dumps(item)),
+        "INSERT INTO items (collection, id, t0, t1, moment, cloud) VALUES (?, ?, ?, ?, ?, ?)"
+        " ON CONFLICT (collection, id) DO UPDATE"
+        " SET t0 = excluded.t0, t1 = excluded.t1, moment = excluded.moment, cloud = excluded.cloud"
+        " RETURNING row",
+        (item["collection"], item["id"], start, end, moment, cloud if known else ""),
     ).fetchone()
+    database.execute("INSERT OR REPLACE INTO bodies VALUES (?, ?)", (row, json.dumps(item)))
     west, south, east, north = item["bbox"]
-    database.execute("INSERT OR REPLACE INTO boxes VALUES (?, ?, ?, ?, ?)", (row, west, east, south, north))
-
-
-def _conditions(query: Query) -> tuple[list[str], list[Any]]:
-    where: list[str] = []
-    values: list[Any] = []
-    for column, wanted in (("collection", query.collections), ("id", query.ids)):
-        if wanted:
-            where.append(f"{column} IN (SELECT value FROM json_each(?))")
-            values.append(json.dumps(list(wanted)))
-    if query.start is not None:
-        where.append("t1 >= ?")
-        values.append(query.start)
-    if query.end is not None:
-        where.append("t0 < ?" if query.end_excluded else "t0 <= ?")
-        values.append(query.end)
-    boxes = _split_at_antimeridian(_search_box(query))
-    if boxes:
-        one = "(west <= ? AND east >= ? AND south <= ? AND north >= ?)"
-        where.append(f"row IN (SELECT row FROM boxes WHERE {' OR '.join([one] * len(boxes))})")
-        for west, south, east, north in boxes:
-            values.extend((east, west, north, south))
-    return where, values
-
-
-def _anything(_: Json) -> bool:
-    return True
-
-
-def _search_box(query: Query) -> Bbox | None:
-    if query.geometry is None:
-        return query.bbox
-    from shapely.geometry import shape
-
-    west, south, east, north = shape(query.geometry).bounds
-    return (west, south, east, north)
-
-
-def _split_at_antimeridian(box: Bbox | None) -> list[Bbox]:
-    if box is None:
-        return []
-    west, south, east, north = box
-    return [box] if west <= east else [(west, south, 180.0, north), (-180.0, south, east, north)]
-
-
-def _exact_check(query: Query) -> Matcher:
-    """Check the true shapes: the R*Tree keeps only boxes, rounded outwards to 32 bits."""
-    if query.bbox is None and query.geometry is None:
-        return query.matches or _anything
-    import shapely
-    from shapely.geometry import shape
-
-    if query.geometry is not None:
-        wanted = shape(query.geometry)
-    else:
-        wanted = shapely.union_all([shapely.box(*box) for box in _split_at_antimeridian(query.bbox)])
-    shapely.prepare(wanted)
-
-    def check(item: Json) -> bool:
-        return bool(wanted.intersects(shape(item["geometry"]))) and (query.matches is None or query.matches(item))
-
-    return check
-
-
-def _order(sort: Sequence[tuple[str, bool]]) -> list[tuple[str, bool]]:
-    """Give SQL expressions and directions; collection and id last make the order total, as keyset paging needs."""
-    columns = {"datetime": "t0", "id": "id", "collection": "collection"}
-    order: list[tuple[str, bool]] = []
-    for name, down in sort or [("datetime", True)]:
-        plain = name.removeprefix("properties.")
-        if plain in columns:
-            order.append((columns[plain], down))
-        elif all(letter.isalnum() or letter in "_:-" for letter in plain):
-            order.append((f"coalesce(json_extract(body, '$.properties.\"{plain}\"'), '')", down))
-        else:
-            raise ToolInputError(f"Cannot sort by {name!r}.", hint="Sort by datetime, id, collection or a property.")
-    return [*order, ("collection", False), ("id", False)]
-
-
-def _after(order: Sequence[tuple[str, bool]], key: Sequence[Any]) -> tuple[str, list[Any]]:
-    """Give the condition that a row comes after the key in this order."""
-    parts: list[str] = []
-    values: list[Any] = []
-    for i, (expression, down) in enumerate(order):
-        equal = [f"{earlier} = ?" for earlier, _ in order[:i]]
-        parts.append("(" + " AND ".join([*equal, f"{expression} {'<' if down else '>'} ?"]) + ")")
-        values.extend([*key[:i], key[i]])
-    return "(" + " OR ".join(parts) + ")", values
-
-
-def _encode_token(key: list[Any]) -> str:
-    return base64.urlsafe_b64encode(json.dumps(key).encode()).decode().rstrip("=")
-
-
-def _decode_token(token: str, length: int) -> list[Any]:
-    try:
-        key = json.loads(base64.urlsafe_b64decode(token + "=" * (-len(token) % 4)))
-    except (binascii.Error, ValueError) as error:
-        raise PageTokenError("The paging token is broken.", hint="Follow the 'next' link as it is.") from error
-    if not isinstance(key, list) or len(key) != length or not all(isinstance(k, str | int | float) for k in key):
-        raise PageTokenError("The paging token does not fit this search.", hint="Follow the 'next' link as it is.")
-    return key
+    box = (row, west, east, south, north, days(start), days(end))
+    database.execute("INSERT OR REPLACE INTO places VALUES (?, ?, ?, ?, ?, ?, ?)", box)

@@ -8,7 +8,8 @@ from contextlib import closing, contextmanager
 from pathlib import Path, PurePosixPath
 
 from knowledge.errors import ClmsError
-from tools.hub.archive import Archive, Query
+from tools.hub.archive import Archive
+from tools.hub.item_search import Query
 
 _PREFIX = "add-"
 _WAIT_S = 600.0

@@ -13,12 +13,15 @@ from fastapi.routing import APIRoute
 from knowledge.errors import ClmsError
 from tools.errors import ToolInputError
 from tools.hub.archive import Archive, Json
-from tools.hub.stac_query import Search, from_body, from_query_string
+from tools.hub.stac_query import Search, collection_search, from_body, from_query_string
 
 CONFORMANCE = [
     "https://api.stacspec.org/v1.0.0/core",
     "https://api.stacspec.org/v1.0.0/collections",
     "https://api.stacspec.org/v1.0.0/ogcapi-features",
+    "https://api.stacspec.org/v1.0.0-rc.1/collection-search",
+    "https://api.stacspec.org/v1.0.0-rc.1/collection-search#free-text",
+    "http://www.opengis.net/spec/ogcapi-common-2/1.0/conf/simple-query",
     "https://api.stacspec.org/v1.0.0/item-search",
     "https://api.stacspec.org/v1.0.0/item-search#sort",
     "https://api.stacspec.org/v1.0.0/item-search#query",
@@ -90,10 +93,15 @@ def _add_catalogue_routes(router: APIRouter, archive: Archive) -> None:
 
     @router.get("/collections")
     def collections(request: Request) -> Json:
-        """List all collections."""
+        """List all collections, or those about something, somewhere, at some time."""
         root = stac_root(request)
+        wanted = collection_search(dict(request.query_params))
+        known = archive.collections() if wanted.terms is None else archive.collections_about(wanted.terms)
+        found = [body for body in known if wanted.accepts(body)]
         return {
-            "collections": [_linked_collection(body, root) for body in archive.collections()],
+            "collections": [_linked_collection(body, root) for body in found[: wanted.limit]],
+            "numberMatched": len(found),
+            "numberReturned": len(found[: wanted.limit]),
             "links": [_link("self", f"{root}/collections"), _link("root", root)],
         }
 

@@ -1,13 +1,15 @@
 """Reads the parameters of a STAC search, from the query string or a JSON body, into an archive query."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
 from tools.errors import ToolInputError
-from tools.hub.archive import Json, Matcher, Query, utc_text
+from tools.hub.archive import Json, utc_text
+from tools.hub.cql_sql import Split, split
+from tools.hub.item_search import Matcher, Query, split_at_antimeridian
 from tools.schema import Bbox
 
 DEFAULT_LIMIT = 100
@@ -48,11 +50,57 @@ def from_query_string(parameters: Mapping[str, str]) -> Search:
     return from_body(body)
 
 
+@dataclass(frozen=True)
+class CollectionSearch:
+    """A checked search for collections."""
+
+    terms: tuple[str, ...] | None
+    """Free text: one of these must match; None: all match."""
+    bbox: Bbox | None
+    start: str | None
+    end: str | None
+    limit: int | None
+
+    def accepts(self, collection: Json) -> bool:
+        """Tell whether the extent of a collection meets the box and the period."""
+        extent = collection.get("extent", {})
+        boxes = extent.get("spatial", {}).get("bbox", [])
+        periods = extent.get("temporal", {}).get("interval", [])
+        return (self.bbox is None or any(_overlap(self.bbox, box) for box in boxes)) and (
+            (self.start is None and self.end is None) or any(self._meets(first, last) for first, last in periods)
+        )
+
+    def _meets(self, first: str | None, last: str | None) -> bool:
+        starts_before = first is None or self.end is None or utc_text(first) <= self.end
+        return starts_before and (last is None or self.start is None or utc_text(last) >= self.start)
+
+
+def _overlap(one: Bbox, box: Sequence[float]) -> bool:
+    west, south, east, north = box[:4] if len(box) == 4 else (*box[:2], *box[3:5])
+    inside = south <= one[3] and north >= one[1]
+    return inside and any(west <= part[2] and east >= part[0] for part in split_at_antimeridian(one))
+
+
+def collection_search(parameters: Mapping[str, str]) -> CollectionSearch:
+    """Read a search for collections from a query string."""
+    start, end = _interval(parameters.get("datetime"))
+    text = parameters.get("q")
+    bbox = parameters.get("bbox")
+    return CollectionSearch(
+        None if text is None else tuple(term for term in text.split(",") if term.strip()),
+        _bbox(bbox.split(",") if bbox else None),
+        start,
+        end,
+        _limit(parameters["limit"]) if "limit" in parameters else None,
+    )
+
+
 def from_body(body: Mapping[str, Any]) -> Search:
     """Read a search from the JSON body of a POST request."""
     if body.get("bbox") and body.get("intersects"):
         raise ToolInputError("A search takes bbox or intersects, not both.", hint="Leave one of them out.")
     start, end = _interval(body.get("datetime"))
+    parts, matches = _filter(body.get("filter"), body.get("query"))
     query = Query(
         collections=_strings("collections", body.get("collections")),
         ids=_strings("ids", body.get("ids")),
@@ -61,7 +109,9 @@ def from_body(body: Mapping[str, Any]) -> Search:
         start=start,
         end=end,
         sort=_sort(body.get("sortby")),
-        matches=_matcher(body.get("filter"), body.get("query")),
+        cloud=parts.cloud,
+        conditions=parts.conditions,
+        matches=matches,
     )
     token = body.get("token")
     return Search(query, _limit(body.get("limit")), None if token is None else str(token))
@@ -161,30 +211,33 @@ def _sort(value: Any) -> tuple[tuple[str, bool], ...]:
     return tuple((str(part["field"]), part.get("direction", "asc") == "desc") for part in value)
 
 
-def _matcher(cql: Any, query: Any) -> Matcher | None:
-    """Turn a CQL2 filter and a `query` object into one check of an item."""
+def _filter(cql: Any, query: Any) -> tuple[Split, Matcher | None]:
+    """Part a CQL2 filter and a `query` object into what the database checks and a check of the rest in Python."""
     terms = [cql] if cql is not None else []
     if query is not None:
         terms.extend(_query_terms(query))
     if not terms:
-        return None
+        return Split(), None
     import cql2
 
+    parts = Split()
     try:
-        expressions = [cql2.parse_text(term) if isinstance(term, str) else _parsed(term) for term in terms]
+        for term in terms:
+            split((cql2.parse_text(term) if isinstance(term, str) else _parsed(term)).to_json(), parts)
+        rest = [_parsed(tree) for tree in parts.rest]
     except (cql2.ParseError, ValueError, TypeError) as error:
         raise ToolInputError("The filter is not valid CQL2.", hint='For example: "eo:cloud_cover" < 20') from error
 
     def matches(item: Json) -> bool:
         try:
-            return all(bool(expression.matches(item)) for expression in expressions)
+            return all(bool(expression.matches(item)) for expression in rest)
         except Exception as error:
             # cql2 raises a bare Exception where the item lacks the property: null in CQL2, and null does not match.
             if type(error) is not Exception:
                 raise
             return False
 
-    return matches
+    return parts, matches if rest else None
 
 
 def _parsed(tree: Any) -> Any:
