@@ -1,6 +1,7 @@
 """Names to places: spellings, languages, kinds, outlines, ambiguity, coordinates, NUTS codes."""
 
 import json
+import re
 import sqlite3
 import threading
 import time
@@ -16,8 +17,8 @@ from shapely.geometry import Point, shape
 
 from tools.errors import BackendUnavailable, PlaceAmbiguous, PlaceNotFound
 from tools.gazetteer import DATABASE
-from tools.nuts import FILE_NAME, NutsSource
-from tools.places import find_places, resolve_place
+from tools.nuts import FILE_NAME, GISCO_URL, NutsSource
+from tools.places import find_places, place_sources, resolve_place
 
 
 @pytest.mark.parametrize(
@@ -307,6 +308,17 @@ def test_nuts_boundaries_are_fetched_once_and_kept(gisco: tuple[str, Path], tmp_
         resolve_place("FRZ0", nuts=source)
     with pytest.raises(BackendUnavailable):
         resolve_place("FRZ", nuts=source)
+
+
+def test_the_sources_are_told(tmp_path: Path) -> None:
+    (tmp_path / "mine.geojson").write_text("{}")
+    bundled, kept, online = place_sources(NutsSource(tmp_path))
+    towns, outlined = (int(number) for number in re.findall(r"(\d+) (?:towns|with their outline)", bundled))
+    assert towns > 100_000
+    assert outlined > 1_500
+    assert "mine.geojson" in kept
+    assert "nothing is fetched" in online
+    assert "gisco" in place_sources(NutsSource(tmp_path, url=GISCO_URL))[2]
 
 
 def test_only_listed_hosts_are_asked(tmp_path: Path) -> None:

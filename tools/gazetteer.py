@@ -105,6 +105,14 @@ def with_nuts_code(code: str) -> Entry | None:
     return _entry(found[0]) if found else None
 
 
+def counts() -> dict[str, int]:
+    """Return how many cities, regions and countries are bundled, and how many of the latter have their outline."""
+    kinds = dict(_rows("SELECT kind, count(*) FROM place GROUP BY kind"))
+    drawn = "rings IS NOT NULL OR id IN (SELECT region FROM member JOIN region r ON r.id = part WHERE r.rings NOT NULL)"
+    ((outlined,),) = _rows(f"SELECT count(*) FROM region WHERE {drawn}")
+    return {**kinds, "outlined": outlined}
+
+
 def get(number: int) -> Entry | None:
     """Return the entry with this number."""
     found = _rows(f"{ENTRY} FROM place p WHERE p.id = ?", number)

@@ -80,6 +80,19 @@ def find_places(text: str, *, limit: int = 5) -> list[Place]:
     return [drawn] if drawn is not None else [_place(match.entry) for match in _matches(text)[:limit]]
 
 
+def place_sources(nuts: NutsSource | None) -> tuple[str, ...]:
+    """Tell where places come from: what is bundled, kept on disk, and fetched."""
+    known = gazetteer.counts()
+    bundled = (
+        f"bundled: {known['city']} towns ({TOWN_SOURCE}); {known['region']} regions and {known['country']} countries, "
+        f"{known['outlined']} with their outline ({OUTLINE_SOURCE})"
+    )
+    files = sorted(path.name for path in nuts.folder.glob("*.geojson")) if nuts else []
+    kept = f"NUTS boundaries in {nuts.folder}: {', '.join(files) or 'none'}" if nuts else "NUTS boundaries: none"
+    online = f"online: NUTS boundaries from {nuts.url}" if nuts and nuts.url else "online: nothing is fetched"
+    return bundled, kept, online
+
+
 def _matches(text: str) -> list[Match]:
     """Return all matches of a name, best first; those of the kind that the words ask for, if any."""
     position = POSITION.search(text)

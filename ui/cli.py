@@ -81,7 +81,7 @@ def _usable_day(context: click.Context, option: click.Parameter, day: datetime |
 
 @main.command()
 @click.argument("question")
-@click.option("--area", type=click.Path(path_type=Path, exists=True, dir_okay=False), help="File with polygons.")
+@click.option("--area", type=click.Path(path_type=Path, exists=True), help="File with polygons, or a folder of them.")
 @click.option("--collection", "collection_id", help="Collection to compute on.")
 @click.option(
     "--today",

@@ -22,6 +22,7 @@ def report(settings: Settings) -> Iterator[str]:
     yield from ("", "Packages loaded from", *(f"  {name}: {_home(name)}" for name in PACKAGES))
     yield from ("", "Settings", *_settings(settings))
     yield from ("", "State", f"  index: {_index(settings)}", f"  hub: {_hub(settings)}")
+    yield from ("", "Places", *_places(settings))
 
 
 def _version(name: str) -> str:
@@ -46,6 +47,14 @@ def _without_password(text: str) -> str:
     if not found or "@" not in rest.split("/")[0]:
         return text
     return f"{scheme}://***@{rest.split('@', 1)[1]}"
+
+
+def _places(settings: Settings) -> Iterator[str]:
+    from tools.nuts import GISCO_URL, NutsSource
+    from tools.places import place_sources
+
+    nuts = NutsSource(settings.nuts_dir, url=GISCO_URL if settings.fetch_nuts else "")
+    yield from (f"  {line}" for line in place_sources(nuts))
 
 
 def _index(settings: Settings) -> str:

@@ -22,7 +22,7 @@ from ui.turn import Turn, stopped
 
 _log = logging.getLogger(__name__)
 _ASSETS = Path(__file__).parent / "assets"
-_AREA_TYPES = [".geojson", ".json", ".gpkg", ".zip", ".kml"]
+_AREA_TYPES = [".geojson", ".json", ".gpkg", ".zip", ".kml", ".csv"]
 _PLACEHOLDER = "Ask about land in Europe and its overseas regions, or start with an example."
 _ASKS_AT_ONCE = 8
 
