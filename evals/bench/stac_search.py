@@ -32,18 +32,26 @@ def main() -> None:
     """Make the items, run all kinds of search, print the table."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--items", type=int, default=20_000)
-    count = parser.parse_args().items
-    with tempfile.TemporaryDirectory() as folder:
-        begun = time.perf_counter()
-        Archive(Path(folder)).put([{"id": name, "title": name} for name in COLLECTIONS], made_items(count))
-        size = (Path(folder) / "archive.sqlite").stat().st_size / 1e6
-        print(f"{count:,} items made in {time.perf_counter() - begun:.0f} s, {size:.0f} MB")
-        with running_hub(Path(folder)) as url, httpx.Client(timeout=120) as client:
-            print("| search | median, ms | p95, ms | items on the first page, median |")
-            print("| --- | --- | --- | --- |")
-            for name, make in SEARCHES.items():
-                report(name, client, f"{url}/stac/search", make)
-            report_pages(client, f"{url}/stac/search")
+    parser.add_argument("--folder", type=Path, help="keep the archive there, and use it again")
+    given = parser.parse_args()
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = given.folder or Path(temporary)
+        if not (folder / "archive.sqlite").exists():
+            begun = time.perf_counter()
+            Archive(folder).put([{"id": name, "title": name} for name in COLLECTIONS], made_items(given.items))
+            print(f"{given.items:,} items made in {time.perf_counter() - begun:.0f} s")
+        print(f"{(folder / 'archive.sqlite').stat().st_size / 1e6:.0f} MB")
+        measure(folder)
+
+
+def measure(folder: Path) -> None:
+    """Run all kinds of search over an archive and print a table."""
+    with running_hub(folder) as url, httpx.Client(timeout=120) as client:
+        print("| search | median, ms | p95, ms | items on the first page, median |")
+        print("| --- | --- | --- | --- |")
+        for name, make in SEARCHES.items():
+            report(name, client, f"{url}/stac/search", make)
+        report_pages(client, f"{url}/stac/search")
 
 
 def made_items(count: int) -> Iterator[Json]:
@@ -102,7 +110,9 @@ SEARCHES: dict[str, Callable[[random.Random], Parameters]] = {
     "least cloud first, one collection": lambda rng: {
         "sortby": "+properties.eo:cloud_cover", "collections": a_collection(rng), "limit": "10",
     },
-    "least cloud first, box": lambda rng: {"sortby": "+properties.eo:cloud_cover", "bbox": a_box(rng, 1), "limit": "10"},
+    "least cloud first, box": lambda rng: {
+        "sortby": "+properties.eo:cloud_cover", "bbox": a_box(rng, 1), "limit": "10",
+    },
     "by id": lambda rng: {"ids": f"item-{rng.randrange(1000)}", "limit": "10"},
 }  # fmt: skip
 
