@@ -243,10 +243,11 @@ def test_a_file_that_is_not_what_its_name_says_is_refused(tmp_path: Path) -> Non
         assert told.value.hint
 
 
-def test_a_zip_bomb_and_a_false_word_document_are_refused(tmp_path: Path) -> None:
+def test_a_zip_bomb_and_a_false_word_document_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("knowledge.markup.MAX_UNPACKED_BYTES", 5_000_000)
     bomb, false = tmp_path / "bomb.docx", tmp_path / "false.docx"
     with zipfile.ZipFile(bomb, "w", zipfile.ZIP_DEFLATED) as archive:
-        archive.writestr("word/document.xml", b" " * 250_000_000)
+        archive.writestr("word/document.xml", b" " * 6_000_000)
     with zipfile.ZipFile(false, "w") as archive:
         archive.writestr("readme.txt", "no document")
     for path, word in ((bomb, "unpacks to too much"), (false, "not a readable Word document")):
@@ -256,8 +257,8 @@ def test_a_zip_bomb_and_a_false_word_document_are_refused(tmp_path: Path) -> Non
 
 def test_deep_nesting_neither_crashes_nor_hangs(tmp_path: Path) -> None:
     for name, text in (
-        ("deep.html", "<html>" + "<div>" * 10_000 + "core"),
-        ("deep.md", "core\n\n" + ">" * 10_000 + " x\n\n" + "[" * 10_000 + "\n\n" + "- " * 5_000 + "x"),
+        ("deep.html", "<html>" + "<div>" * 3_000 + "core"),
+        ("deep.md", "core\n\n" + ">" * 3_000 + " x\n\n" + "[" * 10_000 + "\n\n" + "- " * 5_000 + "x"),
         ("fences.md", "```{r}\n" * 20_000 + "<!--" * 20_000 + "<table" * 20_000 + "core"),
         ("front.md", "---\n" + "[" * 20_000 + "\n---\ncore"),
         ("tables.html", "<html>" + "<table><tr><td>" * 200 + "core"),
@@ -299,14 +300,14 @@ def test_a_pdf_that_swells_in_memory_or_never_ends_stops_only_its_own_reader(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = manual_pdf(tmp_path / "m.pdf", [("1 Scope", [PARAGRAPH])])
-    (tmp_path / "bomb.pdf").write_bytes(swollen_pdf(900))
-    (tmp_path / "endless.pdf").write_bytes(swollen_pdf(60, b"q Q "))
+    (tmp_path / "bomb.pdf").write_bytes(swollen_pdf(450))
+    (tmp_path / "endless.pdf").write_bytes(swollen_pdf(30, b"q Q "))
     with monkeypatch.context() as patch:
-        patch.setattr("knowledge.pdf_worker.MEMORY_BYTES", 700_000_000)
+        patch.setattr("knowledge.pdf_worker.MEMORY_BYTES", 600_000_000)
         with pytest.raises(SourceInvalid, match="too much memory or time"):
             pieces(tmp_path / "bomb.pdf")
     with monkeypatch.context() as patch:
-        patch.setattr("knowledge.pdf_worker.PAGE_SECONDS", 2)
+        patch.setattr("knowledge.pdf_worker.PAGE_SECONDS", 1)
         with pytest.raises(SourceInvalid, match="too much memory or time"):
             pieces(tmp_path / "endless.pdf")
     assert "Snow cover is mapped" in all_text(pieces(path))
