@@ -6,6 +6,8 @@ from pathlib import Path
 from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from tools.hub.limits import Limits
+
 
 class Settings(BaseSettings):
     """All settings; the defaults work with no key and no network."""
@@ -42,6 +44,14 @@ class Settings(BaseSettings):
     """Seconds to wait for one answer of the STAC or openEO service."""
     max_pixels: int = Field(default=200_000_000, gt=0)
     """Largest computation allowed, in pixels times bands times dates."""
+    hub_max_values: int = Field(default=400_000_000, gt=0)
+    """Most values (pixels times bands times dates) that one openEO request to the embedded hub may load."""
+    hub_max_scenes: int = Field(default=2_000, gt=0)
+    """Most scenes that one openEO request to the embedded hub may load."""
+    hub_memory_mb: int = Field(default=256, ge=0)
+    """Memory of the hub for computed cubes that the next request may use again, in MB; 0 keeps none."""
+    hub_runs: int = Field(default=2, gt=0)
+    """openEO computations that the hub runs at the same time; others wait."""
     max_area_bytes: int = Field(default=20_000_000, gt=0)
     """Largest attached area file, in bytes."""
     fetch_nuts: bool = False
@@ -65,6 +75,11 @@ class Settings(BaseSettings):
     def hub_dir(self) -> Path:
         """Where the hub's archive lies."""
         return self.data_dir / "hub"
+
+    @property
+    def hub_limits(self) -> Limits:
+        """What the hub may use."""
+        return Limits(self.hub_max_scenes, self.hub_max_values, self.hub_memory_mb * 1_000_000, self.hub_runs)
 
     @property
     def artifacts_dir(self) -> Path:

@@ -46,7 +46,7 @@ def open_services(settings: Settings, hub_url: str | None, resources: ExitStack)
     if needs_hub(settings) and hub_url is None:
         from tools.hub.server import running_hub
 
-        hub_url = resources.enter_context(running_hub(settings.hub_dir))
+        hub_url = resources.enter_context(running_hub(settings.hub_dir, limits=settings.hub_limits))
         # This hub ends with the process; the one of `serve` has the same archive and an address that stays.
         rerun_url = "" if settings.openeo_url else f"http://127.0.0.1:{settings.port or 7860}/hub/openeo"
     return Services(

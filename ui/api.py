@@ -52,7 +52,7 @@ def create_app(settings: Settings) -> FastAPI:
     if hub_url:
         from tools.hub.app import create_hub
 
-        app.mount("/hub", create_hub(settings.hub_dir))
+        app.mount("/hub", create_hub(settings.hub_dir, settings.hub_limits))
     from ui.web import mount_page
 
     return mount_page(app, assistant, settings)

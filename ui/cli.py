@@ -356,7 +356,8 @@ def hub_serve(host: str, port: int) -> None:
     settings = _settings()
     port = _usable_port(host, port)
     click.echo(f"STAC: http://{host}:{port}/stac  openEO: http://{host}:{port}/openeo")
-    uvicorn.run(create_hub(settings.hub_dir), host=host, port=port, log_level=settings.log_level.lower())
+    app = create_hub(settings.hub_dir, settings.hub_limits)
+    uvicorn.run(app, host=host, port=port, log_level=settings.log_level.lower())
 
 
 @main.command()
