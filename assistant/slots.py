@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from assistant import abilities, lexicon
-from assistant.spans import Ends, When, compared_places, find_periods, find_places, is_day
+from assistant.spans import Ends, When, compared_places, find_periods, find_places, is_day, is_known_place
 from tools.schema import Output
 
 Intent = Literal["greeting", "help", "explain", "scenes", "compute", "recommend", "out_of_scope"]
@@ -194,7 +194,7 @@ def _is_follow_up(question: str, whens: tuple[When, ...]) -> bool:
     if _asks_for_product(question):
         return False
     opens = re.match(rf"\s*(?:{lexicon.alternatives('follow_up')})", lexicon.fold(question))
-    short = len(question.split()) <= SHORT_WORDS
+    short = len(question.split()) <= SHORT_WORDS or is_known_place(question)
     changes = whens or _place(question, "compute") or _output(question) or lexicon.has(question, "compare")
     return bool((opens or short) and changes)
 

@@ -44,6 +44,9 @@ _COORDINATES = re.compile(rf"{_DEGREES}(?:\s*,\s+{_DEGREES}){{1,3}}|-?\d{{1,3}}\
 _WORD = r"[A-ZÀ-ÖØ-ÞŁŚŻŠŽČ](?:\w{0,2}\.(?=\s?\w)|[\w'’\-]*)"
 _CONNECTOR = r"de|du|des|del|della|di|la|le|les|sur|am|an der|im|of|the|and|et|und|y|e"
 _NAME = re.compile(rf"{_WORD}(?:(?:,?\s+|\s+(?:{_CONNECTOR})\s+){_WORD}){{0,5}}")
+_MAX_NAME_WORDS = 8
+_NEAR = 40
+"""Characters around a name in which a word such as "province" can stand."""
 _LOOSE_ENDS = re.compile(rf"^(?:(?:{_CONNECTOR})\s+)+|(?:\s+(?:{_CONNECTOR}))+$")
 _AND = re.compile(r"\s+(?:and|et|und|y|e)\s+")
 _ABSTRACT = re.compile(r"\w+(?:ung|heit|keit|schaft|tion|tat|ismus)(?:en)?")
@@ -114,6 +117,8 @@ def find_places(text: str, *, any_name: bool = True) -> tuple[str, ...]:
         text: A question.
         any_name: When no capitalised name follows a preposition, take any capitalised name, else a lower-case one.
     """
+    if is_known_place(text):
+        return (text.strip(),)
     rest = text
     for when in find_periods(text):
         rest = rest[: when.start] + "|" * (when.end - when.start) + rest[when.end :]
@@ -122,7 +127,7 @@ def find_places(text: str, *, any_name: bool = True) -> tuple[str, ...]:
     after = _after_prepositions(rest)
     # German writes all nouns with a capital.
     ending = 2 if language_of(text) == "de" else 0
-    found = [_place_name(match[0], ending) for end in after if (match := _NAME.match(rest, end))]
+    found = [_with_kind(rest, match, ending) for end in after if (match := _NAME.match(rest, end))]
     if any_name and not any(found):
         found = [_place_name(words, ending) for words in _names_inside(rest)]
     if any_name and not any(found):
@@ -130,6 +135,31 @@ def find_places(text: str, *, any_name: bool = True) -> tuple[str, ...]:
     if any_name and not any(found) and rest != text:
         found = _names_left(rest)
     return tuple(dict.fromkeys(name for name in found if name))
+
+
+def is_known_place(text: str) -> bool:
+    """Tell whether a text is nothing but a place, such as an option of a question that was asked back."""
+    from tools.errors import ToolInputError
+    from tools.places import find_places as known_places
+
+    words = text.strip()
+    if len(words.split()) > _MAX_NAME_WORDS or not (words[:1].isupper() or words.startswith("lon ")):
+        return False
+    try:
+        return bool(known_places(words, limit=1))
+    except ToolInputError:  # coordinates that cannot be: whoever looks them up tells why
+        return True
+
+
+def _with_kind(text: str, match: "re.Match[str]", ending: int) -> str:
+    """Give a name with the words that tell it from another: "province of Luxembourg"."""
+    from tools.place_words import kind_around
+
+    name = _place_name(match[0], ending)
+    if not name:
+        return ""
+    before, after = kind_around(text[max(0, match.start() - _NEAR) : match.start()], text[match.end() :][:_NEAR])
+    return f"{before} {name} {after}".strip()
 
 
 def compared_places(text: str) -> tuple[str, ...]:

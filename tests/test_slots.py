@@ -8,7 +8,9 @@ import pytest
 
 from assistant import abilities, slots
 from assistant.slots import ComputeRequest
+from tools.errors import PlaceAmbiguous
 from tools.periods import parse_period
+from tools.places import resolve_place
 from tools.schema import Output
 from tools.toolbox import Toolbox
 
@@ -190,3 +192,28 @@ def test_an_absurd_question_is_read_in_no_time(piece: str) -> None:
     started = perf_counter()
     slots.read((piece * 4000)[:4000])
     assert perf_counter() - started < 5
+
+
+@pytest.mark.parametrize("name", ["Luxembourg", "Córdoba", "Saint-Armel", "Halle", "Springfield", "41.4, 2.2"])
+def test_an_option_alone_answers_which_place_is_meant(name: str) -> None:
+    question = f"NDVI of {name} in May 2024"
+    with pytest.raises(PlaceAmbiguous) as caught:
+        resolve_place(slots.read(question).place)
+    for option in caught.value.options:
+        wanted = slots.read(option, (question,))
+        assert (wanted.intent, wanted.periods) == ("compute", ("May 2024",))
+        assert resolve_place(wanted.place) == resolve_place(option)
+
+
+@pytest.mark.parametrize(
+    ("question", "place"),
+    [
+        ("NDVI in the province of Luxembourg in June 2024", "province of Luxembourg"),
+        ("NDVI of the Luxembourg province in June 2024", "Luxembourg province"),
+        ("NDVI de la province de Liège en 2023", "province de Liège"),
+        ("NDVI in the districts of Rennes in 2023", "Rennes"),
+        ("NDVI in the city of Rennes in 2023", "Rennes"),
+    ],
+)
+def test_a_word_that_tells_a_region_from_a_city_stays_with_the_name(question: str, place: str) -> None:
+    assert slots.read(question).place == place

@@ -32,6 +32,10 @@ LINKS = frozenset(LINK_WORDS.split())
 LEADS = LINKS | frozenset(LEAD_WORDS.split())
 SPECIFIC = frozenset({"province", "department", "county", "canton", "district"})
 """Kinds of region that a user names only when the region is meant: a city of the name is then no answer."""
+TELLING = SPECIFIC | {"country"}
+"""Kinds that tell a region or country from the city of its name."""
+KIND_BEFORE = re.compile(rf"(?<!\w)(\w+)\s+(?:(?:{'|'.join(LINK_WORDS.split())})\s+|d['’]|l['’])*$", re.I)
+KIND_AFTER = re.compile(r"\s+\(?(\w+)\)?(?!\w)")
 MUNICIPAL = frozenset({"municipality", "commune", "city"})
 
 
@@ -72,6 +76,16 @@ def _without_links(words: list[str]) -> list[str]:
     while end - 1 > start and words[end - 1] in LINKS:
         end -= 1
     return words[start:end]
+
+
+def kind_around(before: str, after: str) -> tuple[str, str]:
+    """Return the words around a name that say which of two places it is: "province of", "(country)"; else nothing."""
+    lead = KIND_BEFORE.search(before)
+    tail = KIND_AFTER.match(after)
+    return (
+        lead[0].strip() if lead and CANONICAL.get(fold(lead[1])) in TELLING else "",
+        tail[0].strip() if tail and CANONICAL.get(fold(tail[1])) in TELLING else "",
+    )
 
 
 def fits(entry: Entry, kind: str) -> bool:
