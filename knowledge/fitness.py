@@ -3,6 +3,7 @@
 import re
 from datetime import date
 
+from knowledge.catalogue import Catalogue
 from knowledge.schema import Bbox, Edition, Frozen, Product, Shortfall
 
 PIXELS_ACROSS = 5
@@ -23,21 +24,30 @@ class Need(Frozen):
     """Largest pixel the question allows, metres."""
 
 
-def shortfalls(product: Product, need: Need) -> tuple[Shortfall, ...]:
+def shortfalls(product: Product, need: Need, catalogue: Catalogue) -> tuple[Shortfall, ...]:
     """Say what the product's facts lack for the need, the gravest first; unknown facts are no shortfall."""
-    found = [_status(product), _place(product, need), _period(product, need), _pixel(product, need)]
+    found = [
+        _status(product),
+        _place(product, need),
+        _period(product, need),
+        _pixel(product, need),
+        _change(product, need, catalogue),
+    ]
     return tuple(sorted((one for one in found if one), key=lambda one: not one.blocks))
 
 
-def period_note(product: Product, start: date, end: date) -> str:
-    """Tell which editions are for a period, or which two stand around it; empty when no edition has known years."""
-    dated = [edition for edition in product.editions if _usable(edition)]
+def period_note(product: Product, need: Need) -> str:
+    """Tell which editions are for a period, or which two stand around it; empty when none is asked or none is dated."""
+    dated = _dated(product, need)
+    if need.start is None or need.end is None:
+        return ""
+    start, end = need.start, need.end
     if not dated:
         return ""
     when = str(start.year) if start.year == end.year else f"{start.year} to {end.year}"
     inside = [edition for edition in dated if _first(edition) <= end.year and _last(edition) >= start.year]
     if inside:
-        inside.sort(key=lambda edition: (edition.status != "current", -_first(edition)))
+        inside.sort(key=lambda one: (one.status != "current", -_shared_years(one, start.year, end.year), _first(one)))
         more = len(inside) - SHOWN_EDITIONS
         rest = f" and {more} more" if more > 0 else ""
         return f"For {when}: {', '.join(_label(edition) for edition in inside[:SHOWN_EDITIONS])}{rest}."
@@ -48,6 +58,12 @@ def period_note(product: Product, start: date, end: date) -> str:
     if before:
         return f"Nothing for {when}: its latest is {_label(before)}."
     return f"Nothing for {when}: its data begin with {_label(after)}." if after else ""
+
+
+def is_vector(product: Product) -> bool:
+    """Tell whether a title or a format of an edition says that it is vector data."""
+    words = " ".join(text for edition in product.editions for text in (edition.title, *edition.formats))
+    return bool(re.search(r"vector|geopackage|geodatabase|shapefile|geojson", words, re.IGNORECASE))
 
 
 def differences(product: Product, other: Product) -> list[str]:
@@ -82,7 +98,7 @@ def _place(product: Product, need: Need) -> Shortfall | None:
 
 
 def _period(product: Product, need: Need) -> Shortfall | None:
-    dated = [edition for edition in product.editions if _usable(edition)]
+    dated = _dated(product, need)
     if need.start is None or need.end is None or not dated:
         return None
     if any(_first(e) <= need.end.year and _last(e) >= need.start.year for e in dated):
@@ -91,7 +107,7 @@ def _period(product: Product, need: Need) -> Shortfall | None:
             return None
         text = f"Its data begin in {begin}, not in {need.start.year}."
         return Shortfall(kind="period", text=text, blocks=False)
-    text = period_note(product, need.start, need.end)
+    text = period_note(product, need)
     later, earlier = any(_first(e) > need.end.year for e in dated), any(_last(e) < need.start.year for e in dated)
     if earlier and later:
         return None  # two maps tell of the years between them; the note on editions says so
@@ -99,10 +115,31 @@ def _period(product: Product, need: Need) -> Shortfall | None:
     return Shortfall(kind="period", text=text, blocks=not (earlier and _is_status_map(product)))
 
 
+def _change(product: Product, need: Need, catalogue: Catalogue) -> Shortfall | None:
+    """Warn of comparing the first and the last year asked for where that is not allowed; name the change layer."""
+    if need.start is None or need.end is None or need.start.year == need.end.year:
+        return None
+    years = (need.start.year, need.end.year)
+    ends = [
+        next((e for e in _dated(product, need) if e.status == "current" and _first(e) <= year <= _last(e)), None)
+        for year in years
+    ]
+    first, last = ends
+    rule = catalogue.comparability(first.id, last.id, years) if first and last else None
+    if rule is None or rule.allowed is not False:
+        return None
+    take = f" Take {rule.change_product}." if rule.change_product else ""
+    text = f"Do not subtract its years {years[0]} and {years[1]}: {rule.reason}{take}"
+    return Shortfall(kind="change" if rule.change_product else "compare", text=text, blocks=False)
+
+
 def _pixel(product: Product, need: Need) -> Shortfall | None:
     pixel = product.resolution_m
-    if pixel is None:
+    if need.pixel_m is None and need.unit_m is None:
         return None
+    if pixel is None:
+        unknown = Shortfall(kind="units", text="How fine it is has not been verified.", blocks=False)
+        return None if is_vector(product) else unknown
     if need.pixel_m is not None and pixel > need.pixel_m:
         text = f"Its finest pixels are {pixel:g} m, not {need.pixel_m:g} m."
         return Shortfall(kind="pixel", text=text, blocks=True)
@@ -112,8 +149,10 @@ def _pixel(product: Product, need: Need) -> Shortfall | None:
     return None
 
 
-def _usable(edition: Edition) -> bool:
-    return edition.status not in NOT_OFFERED and _year(edition.start) is not None
+def _dated(product: Product, need: Need) -> list[Edition]:
+    """Give the editions on offer whose years are known and that reach the place."""
+    reaching = product.editions_covering(need.bbox, date.min, date.max) if need.bbox else product.editions
+    return [one for one in reaching if one.status not in NOT_OFFERED and _year(one.start) is not None]
 
 
 def _is_status_map(product: Product) -> bool:
@@ -126,6 +165,11 @@ def _first(edition: Edition) -> int:
 
 def _last(edition: Edition) -> int:
     return _year(edition.end) or 9999
+
+
+def _shared_years(edition: Edition, first: int, last: int) -> int:
+    """Count the years an edition shares with a period, the first not counted."""
+    return min(_last(edition), last) - max(_first(edition), first)
 
 
 def _year(text: str | None) -> int | None:

@@ -15,6 +15,7 @@ from knowledge.catalogue import Catalogue, load_catalogue, normalise
 from knowledge.elsewhere import Elsewhere, load_elsewhere
 from knowledge.embeddings import NO_EMBEDDING, load_encoder
 from knowledge.errors import EmbeddingUnavailable
+from knowledge.fitness import is_vector
 from knowledge.schema import Frozen, Product
 from knowledge.vectors import BATCH, open_vectors
 
@@ -156,8 +157,9 @@ def policy_sentences(product: Product) -> dict[str, str]:
 def facts_sentence(product: Product) -> str:
     """Say resolution, coverage, period and cadence in one sentence."""
     end = {"present": "today", None: "an unstated year"}.get(product.end, product.end)
+    unmeasured = "vector data" if is_vector(product) else "pixel size not given"
     parts = [
-        f"pixels of {product.resolution_m:g} m" if product.resolution_m else "vector data",
+        f"pixels of {product.resolution_m:g} m" if product.resolution_m else unmeasured,
         f"coverage: {product.coverage}",
         f"data from {product.start} to {end}" if product.start else "",
         f"produced: {product.cadence}" if product.cadence else "",

@@ -18,11 +18,11 @@ WEIGHTS = (1.0, 0.5, 0.25)
 WEIGHTS_WITHOUT_MEANING = (0.0, 1.5, 0.5)
 """Weights of likeness, words and names; the second where there is no encoder."""
 NEAR = 0.7
-"""A product this near to the nearest one, as a share of its relevance, may be taken in its place for its facts."""
+"""A product of the same theme may be taken in place of the nearest one from this share of its relevance on."""
 LEAST_RELEVANCE = 0.45
 """What is less near than this to every subject known is not answered; measured with and without an encoder."""
 BLOCKED_FACTOR = 0.3
-SHORT_FACTORS = {"units": 0.5, "period": 0.8, "status": 0.8}
+SHORT_FACTORS = {"units": 0.5, "period": 0.8, "status": 0.8, "change": 0.7, "compare": 1.0}
 """How far a shortfall lowers a product: one that it blocks, and one that can still be used."""
 
 
@@ -79,13 +79,21 @@ def order(
 ) -> list[ProductMatch]:
     """Order products: those near to the subject by what their facts lack, then the others."""
     products = [one for one in catalogue.products if one.id in relevance and one.id not in excluded]
-    nearest = max((relevance[one.id] for one in products), default=0.0)
-    found = [_match(one, relevance[one.id], question, need) for one in products]
-    return sorted(found, key=lambda one: (one.relevance < NEAR * nearest, -one.score, one.product.id))
+    if not products:
+        return []
+    nearest = max(products, key=lambda one: relevance[one.id])
+    # Only a product of the same kind may take the nearest one's place for its facts.
+    near = {
+        one.id
+        for one in products
+        if relevance[one.id] >= NEAR * relevance[nearest.id] and not set(one.themes).isdisjoint(nearest.themes)
+    }
+    found = [_match(one, relevance[one.id], question, need, catalogue) for one in products]
+    return sorted(found, key=lambda one: (one.product.id not in near, -one.score, one.product.id))
 
 
-def _match(product: Product, relevance: float, question: str, need: Need) -> ProductMatch:
-    short = shortfalls(product, need)
+def _match(product: Product, relevance: float, question: str, need: Need, catalogue: Catalogue) -> ProductMatch:
+    short = shortfalls(product, need, catalogue)
     not_for = _not_for(product, question)
     factor = math.prod(BLOCKED_FACTOR if one.blocks else SHORT_FACTORS[one.kind] for one in short)
     return ProductMatch(
@@ -101,7 +109,7 @@ def _match(product: Product, relevance: float, question: str, need: Need) -> Pro
 
 def _reasons(product: Product, question: str, need: Need) -> tuple[str, ...]:
     """Say why: when to choose it, what it is, its facts, and what holds for the period and the place."""
-    period = period_note(product, need.start, need.end) if need.start and need.end else ""
+    period = period_note(product, need)
     covers = need.bbox is not None and bool(product.boxes) and product.covers_place(need.bbox)
     place = f"It covers the place ({product.coverage})." if covers else ""
     policies = [text for policy, text in policy_sentences(product).items() if _is_named(policy, question)]

@@ -17,6 +17,7 @@ from knowledge.embeddings import NO_EMBEDDING, load_encoder
 from knowledge.errors import EmbeddingUnavailable, IndexMissing
 from knowledge.fitness import Need
 from knowledge.ingest import ALIASES, ELSEWHERE, SUBJECTS, search_words, stems
+from knowledge.lexicon import in_english
 from knowledge.ranking import LEAST_RELEVANCE, NEAR, Findings, add_up, name_shares, order, word_shares
 from knowledge.schema import Bbox, Passage, ProductMatch
 from knowledge.vectors import open_vectors
@@ -112,8 +113,9 @@ class Retriever:
         wording = read_wording(question, self.catalogue)
         need = need or Need()
         need = need.model_copy(update={"pixel_m": need.pixel_m or wording.pixel_m})
-        relevance = self._relevance(set_aside(wording.subject, spoken, self.catalogue))
-        matches = order(relevance, self.catalogue, question, need, wording.excluded)
+        subject = in_english(set_aside(wording.subject, spoken, self.catalogue))
+        relevance = self._relevance(subject)
+        matches = order(relevance, self.catalogue, subject, need, wording.excluded)
         nearest = max((one.relevance for one in matches), default=0.0)
         others = {one: relevance.get(f"{ELSEWHERE}{one}", 0.0) for one in load_elsewhere()}
         other = max(others, key=lambda one: others[one])

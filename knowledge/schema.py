@@ -336,7 +336,7 @@ class Product(Frozen):
 class Shortfall(Frozen):
     """One thing a question asks for that a product's facts do not give."""
 
-    kind: Literal["status", "place", "period", "pixel", "units", "change"]
+    kind: Literal["status", "place", "period", "pixel", "units", "change", "compare"]
     text: str
     blocks: bool
     """True when the product cannot answer the question because of it."""

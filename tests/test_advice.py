@@ -70,6 +70,41 @@ def test_a_year_before_all_data_is_refused_with_the_nearest_product(toolbox: Too
     assert "(id evapotranspiration): Nothing for 1995: its data begin with 2025" in found.text
 
 
+@pytest.mark.parametrize(
+    ("question", "place", "told"),
+    [
+        ("imperviousness density", "Kenya", "(id imperviousness): It does not cover the place"),
+        ("hedges at 1 m", "", "(id small-woody-features): Its finest pixels are 5 m, not 1 m."),
+        ("albedo", "", "(id surface-albedo): It is no longer offered."),
+        ("air quality", "Paris", "Copernicus Atmosphere Monitoring Service (CAMS) has that."),
+        ("xyzzy", "", "No CLMS product is about this"),
+    ],
+)
+def test_no_product_is_recommended_where_none_answers(toolbox: Toolbox, question: str, place: str, told: str) -> None:
+    found = toolbox.search_products(question, place=place)
+    assert found.recommendation is None
+    assert found.text.startswith("No CLMS product")
+    assert told in found.text
+    assert found.outcome == "ok"
+
+
+def test_alternatives_say_what_they_lack(toolbox: Toolbox) -> None:
+    found = toolbox.search_products("tree cover density", place="Democratic Republic of the Congo")
+    assert found.recommendation is not None
+    assert found.recommendation.product_id == "pantropical-tree-cover"
+    lacks = {one.product_id: one.lacks for one in found.recommendation.alternatives}
+    assert "does not cover the place" in lacks["tree-cover-density"]
+
+
+def test_a_policy_is_said_to_be_named_by_a_document_or_by_us_only(toolbox: Toolbox) -> None:
+    found = toolbox.search_products("which layer for the Water Framework Directive and rivers", period="2018")
+    assert found.recommendation is not None
+    told = [one for one in found.recommendation.why if "Water Framework Directive" in one]
+    assert told
+    assert any(one.quote == told[0] and one.verified for one in found.citations)
+    assert not any("Directive" in one for one in toolbox.search_products("rivers").text.split(" Facts:")[:1])
+
+
 def test_a_period_that_cannot_be_read_hinders_nothing_but_is_told(toolbox: Toolbox) -> None:
     found = toolbox.search_products("imperviousness density", period="the day of the turtle")
     assert found.recommendation is not None

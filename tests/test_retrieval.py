@@ -6,10 +6,12 @@ from pathlib import Path
 import pytest
 
 from knowledge.catalogue import Catalogue, load_catalogue
+from knowledge.elsewhere import load_elsewhere
 from knowledge.embeddings import check_weights
-from knowledge.errors import EmbeddingUnavailable, IndexMissing
+from knowledge.errors import EmbeddingUnavailable, IndexMissing, SourceInvalid
 from knowledge.ingest import build_index
 from knowledge.retrieval import Retriever, fuse
+from knowledge.wording import read_wording
 
 AFRICA = (36.0, -2.0, 38.0, 0.0)
 
@@ -72,6 +74,80 @@ def test_a_product_without_data_in_the_period_comes_later_and_says_why(retriever
     lacks = {m.product.id: m.lacks for m in matches}
     assert "Nothing for 2003: its data begin with 2017" in lacks["hr-vpp"]
     assert matches[0].product.id != "hr-vpp"
+
+
+def test_a_period_over_several_status_maps_leads_to_the_change_layer(retriever: Retriever) -> None:
+    asked = "how much sealed soil"
+    one_year = retriever.products(asked, start=date(2021, 1, 1), end=date(2021, 12, 31), limit=8)
+    years = retriever.products(asked, start=date(2018, 1, 1), end=date(2021, 12, 31), limit=8)
+    warned = {m.product.id: [one.text for one in m.shortfalls if one.kind == "change"] for m in years}
+    assert one_year[0].product.id == "imperviousness"
+    assert years[0].product.id == "imperviousness-change"
+    assert "Take imd-change-2018-2021" in warned["imperviousness"][0]
+    assert not any(shortfall.kind == "change" for match in one_year for shortfall in match.shortfalls)
+
+
+@pytest.mark.parametrize(
+    ("question", "left_out", "kept"),
+    [
+        ("land cover", (), ("corine-land-cover", "corine-land-cover-change")),
+        ("land cover, anything but CORINE", ("corine-land-cover", "corine-land-cover-change"), ("clcplus-backbone",)),
+        ("Landbedeckung, aber nicht CORINE", ("corine-land-cover", "corine-land-cover-change"), ("clcplus-backbone",)),
+        ("land cover like CORINE", (), ("corine-land-cover",)),
+    ],
+)
+def test_products_that_the_question_does_not_want_are_left_out(
+    retriever: Retriever, question: str, left_out: tuple[str, ...], kept: tuple[str, ...]
+) -> None:
+    found = {match.product.id for match in retriever.products(question, limit=79)}
+    assert found.isdisjoint(left_out)
+    assert found.issuperset(kept)
+
+
+@pytest.mark.parametrize(
+    ("question", "pixel_m"),
+    [
+        ("hedges at 1 m", 1.0),
+        ("hedges with a resolution of 30 cm", 0.3),
+        ("Baumbedeckung mit 10 m Auflösung", 10.0),
+        ("haies à 5 m", 5.0),
+        ("air temperature at 2 m above ground", None),
+        ("land cover within 10 km of the shore", None),
+        ("hedges", None),
+    ],
+)
+def test_the_pixel_size_a_question_demands_is_read(retriever: Retriever, question: str, pixel_m: float | None) -> None:
+    assert read_wording(question, retriever.catalogue).pixel_m == pixel_m
+
+
+@pytest.mark.parametrize(
+    ("question", "provider"),
+    [
+        ("How bad is the air pollution in Milan?", "Atmosphere"),
+        ("sea surface temperature", "Marine"),
+        ("How many people live here?", "Human Settlement"),
+        ("digital elevation model", "Copernicus DEM"),
+    ],
+)
+def test_a_subject_that_others_have_is_theirs(retriever: Retriever, question: str, provider: str) -> None:
+    found = retriever.find(question)
+    assert found.elsewhere is not None
+    assert provider in found.elsewhere.provider
+
+
+def test_a_subject_of_the_land_service_is_not_given_away(retriever: Retriever) -> None:
+    found = retriever.find("how much of the town is sealed")
+    assert found.elsewhere is None
+    assert found.relevant
+
+
+def test_a_list_of_subjects_that_is_no_list_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "twice.yaml").write_text("- {id: a, subject: A, provider: B, aliases: [c]}\n" * 2)
+    (tmp_path / "wrong.yaml").write_text("- {id: a}\n")
+    with pytest.raises(SourceInvalid, match="twice"):
+        load_elsewhere(tmp_path / "twice.yaml")
+    with pytest.raises(SourceInvalid, match="not a list of subjects"):
+        load_elsewhere(tmp_path / "wrong.yaml")
 
 
 def test_passages_have_stable_ids_that_name_product_and_section(retriever: Retriever) -> None:

@@ -72,8 +72,8 @@ def advise(
 
 def _no_product(retriever: "Retriever", found: "Findings", matches: tuple[ProductMatch, ...]) -> Advice:
     """Say that no product answers, what the nearest ones lack, and who has the subject."""
-    # A product that fits is near to words of the question, not to a subject that somebody else has.
-    near = tuple(one for one in matches if found.relevant and not (found.elsewhere and one.fits))
+    # A product that fits but was not taken shares words with the question, not its subject.
+    near = tuple(one for one in matches if found.relevant and not one.fits)
     if near:
         lines = ["No CLMS product answers this. Nearest, with what it lacks:"]
         lines += [f"- {one.product.title} (id {one.product.id}): {one.lacks}" for one in near]
