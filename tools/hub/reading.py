@@ -154,5 +154,8 @@ def _inside(positions: Block, size: int) -> slice:
 
 
 def _set_missing(target: Block, values: Block, nodata: float | None) -> None:
-    if nodata is not None and not np.isnan(nodata):
-        np.copyto(target, np.nan, where=values == nodata)
+    if nodata is None or np.isnan(nodata):
+        return
+    missing = values == nodata
+    if missing.any():
+        np.copyto(target, np.nan, where=missing)
