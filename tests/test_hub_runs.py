@@ -1,5 +1,6 @@
 """Runs of process graphs on the hub: what is kept between them, and what follows when the archive changes."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -52,11 +53,18 @@ def raster_graph(band: str = "B08") -> dict[str, Any]:
     return median_nodes(band) | {"save": {"process_id": "save_result", "arguments": saved, "result": True}}
 
 
-def table_graph(reducer: str) -> dict[str, Any]:
-    west, south, east, north = WEST + 10, NORTH - 90, WEST + 90, NORTH - 10
-    ring = [[west, south], [east, south], [east, north], [west, north]]
-    crs = {"type": "name", "properties": {"name": CRS}}
-    area = {"type": "Polygon", "coordinates": [[*ring, ring[0]]], "crs": crs}
+def square(left: float, top: float, size: float) -> dict[str, Any]:
+    """A square polygon, so many metres from the corner of the scene."""
+    west, south, east, north = WEST + left, NORTH - top - size, WEST + left + size, NORTH - top
+    return {"type": "Polygon", "coordinates": [[[west, south], [east, south], [east, north], [west, north],
+                                                [west, south]]]}  # fmt: skip
+
+
+def table_graph(reducer: str, *shapes: dict[str, Any]) -> dict[str, Any]:
+    area = {
+        "type": "GeometryCollection", "geometries": list(shapes) or [square(10, 10, 80)],
+        "crs": {"type": "name", "properties": {"name": CRS}},
+    }  # fmt: skip
     child = {"r": {"process_id": reducer, "arguments": {"data": {"from_parameter": "data"}}, "result": True}}
     arguments = {"data": {"from_node": "median"}, "geometries": area, "reducer": {"process_graph": child}}
     return median_nodes() | {"zonal": {"process_id": "aggregate_spatial", "arguments": arguments, "result": True}}
@@ -102,3 +110,12 @@ def test_a_cube_larger_than_the_memory_for_it_is_not_kept(hub: Path, tmp_path: P
     for _ in range(2):
         _, read = read_layers(hub, raster_graph(), tmp_path, cubes)
         assert read > 0
+
+
+def test_each_polygon_gets_all_its_pixels_also_where_others_lie(hub: Path, tmp_path: Path) -> None:
+    apart = [square(0, 0, 50), square(50, 0, 30), square(1, 61, 5), square(390, 390, 100), square(4000, 0, 50)]
+    over = [*apart, square(20, 20, 50), square(0, 0, 400)]
+    pixels = [25, 9, 1, 1, 0, 25, 1600]
+    for shapes in (apart, over, apart[:1]):
+        path = run_to_file(Archive(hub), table_graph("count", *shapes), tmp_path)
+        assert [row[0] for row in json.loads(path.read_text())] == pixels[: len(shapes)]

@@ -190,6 +190,7 @@ class Archive:
         # One short connection a call: SQLite connections do not cross the threads that FastAPI answers from.
         database = sqlite3.connect(self.hub_dir / "archive.sqlite", timeout=30)
         database.execute("PRAGMA foreign_keys = ON")
+        database.execute("PRAGMA cache_size = -65536")  # 64 MB: many items go in several times as fast
         return database
 
 

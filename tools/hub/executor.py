@@ -176,7 +176,7 @@ class Executor:
         if isinstance(value, list):
             parts = [self._resolver(part) for part in value]
             return lambda done, parameters: [part(done, parameters) for part in parts]
-        if not isinstance(value, dict):
+        if not isinstance(value, dict) or _is_geojson(value):
             return lambda _done, _parameters: value
         if set(value) == {"from_node"}:
             return lambda done, _parameters: done[value["from_node"]]
@@ -187,6 +187,11 @@ class Executor:
             return lambda _done, parameters: lambda **given: child({**parameters, **given})
         named = {key: self._resolver(part) for key, part in value.items()}
         return lambda done, parameters: {key: part(done, parameters) for key, part in named.items()}
+
+
+def _is_geojson(value: Any) -> bool:
+    """Tell geometries, whose many corners need not be searched for references."""
+    return isinstance(value.get("type"), str) and not {"features", "geometry", "coordinates"}.isdisjoint(value)
 
 
 def _parameter(name: str, parameters: Mapping[str, Any]) -> Any:
@@ -227,7 +232,7 @@ def references(value: Any) -> list[str]:
     """List the nodes that an argument refers to, child graphs aside."""
     if isinstance(value, list):
         return [name for part in value for name in references(part)]
-    if not isinstance(value, dict) or "process_graph" in value:
+    if not isinstance(value, dict) or "process_graph" in value or _is_geojson(value):
         return []
     if set(value) == {"from_node"}:
         return [str(value["from_node"])]
@@ -251,7 +256,7 @@ def without_repeats(graph: Json) -> Json:
 def _renamed(value: Any, names: dict[str, str]) -> Any:
     if isinstance(value, list):
         return [_renamed(part, names) for part in value]
-    if not isinstance(value, dict) or "process_graph" in value:
+    if not isinstance(value, dict) or "process_graph" in value or _is_geojson(value):
         return value
     if set(value) == {"from_node"}:
         return {"from_node": names[value["from_node"]]}

@@ -1,6 +1,7 @@
 """Processes that join rasters and geometries: statistics per polygon, clipping and masking by polygons."""
 
-from collections.abc import Callable
+import itertools
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -65,6 +66,41 @@ def _north_up(cube: Cube) -> Cube:
     return cube.with_data(cube.data.isel(y=slice(None, None, -1))) if len(y) > 1 and y[0] < y[-1] else cube
 
 
+def _pixels_inside(cube: Cube, shapes: list[Json]) -> Iterator[Block]:
+    """Give for each geometry the positions, row by row, of the pixels whose centres lie inside."""
+    columns = cube.data.sizes["x"]
+    labels = _painted(cube, shapes) if len(shapes) > 1 else None
+    if labels is None:
+        for geometry in shapes:
+            rows, window, inside = pixel_mask(cube, geometry)
+            row, column = np.nonzero(inside)
+            yield (row + rows.start) * columns + column + window.start
+        return
+    painted = np.flatnonzero(labels)
+    found = labels.ravel()[painted]
+    order = np.argsort(found, kind="stable")
+    edges = np.searchsorted(found[order], np.arange(1, len(shapes) + 2))
+    for start, end in itertools.pairwise(edges):
+        yield painted[order[start:end]]
+
+
+def _painted(cube: Cube, shapes: list[Json]) -> Block | None:
+    """Paint all geometries into one layer, numbered from 1; None when some overlap and hide each other."""
+    from affine import Affine
+    from rasterio.features import rasterize
+
+    x, y = cube.data["x"].values, cube.data["y"].values
+    width, height = cube.resolution()
+    corner = Affine(width, 0, x[0] - width / 2, 0, -height, y[0] + height / 2)
+    numbered = [(shape, number) for number, shape in enumerate(shapes, 1)]
+    # The last one painted wins: where the reverse order gives another number, two geometries overlap.
+    first, second = (
+        rasterize(order, out_shape=(len(y), len(x)), transform=corner, dtype="int32")
+        for order in (numbered, numbered[::-1])
+    )
+    return first if np.array_equal(first, second) else None
+
+
 def aggregate_spatial(
     data: Cube, geometries: Json, reducer: Callback, target_dimension: str | None = None, context: Any = None
 ) -> VectorCube:
@@ -74,14 +110,14 @@ def aggregate_spatial(
     cube = _north_up(data)
     others = [str(d) for d in cube.data.dims if d not in ("x", "y")]
     source = cube.data.transpose(*others, "y", "x")
-    values = source.values
+    layers = source.shape[:-2]
+    values = source.values.reshape(*layers, -1)
     results = []
-    for geometry in to_crs(geometries, data.crs):
-        rows, columns, inside = pixel_mask(cube, geometry)
-        pixels = np.moveaxis(values[..., rows, columns][..., inside], -1, 0).astype(float)
+    for inside in _pixels_inside(cube, to_crs(geometries, data.crs)):
+        pixels = np.moveaxis(values[..., inside], -1, 0).astype(float)
         reduced = reducer(data=Labelled(pixels, tuple(range(len(pixels)))), context=context)
-        results.append(np.broadcast_to(np.asarray(np.nan if reduced is None else reduced, float), values.shape[:-2]))
-    table = np.stack(results) if results else np.zeros((0, *values.shape[:-2]))
+        results.append(np.broadcast_to(np.asarray(np.nan if reduced is None else reduced, float), layers))
+    table = np.stack(results) if results else np.zeros((0, *layers))
     coordinates = {d: source[d].values for d in others if d in source.coords}
     array = xr.DataArray(table, dims=["geometry", *others], coords=coordinates)
     return VectorCube(array, tuple(geometries_of(geometries)))
