@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 from tools.indices import get_recipe
-from tools.schema import Artifact, Plan, Statistics, StatisticsRow
+from tools.schema import Artifact, Period, Plan, Statistics, StatisticsRow
 from tools.workspace import Workspace
 
 _COLUMNS = ("label", "date", "value", "unit", "valid_pixels", "total_pixels", "valid_share", "outcome")
@@ -23,7 +23,7 @@ def write_table(
     for row in statistics.rows:
         numbers = ("" if row.value is None else row.value, statistics.unit, row.valid_pixels, row.total_pixels)
         share = round(row.valid_share, 4)
-        writer.writerow((_cell(row.label), row.date or "", *numbers, share, row.outcome, _data_word(synthetic)))
+        writer.writerow((safe_cell(row.label), row.date or "", *numbers, share, row.outcome, data_word(synthetic)))
     name = title or f"Table: {plan_title(plan)}"
     return workspace.save(
         buffer.getvalue(), "table", name, media_type="text/csv", suffix=".csv", fingerprint=plan.fingerprint
@@ -63,9 +63,14 @@ def write_graph(
 
 def plan_title(plan: Plan) -> str:
     """Say in a few words what was computed, where and when."""
-    return (
-        f"{get_recipe(plan.recipe_id).title} ({plan.output.replace('_', ' ')}), {plan.place.name}, {plan.period.label}"
-    )
+    index, output = subject(plan), plan.output.replace("_", " ")
+    when = f"{plan.period.label} minus {plan.against.label}" if plan.against else plan.period.label
+    return f"{index} {'difference ' if plan.against else ''}({output}), {plan.place.name}, {when}"
+
+
+def subject(plan: Plan) -> str:
+    """Name what was computed: an index, or a layer of a product."""
+    return plan.layer.title if plan.layer else get_recipe(plan.recipe_id).title
 
 
 def synthetic_note(*, scenes: bool, units: bool) -> str:
@@ -81,6 +86,9 @@ def units_with_rows(plan: Plan, statistics: Statistics) -> list[tuple[dict[str, 
     features = plan.polygons.collection["features"] if plan.polygons else [_place_feature(plan)]
     if len(features) == 1:
         return [(features[0], list(statistics.rows))]
+    if plan.layer and len(statistics.rows) % len(features) == 0:  # several rows for each polygon: its classes
+        size = len(statistics.rows) // len(features)
+        return [(one, list(statistics.rows[at * size : (at + 1) * size])) for at, one in enumerate(features)]
     if plan.output == "per_polygon" and len(features) == len(statistics.rows):
         return [(feature, [row]) for feature, row in zip(features, statistics.rows, strict=True)]
     return [(feature, [row for row in statistics.rows if row.label == unit_name(feature)]) for feature in features]
@@ -97,13 +105,22 @@ def _properties(rows: list[StatisticsRow], statistics: Statistics, plan: Plan, s
         "index": plan.recipe_id,
         "period_start": plan.period.start.isoformat(),
         "period_end": plan.period.end.isoformat(),
-        "data": _data_word(synthetic),
+        **(_against(plan.against) if plan.against else {}),
+        "data": data_word(synthetic),
     }
     if plan.output == "series" or len(rows) != 1:
         return {**shared, "rows": [row.model_dump() for row in rows]}
     row = rows[0]
     numbers = row.model_dump(include={"value", "valid_pixels", "total_pixels", "outcome"})
     return {**shared, **numbers, "valid_share": round(row.valid_share, 4)}
+
+
+def _against(period: Period) -> dict[str, str]:
+    return {
+        "value_is": "difference: this period minus the other",
+        "minus_period_start": period.start.isoformat(),
+        "minus_period_end": period.end.isoformat(),
+    }
 
 
 def _place_feature(plan: Plan) -> dict[str, Any]:
@@ -113,10 +130,11 @@ def _place_feature(plan: Plan) -> dict[str, Any]:
     return {"type": "Feature", "id": "place", "geometry": geometry, "properties": {"name": plan.place.name}}
 
 
-def _cell(text: str) -> str:
+def safe_cell(text: str) -> str:
     """Keep a name from an uploaded file from being run as a formula by a spreadsheet."""
     return f"'{text}" if text.startswith(_FORMULA) else text
 
 
-def _data_word(synthetic: bool) -> str:
+def data_word(synthetic: bool) -> str:
+    """Say whether data are invented."""
     return "synthetic demo data" if synthetic else "real data"

@@ -8,7 +8,7 @@ from typing import Any
 from tools import formulas
 from tools.indices import Recipe, common_name, get_recipe, used_layers
 from tools.layers import Layer, Layers
-from tools.schema import Bbox, Period, Plan, Polygons
+from tools.schema import Bbox, Plan, Polygons
 
 SCL_MASKED = (0, 1, 3, 8, 9, 10, 11)
 """Scene classes left out: no data, saturated or defective, cloud shadow, medium and high cloud, thin cirrus, snow.
@@ -40,7 +40,7 @@ def build_graphs(plan: Plan, layers: Layers, units: Polygons, box: Bbox) -> dict
     series) is the composite as GeoTIFF.
     """
     recipe = get_recipe(plan.recipe_id)
-    index = _index_cube(plan, plan.period, recipe, layers, box)
+    index = _index_cube(plan, recipe, layers, box)
     if plan.output != "series":
         index = index.reduce_dimension(dimension="t", reducer="median")
     index = index.add_dimension(name="bands", label=recipe.title, type="bands")
@@ -58,21 +58,50 @@ def build_graphs(plan: Plan, layers: Layers, units: Polygons, box: Bbox) -> dict
     return graphs
 
 
-def _index_cube(plan: Plan, period: Period, recipe: Recipe, layers: Layers, box: Bbox) -> Any:
+def build_difference(later: tuple[Plan, Layers], earlier: tuple[Plan, Layers], box: Bbox) -> dict[str, Any]:
+    """Build the flat graph of a map: median of the later period minus that of the earlier one, where both have one."""
+    recipe = get_recipe(later[0].recipe_id)
+    cubes = [
+        _index_cube(plan, recipe, layers, box)
+        .reduce_dimension(dimension="t", reducer="median")
+        .add_dimension(name="bands", label=label, type="bands")
+        for label, (plan, layers) in (("LATER", later), ("EARLIER", earlier))
+    ]
+    both = cubes[0].merge_cubes(cubes[1])
+    change = both.reduce_dimension(dimension="bands", reducer=lambda data: data[0] - data[1])
+    named = change.add_dimension(name="bands", label="DIFFERENCE", type="bands")
+    graph: dict[str, Any] = named.save_result(format="GTiff").flat_graph()
+    return graph
+
+
+def build_band_means(plan: Plan, layers: Layers, units: Polygons, box: Bbox) -> dict[str, Any]:
+    """Build the flat graph of the mean stored value of each band per polygon: it shows what units they are in."""
+    recipe = get_recipe(plan.recipe_id)
+    cube = _load(plan, recipe, layers, box).reduce_dimension(dimension="t", reducer="median")
+    table = cube.aggregate_spatial(geometries=_geometries(units), reducer="mean")
+    graph: dict[str, Any] = table.save_result(format="JSON").flat_graph()
+    return graph
+
+
+def _index_cube(plan: Plan, recipe: Recipe, layers: Layers, box: Bbox) -> Any:
     """Load the bands and reduce them to the index, one value per pixel and date."""
+    cube = _load(plan, recipe, layers, box)
+    return cube.reduce_dimension(dimension="bands", reducer=_per_pixel(recipe, layers))
+
+
+def _load(plan: Plan, recipe: Recipe, layers: Layers, box: Bbox) -> Any:
     from openeo.rest.datacube import DataCube
 
     names = [band.name for band in used_layers(recipe, layers)] + ([layers.scl] if layers.scl else [])
-    cube = DataCube.load_collection(
+    return DataCube.load_collection(
         layers.collection_id,
         spatial_extent=dict(zip(("west", "south", "east", "north"), box, strict=True)),
         # openEO periods leave the end out; a plan's period holds it.
-        temporal_extent=[period.start.isoformat(), (period.end + timedelta(days=1)).isoformat()],
+        temporal_extent=[plan.period.start.isoformat(), (plan.period.end + timedelta(days=1)).isoformat()],
         bands=names,
         fetch_metadata=False,
         max_cloud_cover=plan.max_cloud_cover_percent if layers.has_cloud_cover else None,
     )
-    return cube.reduce_dimension(dimension="bands", reducer=_per_pixel(recipe, layers))
 
 
 def _per_pixel(recipe: Recipe, layers: Layers) -> Callable[[Any], Any]:

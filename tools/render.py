@@ -1,18 +1,22 @@
 """Maps and charts as PNG files, drawn with matplotlib's objects: no window, no shared state."""
 
 import textwrap
+from collections.abc import Sequence
 from datetime import date
 from pathlib import Path
 from typing import Any
 
+from knowledge.schema import LegendClass
 from tools.errors import JobFailed
-from tools.export import unit_name
-from tools.indices import get_recipe
-from tools.schema import Artifact, Plan, Statistics, StatisticsRow
+from tools.export import subject, unit_name
+from tools.schema import Artifact, Period, Plan, Statistics, StatisticsRow
 from tools.workspace import Workspace
 
 NDVI_RANGE = (-0.2, 1.0)
 """Fixed colour range of NDVI, so that two maps can be compared: water and cloud edges below 0, dense canopy near 1."""
+
+LEAST_DIFFERENCE = 0.05
+"""A difference map's colours reach at least so far, so that mere noise stays pale."""
 
 WATERMARK = "SYNTHETIC DEMO DATA"
 
@@ -25,6 +29,10 @@ _LINE_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9
 _NO_DATA = "#d9d9d9"
 _MAP_WIDTH_POINTS = 480.0  # About what the colour bar leaves of a figure 8 inches wide.
 _LOW_SHARE = 0.5
+
+
+Extent = tuple[float, float, float, float]
+"""Left, right, bottom, top of a map in its own units."""
 
 
 def render_map(
@@ -64,6 +72,52 @@ def render_map(
     )
     bar = figure.colorbar(shown, ax=axes, extend="both", shrink=0.8, pad=0.02)
     bar.set_label(_axis_label(plan, unit))
+    _dress_map(axes, plan, extent, crs, statistics, synthetic=synthetic)
+    axes.set_title(_heading(title, plan), fontsize=11, loc="left")
+    _footer(figure, f"{source_line} Grey: no data.")
+    return _save(workspace, figure, "map", title, plan)
+
+
+def render_classes(
+    workspace: Workspace,
+    raster: Path,
+    plan: Plan,
+    *,
+    classes: Sequence[LegendClass],
+    title: str,
+    synthetic: bool,
+    source_line: str,
+) -> Artifact:
+    """Draw a raster of class codes in the legend's own colours, with the classes that occur beside it."""
+    import numpy as np
+    from matplotlib import colormaps
+    from matplotlib.colors import ListedColormap
+    from matplotlib.patches import Patch
+
+    image, extent, crs = _read(raster)
+    met = [one for one in classes if (image == one.code).any()]
+    spare = [colormaps["tab20"](number) for number in range(20)]
+    colours = [one.color or spare[place % len(spare)] for place, one in enumerate(met)] or [_NO_DATA]
+    places = np.full(image.shape, np.nan)
+    for place, one in enumerate(met):
+        places[np.ma.filled(image == one.code, False)] = place
+    height_share = (extent[3] - extent[2]) / (extent[1] - extent[0])
+    figure, axes = _figure(10.0, min(max(6.2 * height_share, 3.0), 10.0) + 1.7)
+    palette = ListedColormap(colours).with_extremes(bad=_NO_DATA)
+    axes.imshow(places, extent=extent, cmap=palette, vmin=-0.5, vmax=len(colours) - 0.5, interpolation="nearest")
+    patches = [Patch(color=colour, label=_short(one.label, 38)) for colour, one in zip(colours, met, strict=False)]
+    figure.legend(handles=patches, loc="outside right upper", fontsize=7, frameon=False)
+    _dress_map(axes, plan, extent, crs, None, synthetic=synthetic)
+    axes.set_title(_heading(title, plan), fontsize=11, loc="left")
+    ours = " Classes without an official colour have one of ours." if any(one.color is None for one in met) else ""
+    _footer(figure, f"{source_line} Grey: no data or no class.{ours}")
+    return _save(workspace, figure, "map", title, plan)
+
+
+def _dress_map(
+    axes: Any, plan: Plan, extent: Extent, crs: Any, statistics: Statistics | None, *, synthetic: bool
+) -> None:
+    """Add outlines, scale bar and, where the data are invented, the mark across the map."""
     axes.set_xlim(extent[0], extent[1])
     axes.set_ylim(extent[2], extent[3])
     axes.set_autoscale_on(False)
@@ -73,9 +127,6 @@ def render_map(
     _scale_bar(axes, extent, crs)
     if synthetic:
         _watermark(axes, faint=False)
-    axes.set_title(_heading(title, plan), fontsize=11, loc="left")
-    _footer(figure, f"{source_line} Grey: no data.")
-    return _save(workspace, figure, "map", title, plan)
 
 
 def render_chart(
@@ -135,6 +186,15 @@ def _read(raster: Path) -> tuple[Any, tuple[float, float, float, float], Any]:
             return band, (left, right, bottom, top), source.crs
     except RasterioIOError as error:
         raise JobFailed("The back-end's map cannot be read as a GeoTIFF.", "Run the computation again.") from error
+
+
+def symmetric_range(raster: Path) -> tuple[float, float]:
+    """Give colour limits with zero in the middle that hold 98 % of the pixels of a difference, and at least ±0.05."""
+    import numpy as np
+
+    known = np.abs(_read(raster)[0].compressed())
+    top = max(float(np.percentile(known, 98)) if known.size else 0.0, LEAST_DIFFERENCE)
+    return -top, top
 
 
 def _spread(image: Any) -> tuple[float, float]:
@@ -295,7 +355,7 @@ def _bar_words(row: StatisticsRow) -> str:
 
 def _axis_label(plan: Plan, unit: str) -> str:
     """Name the value; an index without a unit has its name alone."""
-    name = get_recipe(plan.recipe_id).title
+    name = f"{subject(plan)}{' difference' if plan.against else ''}"
     return name if unit in ("", "1") else f"{name} ({unit})"
 
 
@@ -311,10 +371,13 @@ def _watermark(axes: Any, *, faint: bool) -> None:
 
 
 def _heading(title: str, plan: Plan) -> str:
-    dates = f"{plan.period.start:%-d %b %Y} to {plan.period.end:%-d %b %Y}"
-    if plan.period.start == plan.period.end:
-        dates = f"{plan.period.start:%-d %b %Y}"
+    dates = " minus ".join(_dates(period) for period in (plan.period, plan.against) if period)
     return "\n".join((*textwrap.wrap(_plain(title), 75)[:2], dates))
+
+
+def _dates(period: Period) -> str:
+    first, last = f"{period.start:%-d %b %Y}", f"{period.end:%-d %b %Y}"
+    return first if period.start == period.end else f"{first} to {last}"
 
 
 def _footer(figure: Any, text: str) -> None:

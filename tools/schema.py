@@ -96,6 +96,22 @@ class Scene(Frozen):
     synthetic: bool = False
 
 
+class LayerChoice(Frozen):
+    """Which layer of a product a plan reads, and from when it is."""
+
+    title: str
+    """Name of what is computed, for titles and sentences."""
+    unit: str
+    """Of the values: `%` for a density, `ha` for the areas of classes."""
+    product_id: str | None = None
+    edition_id: str | None = None
+    """Edition whose encoding the numbers are read by; None: no product is known, the file's own header alone."""
+    variable: str | None = None
+    band: str
+    reference: str
+    """Year or day that the layer is for."""
+
+
 class Plan(Frozen):
     """One filled-in recipe. Pure data: the same plan gives the same numbers."""
 
@@ -108,7 +124,11 @@ class Plan(Frozen):
     polygons: Polygons | None = None
     """Set when and only when output is `per_polygon`, or the series is for attached polygons."""
     period: Period
+    against: Period | None = None
+    """Set for a difference: the earlier period, whose values are subtracted from those of `period`."""
     max_cloud_cover_percent: float = 80.0
+    layer: LayerChoice | None = None
+    """Set for statistics of a product layer; `recipe_id` then names no index."""
 
     @property
     def fingerprint(self) -> str:

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import date
-from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, TypedDict
 
 from pydantic import Field
 
-from tools.errors import PlaceAmbiguous, ToolInputError
+from tools.errors import JobFailed, PlaceAmbiguous, ToolInputError
 from tools.schema import Bbox, Output, Period, Polygons, Question, ToolResult
+from tools.selection import Rank, Selection
 
 if TYPE_CHECKING:
     from knowledge.retrieval import Retriever
@@ -30,6 +31,18 @@ ProductId = Annotated[str, Field(description="Id or usual name of a product.", m
 IndexName = Annotated[
     str, Field(description="Short name of a published spectral index, such as NDVI, EVI2, NDWI or NBR.", max_length=40)
 ]
+Against = Annotated[
+    str,
+    Field(
+        description="Second period, to get the difference (later minus earlier) instead of the values.", max_length=200
+    ),
+]
+Above = Annotated[float | None, Field(description="Count and name the polygons with values above this.")]
+Below = Annotated[float | None, Field(description="Count and name the polygons with values below this.")]
+RankOrder = Annotated[
+    Rank, Field(description="Rank the polygons, the highest or the lowest first; empty for no ranking.")
+]
+RankCount = Annotated[int, Field(description="How many polygons the ranking lists.", ge=1, le=1000)]
 OutputKind = Annotated[
     Output,
     Field(description="composite: one median map; series: one mean per date; per_polygon: one mean per polygon."),
@@ -42,6 +55,35 @@ SearchUnits = Annotated[
 UnitKind = Annotated[
     Literal["parcels", "districts"],
     Field(description="Which polygons per_polygon is for; not used when an area is attached."),
+]
+
+
+class Shared(TypedDict):
+    """What every computation takes."""
+
+    recipe_id: str
+    place: str
+    output: Output
+    units: str
+    selection: Selection
+
+
+LayerWords = Annotated[
+    str,
+    Field(
+        description="What the layer shows, such as 'tree cover' or 'sealed soil', or a product or collection id.",
+        max_length=2000,
+    ),
+]
+LayerYear = Annotated[
+    str, Field(description="Reference year of the layer, such as '2018'; empty for the latest.", max_length=200)
+]
+LayerAgainst = Annotated[
+    str, Field(description="Second reference year, to get the difference (later minus earlier).", max_length=200)
+]
+LayerUnits = Annotated[
+    Literal["place", "parcels", "districts"],
+    Field(description="The place as a whole, or its parcels or districts; not used when an area is attached."),
 ]
 
 
@@ -82,11 +124,23 @@ class Context:
     question: str = ""
     """The question as asked: product advice that goes with a computation is looked up by it."""
 
+    def stop_if_asked(self) -> None:
+        """Raise JobFailed when the user has stopped the question."""
+        if self.cancelled():
+            raise JobFailed("The computation was stopped.", "Ask again to start it anew.")
+
 
 class Toolbox:
     """All tools for one question."""
 
-    TOOLS: ClassVar[tuple[str, ...]] = ("search_products", "explain_product", "find_place", "search_scenes", "compute")
+    TOOLS: ClassVar[tuple[str, ...]] = (
+        "search_products",
+        "explain_product",
+        "find_place",
+        "search_scenes",
+        "compute",
+        "layer_statistics",
+    )
 
     def __init__(self, services: Services, context: Context) -> None:
         self.services = services
@@ -178,14 +232,52 @@ class Toolbox:
             return _ask_back(error)
 
     def compute(
-        self, index: IndexName, place: PlaceName, period: PeriodWords, output: OutputKind, units: UnitKind = "parcels"
+        self,
+        index: IndexName,
+        place: PlaceName,
+        period: PeriodWords,
+        output: OutputKind,
+        units: UnitKind = "parcels",
+        against: Against = "",
+        above: Above = None,
+        below: Below = None,
+        rank: RankOrder = "",
+        count: RankCount = 5,
     ) -> ToolResult:
-        """Compute a spectral index for a place and a period as a map, a curve over time, or a value per polygon."""
+        """Compute a spectral index for a place and a period as a map, a curve over time, or a value per polygon.
+
+        With `against`, the difference of two periods; `above`, `below` and `rank` pick from the polygons.
+        """
         from tools.compute import compute_index
+        from tools.compute_difference import compute_difference
+
+        selection = Selection(above=above, below=below, rank=rank, count=count)
+        selection.check(output)
+        shared: Shared = {"recipe_id": index, "place": place, "output": output, "units": units, "selection": selection}
+        try:
+            if against.strip():
+                return compute_difference(self.services, self.context, periods=(period, against), **shared)
+            return compute_index(self.services, self.context, period=period, **shared)
+        except PlaceAmbiguous as error:
+            return _ask_back(error)
+
+    def layer_statistics(
+        self,
+        layer: LayerWords,
+        place: PlaceName,
+        period: LayerYear = "",
+        units: LayerUnits = "place",
+        against: LayerAgainst = "",
+    ) -> ToolResult:
+        """Compute statistics of a land product layer per polygon: mean tree cover or sealing, or hectares of classes.
+
+        With `against`, the difference of two years, where the editions may be subtracted.
+        """
+        from tools.layer_statistics import layer_statistics
 
         try:
-            return compute_index(
-                self.services, self.context, recipe_id=index, place=place, period=period, output=output, units=units
+            return layer_statistics(
+                self.services, self.context, layer=layer, place=place, period=period, units=units, against=against
             )
         except PlaceAmbiguous as error:
             return _ask_back(error)

@@ -29,6 +29,12 @@ def rows_from_json(mean: ZonalJson, count: ZonalJson, labels: Sequence[str]) -> 
     return tuple(rows)
 
 
+def band_means(table: ZonalJson, bands: int) -> list[float]:
+    """Give the largest mean over all polygons for each of the first bands of a table; 0 where there is none."""
+    rows = [values for of_date in _by_date(table).values() for values in of_date]
+    return [max((_number(values, band) or 0.0 for values in rows), default=0.0) for band in range(bands)]
+
+
 def drop_empty_dates(rows: Sequence[StatisticsRow]) -> tuple[StatisticsRow, ...]:
     """Leave out dates on which no polygon has a single valid pixel, unless nothing would be left."""
     alive = {row.date for row in rows if row.outcome == "ok"}
