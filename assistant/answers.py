@@ -4,7 +4,9 @@ from collections.abc import Iterable, Sequence
 
 from assistant import abilities, comparison
 from assistant.slots import Slots
+from tools.difference import difference_lines
 from tools.schema import Outcome, Output, Place, Plan, Polygons, Recommendation, Statistics, StatisticsRow, ToolResult
+from tools.selection import selection_lines
 from tools.words import counted
 from tools.zonal import curve, summary
 
@@ -163,11 +165,24 @@ def _computed(result: ToolResult) -> str:
         return result.text
     if not result.plan:
         return result.text
+    picked = "\n".join(selection_lines(result.data))
+    if result.plan.against:
+        return f"{_difference_finding(result.plan, result)}\n{picked}".strip()
+    if picked:
+        return f"{picked}\n\n{_polygon_finding(result.plan, result.statistics)}"
     if result.plan.output == "series":
         return _series_finding(result.plan, result.statistics)
     if result.plan.output == "per_polygon":
         return _polygon_finding(result.plan, result.statistics)
     return "\n".join(_row_finding(result.plan, row) for row in result.statistics.rows)
+
+
+def _difference_finding(plan: Plan, result: ToolResult) -> str:
+    """Tell a difference, the later period minus the earlier one, unit by unit."""
+    rows = result.statistics.rows if result.statistics else ()
+    told = difference_lines(_index(plan), result.data.get("difference", {}).get("rows", ()), rows)
+    against = plan.model_copy(update={"period": plan.against})
+    return "\n".join([f"{_index(plan)} of {plan.place.name}: {_when(plan)}, minus {_when(against)}.", *told])
 
 
 def _row_finding(plan: Plan, row: StatisticsRow) -> str:
@@ -250,13 +265,12 @@ def _product(results: Sequence[ToolResult]) -> str:
     if not product:
         return ""
     lines = [f"**Product to use: {product.title}**"]
-    lines += [f"- {reason}" for reason in product.why[:3]]
+    lines += [f"- It falls short: {product.lacks}"] if product.lacks else []
+    lines += [f"- {reason}" for reason in product.why]
     lines += [f"- How to get it: {way}" for way in product.access[:2]]
-    if product.alternatives:
-        others = "; ".join(
-            f"{other.title} ({other.lacks})" if other.lacks else other.title for other in product.alternatives[:3]
-        )
-        lines.append(f"- Also near: {others}")
+    lines += [
+        f"- Why not {other.title}: {other.lacks or 'nothing is known against it.'}" for other in product.alternatives
+    ]
     return "\n".join(lines)
 
 
