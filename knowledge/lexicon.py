@@ -42,13 +42,8 @@ class Lexicon(Frozen):
 
 
 def language_of(text: str) -> Language:
-    """Tell the language of a text by its function words, without any by its terms; English when in doubt."""
-    words = re.findall(r"[^\W\d_]+", fold(text))
-    counts = {language: sum(word in known for word in words) for language, known in _function_words().items()}
-    if not any(counts.values()):
-        counts = {one: len(_pattern(one)[0].findall(_even(text))) for one in FOREIGN}
-        counts["en"] = sum(word in _english_words() for word in words)
-    return max(LANGUAGES, key=lambda language: counts[language])
+    """Tell the language of a text by its function words; English when nothing speaks for another."""
+    return _likeliest(text)[0]
 
 
 def to_english(question: str) -> str:
@@ -89,15 +84,16 @@ def load_lexicon(path: Path = FILE) -> Lexicon:
 @lru_cache(maxsize=256)
 def _found(question: str) -> tuple[tuple[str, str], ...]:
     """Cut a question into (English term, "") and ("", unknown word); function words and words of asking are gone."""
-    language = language_of(question)
+    language = _language_of_search(question)
     if language == "en":
         return ()
     text = _even(question)
     pattern, terms = _pattern(language)
     parts = [(match.start(), terms[int(str(match.lastgroup)[1:])], "") for match in pattern.finditer(text)]
     text = pattern.sub(lambda match: " " * len(match[0]), text)
-    for match in re.finditer(r"[\w+-]*\w\+?", text):
-        if match[0] not in _function_words()[language] and not _asking(language).fullmatch(match[0]):
+    for match in re.finditer(r"\w(?:[\w-]*\w)?\+?", text):
+        idle = _function_words()[language].issuperset(match[0].split("-"))  # est-elle, y a-t-il
+        if not idle and not _asking(language).fullmatch(match[0]):
             parts.append((match.start(), "", match[0]))
     return tuple((term, words) for _, term, words in sorted(parts))
 
@@ -106,10 +102,23 @@ def _even(text: str) -> str:
     return fold(text).replace("’", "'")
 
 
-@cache
-def _english_words() -> frozenset[str]:
-    """Give the words of the English terms: they speak for English where no function word does."""
-    return frozenset(" ".join(load_lexicon().terms).split())
+def _likeliest(text: str) -> list[Language]:
+    """Give the languages that share most function words with a text."""
+    words = re.findall(r"[^\W\d_]+", fold(text))
+    counts = {language: sum(word in known for word in words) for language, known in _function_words().items()}
+    return [language for language in LANGUAGES if counts[language] == max(counts.values())]
+
+
+def _language_of_search(question: str) -> Language:
+    """Settle a few bare words, where function words do not decide, by how far terms cover them; else English."""
+    best = _likeliest(question)
+    if len(best) == 1:
+        return best[0]
+    terms = set(" ".join(load_lexicon().terms).split())
+    text = _even(question)
+    counts = {one: sum(len(match[0]) for match in _pattern(one)[0].finditer(text)) for one in FOREIGN if one in best}
+    english = sum(len(word) for word in text.split() if word in terms)
+    return max(best, key=lambda one: english if one == "en" else counts[one])
 
 
 @cache
@@ -127,11 +136,17 @@ def _asking(language: Foreign) -> re.Pattern[str]:
 @cache
 def _pattern(language: Foreign) -> tuple[re.Pattern[str], list[str]]:
     """Give one pattern for all words of a language, the longest first; the group's number leads to the term."""
-    terms = list(load_lexicon().terms)
-    words = [(fold(word), number) for number, term in enumerate(terms) for word in load_lexicon().terms[term][language]]
+    words = [(fold(word), term) for term, languages in load_lexicon().terms.items() for word in languages[language]]
     words.sort(key=lambda pair: -len(pair[0].strip("*")))
-    names = [f"(?P<t{place}>{_expression(word, language)})" for place, (word, _) in enumerate(words)]
-    return re.compile(rf"(?<!\w)(?:{'|'.join(names)})(?!\w)"), [terms[number] for _, number in words]
+    by_letter: dict[str, list[str]] = {}
+    for place, (word, _) in enumerate(words):
+        by_letter.setdefault(word[0], []).append(f"(?P<t{place}>{_expression(word, language)})")
+    # A look at the first letter spares most of the words.
+    groups = [
+        f"(?:{'|'.join(names)})" if letter == "*" else f"(?={letter})(?:{'|'.join(names)})"
+        for letter, names in sorted(by_letter.items(), key=lambda item: item[0] == "*")
+    ]
+    return re.compile(rf"(?<!\w)(?:{'|'.join(groups)})(?!\w)"), [term for _, term in words]
 
 
 def _expression(word: str, language: Foreign) -> str:
