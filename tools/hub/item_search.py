@@ -7,13 +7,15 @@ import sqlite3
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal
 
 from tools.errors import ToolInputError
 from tools.schema import Bbox
 
 Json = dict[str, Any]
 Matcher = Callable[[Json], bool]
+Leader = Literal["places", "cloud", "order"]
+"""The index that a search goes along."""
 SELECTIVE = 5_000
 """Rows that place and time, or cloud cover, may leave for their index to lead; else the sort order leads."""
 _BATCH = 200
@@ -70,7 +72,8 @@ def matching(
     """Give matching items in order, each with the token of the page after it."""
     order = _order(query.sort)
     after: Sequence[Any] | None = None if token is None else _decode_token(token, len(order))
-    source, conditions = _source(database, query), _conditions(query)
+    leader = _leader(database, query)
+    source, conditions = _source(query, leader), _conditions(query, leader)
     exact = _exact_check(query)
     while True:
         rows = _rows(database, source, conditions, order, after, batch)
@@ -108,21 +111,25 @@ def _rows(
     return database.execute(sql, values).fetchall()
 
 
-def _source(database: sqlite3.Connection, query: Query) -> Condition:
+def _leader(database: sqlite3.Connection, query: Query) -> Leader:
     """Choose what leads: place and time, or cloud cover, where they leave few rows; else the order of the result."""
     places = _places(query)
     if places is not None and _few(database, places):
-        sql = f"({places.sql}) AS found CROSS JOIN items ON items.row = found.row"
-        return Condition(sql, places.values)
+        return "places"
     if query.cloud and len(query.collections) == 1 and not query.ids:
         tests = _cloud_tests(query, "cloud")
-        rows = Condition(
-            f"SELECT 1 FROM items INDEXED BY items_cloud WHERE collection = ? AND {tests.sql}",
-            (query.collections[0], *tests.values),
-        )
-        if _few(database, rows):
-            return Condition("items INDEXED BY items_cloud")
-    return Condition("items")
+        sql = f"SELECT 1 FROM items INDEXED BY items_cloud WHERE collection = ? AND {tests.sql}"
+        if _few(database, Condition(sql, (query.collections[0], *tests.values))):
+            return "cloud"
+    return "order"
+
+
+def _source(query: Query, leader: Leader) -> Condition:
+    places = _places(query) if leader == "places" else None
+    if places is not None:
+        sql = f"({places.sql}) AS found CROSS JOIN items ON items.row = found.row"
+        return Condition(sql, places.values)
+    return Condition("items INDEXED BY items_cloud" if leader == "cloud" else "items")
 
 
 def _few(database: sqlite3.Connection, rows: Condition) -> bool:
@@ -155,7 +162,7 @@ def days(moment: str) -> float:
     return datetime.fromisoformat(moment).timestamp() / 86400
 
 
-def _conditions(query: Query) -> list[Condition]:
+def _conditions(query: Query, leader: Leader) -> list[Condition]:
     found: list[Condition] = []
     for column, wanted in (("collection", query.collections), ("id", query.ids)):
         if len(wanted) == 1:
@@ -167,14 +174,16 @@ def _conditions(query: Query) -> list[Condition]:
     if query.end is not None:
         found.append(Condition("items.t0 < ?" if query.end_excluded else "items.t0 <= ?", (query.end,)))
     box = _search_box(query)
-    if box is not None:
+    if box is not None and leader != "places":
         boxes = split_at_antimeridian(box)
         one = "p.west <= ? AND p.east >= ? AND p.south <= ? AND p.north >= ?"
         touching = " OR ".join([one] * len(boxes))
         values = tuple(edge for west, south, east, north in boxes for edge in (east, west, north, south))
         found.append(Condition(f"EXISTS (SELECT 1 FROM places AS p WHERE p.row = items.row AND ({touching}))", values))
     if query.cloud:
-        found.append(_cloud_tests(query, "items.cloud"))
+        # The plus keeps SQLite from an index that leaves too many rows to sort.
+        sorted_by_cloud = any("cloud_cover" in name for name, _ in query.sort[:1])
+        found.append(_cloud_tests(query, "items.cloud" if leader == "cloud" or sorted_by_cloud else "+items.cloud"))
     return [*found, *query.conditions]
 
 
