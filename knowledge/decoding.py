@@ -5,7 +5,7 @@ no measurement becomes NaN (or NaT) and is flagged; a measured zero stays zero. 
 """
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from knowledge.catalogue import Catalogue
 from knowledge.errors import NotDecodable, ProductNotFound
-from knowledge.schema import Edition, Encoding, Frozen, Legend, Variable
+from knowledge.schema import Edition, Encoding, Frozen, Legend, LegendClass, Variable
 
 PLAIN = Encoding()
 OUTSIDE = "outside the valid range"
@@ -59,6 +59,44 @@ class DecodedDates:
     def iso(self) -> NDArray[np.str_]:
         """Give the days as YYYY-MM-DD; an empty text where there is none."""
         return np.where(np.isnat(self.days), "", np.datetime_as_string(self.days, unit="D"))
+
+
+@dataclass(frozen=True)
+class Rules:
+    """How one layer is read, for those who compute elsewhere than here: physical value = stored * scale + offset."""
+
+    unit: str | None
+    scale: float = 1.0
+    offset: float = 0.0
+    valid: tuple[float | None, float | None] = (None, None)
+    special: dict[float, str] = field(default_factory=dict)
+    """Stored codes that are no measurement."""
+    constants: dict[int, float] = field(default_factory=dict)
+    classes: tuple[LegendClass, ...] = ()
+    """Set for a layer of classes: its numbers are codes, and what is none of these codes is left out."""
+    legend: Legend | None = None
+
+
+def layer_rules(catalogue: Catalogue, edition_id: str, variable: str, *, header: Header | None = None) -> Rules:
+    """Give the rules by which `decode` reads a layer.
+
+    Raises:
+        ProductNotFound: the edition or the variable does not exist.
+        NotDecodable: how the layer is stored has not been verified, or it holds dates or bit flags.
+    """
+    layer = _variable(catalogue.edition(edition_id), variable)
+    encoding, legend = _rules(catalogue, layer)
+    special = _special(encoding, legend, header)
+    if encoding.kind == "class" and legend is not None and legend.classes:
+        return Rules(layer.unit, special=special, classes=legend.classes, legend=legend)
+    if encoding.kind == "presence":
+        yes = tuple(LegendClass(code=code, label=f"{layer.meaning or layer.name}: yes") for code in encoding.present)
+        no = tuple(LegendClass(code=code, label=f"{layer.meaning or layer.name}: no") for code in encoding.absent)
+        return Rules(layer.unit, special=special, classes=yes + no, legend=legend)
+    if encoding.kind in ("date", "bits", "class"):
+        raise _refusal(layer, encoding)
+    scale, offset = _linear(layer, encoding, header)
+    return Rules(layer.unit, scale, offset, encoding.valid or (None, None), special, encoding.constants, legend=legend)
 
 
 def decode(

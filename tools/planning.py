@@ -55,7 +55,7 @@ def prepare(
     polygons = context.area if context.area and output != "composite" else None
     if polygons is None and output == "per_polygon":
         polygons = find_units(stac, collections, where, units)
-    polygons = _with_distinct_names(polygons) if polygons else None
+    polygons = with_distinct_names(polygons) if polygons else None
     bbox = polygons.bbox if polygons else where.bbox
     layers = choose_collection(
         stac, collections, bbox, when, wanted=context.collection_id, recipe=recipe, place_name=where.name
@@ -72,7 +72,7 @@ def prepare(
     if polygons is None:
         where = name_what_is_covered(where, scenes)
         plan = plan.model_copy(update={"place": where})
-    box = _overlap(bbox, scenes, EDGE_DEG if polygons or where.geometry else 0.0)
+    box = overlap(bbox, scenes, EDGE_DEG if polygons or where.geometry else 0.0)
     layers = layers.model_copy(
         update={"has_cloud_cover": all(scene.cloud_cover_percent is not None for scene in scenes)}
     )
@@ -87,7 +87,7 @@ def prepare(
         plan=plan,
         recipe=recipe,
         layers=layers,
-        units=polygons or _place_as_unit(where),
+        units=polygons or place_as_unit(where),
         box=box,
         scenes=tuple(scenes),
         estimate=estimate,
@@ -103,7 +103,7 @@ def choose_place(name: str, area: Polygons | None, nuts: NutsSource | None = Non
         from shapely.ops import unary_union
 
         whole = unary_union([shape(feature["geometry"]) for feature in area.collection["features"]])
-        size = sum(_area_km2(feature["geometry"]) for feature in area.collection["features"])
+        size = sum(area_km2(feature["geometry"]) for feature in area.collection["features"])
         return Place(
             name=area.name,
             kind="uploaded area",
@@ -191,7 +191,7 @@ def estimate_cost(recipe: Recipe, layers: Layers, scenes: Sequence[Scene], box: 
     from shapely.geometry import mapping
 
     resolution_m = _resolution_m(recipe, layers)
-    pixels = max(1, math.ceil(_area_km2(dict(mapping(square(*box)))) * 1e6 / resolution_m**2))
+    pixels = max(1, math.ceil(area_km2(dict(mapping(square(*box)))) * 1e6 / resolution_m**2))
     dates = sorted({scene.datetime[:10] for scene in scenes})
     bands = len(recipe.needs) + (layers.scl is not None)
     values = pixels * bands * len(dates)
@@ -245,7 +245,7 @@ def _scenes(stac: StacService, plan: Plan, bbox: Bbox) -> list[Scene]:
     return clear
 
 
-def _overlap(bbox: Bbox, scenes: Sequence[Scene], margin: float) -> Bbox:
+def overlap(bbox: Bbox, scenes: Sequence[Scene], margin: float) -> Bbox:
     """Cut a box to where the scenes are: nothing can be computed beyond."""
     west, south = min(scene.bbox[0] for scene in scenes), min(scene.bbox[1] for scene in scenes)
     east, north = max(scene.bbox[2] for scene in scenes), max(scene.bbox[3] for scene in scenes)
@@ -257,7 +257,8 @@ def _overlap(bbox: Bbox, scenes: Sequence[Scene], margin: float) -> Bbox:
     )
 
 
-def _place_as_unit(place: Place) -> Polygons:
+def place_as_unit(place: Place) -> Polygons:
+    """Make the whole place the one polygon."""
     from shapely.geometry import box, mapping
 
     geometry = place.geometry or dict(mapping(box(*place.bbox)))
@@ -266,7 +267,7 @@ def _place_as_unit(place: Place) -> Polygons:
     return Polygons(name=place.name, source=place.source, collection=collection)
 
 
-def _with_distinct_names(polygons: Polygons) -> Polygons:
+def with_distinct_names(polygons: Polygons) -> Polygons:
     """Add the id to names that occur twice: a table must tell its rows apart."""
     features = polygons.collection["features"]
     names = [str(feature["properties"].get("name") or feature["id"]) for feature in features]
@@ -304,7 +305,8 @@ def _band_warnings(recipe: Recipe, layers: Layers) -> tuple[str, ...]:
     return (*found, *([recipe.caution] if recipe.caution else []))
 
 
-def _area_km2(geometry: dict[str, Any]) -> float:
+def area_km2(geometry: dict[str, Any]) -> float:
+    """Give the area of a GeoJSON geometry on the ellipsoid."""
     from pyproj import Geod
     from shapely.geometry import shape
 

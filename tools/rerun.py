@@ -26,8 +26,16 @@ def run_again(connection: Any, graphs: dict[str, Any], labels: list[str], *, kee
 
 
 def by_date(result: Any) -> dict[str, list[Any]]:
-    """Give an aggregate as {date: one list of band values for each unit}; without dates the one key is empty."""
-    return result if isinstance(result, dict) else {"": result}
+    """Give an aggregate as {date: [value, count] of each unit}; without dates the one key is empty.
+
+    Where a unit has several values before its count, such as one for each class, each makes a row of its own.
+    """
+    dates = result if isinstance(result, dict) else {"": result}
+    return {
+        moment: [[values[band], values[-1]] if values else values
+                 for values in units for band in range(max(len(values or ()) - 1, 1))]
+        for moment, units in dates.items()
+    }  # fmt: skip
 
 
 def number(values: list[Any] | None, band: int) -> float | None:

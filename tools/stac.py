@@ -42,6 +42,10 @@ class StacService:
             (self._scene(item, collection_id) for item in items), key=lambda scene: (scene.datetime, scene.id)
         )
 
+    def items(self, collection_id: str, bbox: Bbox, *, limit: int = MAX_SCENES) -> list[tuple[Scene, dict[str, Any]]]:
+        """Return the scenes of a collection that touch a box, whenever, each with its item as the service gives it."""
+        return [(self._scene(item, collection_id), item) for item in self._items(collection_id, bbox, limit)]
+
     def covers(self, collection_id: str, bbox: Bbox) -> bool:
         """Tell whether a collection has any scene that touches a box, whenever."""
         return bool(self._items(collection_id, bbox, 1))

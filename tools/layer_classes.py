@@ -1,0 +1,148 @@
+"""Areas of classes per polygon: rows, shares, which classes are meant, and their table and map in official colours."""
+
+import csv
+import io
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from knowledge.decoding import Rules
+from knowledge.ingest import stems
+from knowledge.lexicon import in_english
+from knowledge.schema import LegendClass
+from tools.backends import Backend
+from tools.layer_plan import LayerWork
+from tools.rerun import by_date
+from tools.schema import Artifact, StatisticsRow
+from tools.workspace import Workspace
+from tools.zonal import ZonalJson, rows_from_json
+
+if TYPE_CHECKING:
+    from tools.toolbox import Services
+
+NEGATIVE = ("non", "no", "not", "all non")
+"""A label that begins so names what is left when the class sought is not there."""
+CLASSES_IN_TEXT = 6
+UNITS_IN_TEXT = 12
+
+
+def area_rows(mean: ZonalJson, count: ZonalJson, names: Sequence[str], work: LayerWork) -> tuple[StatisticsRow, ...]:
+    """Make one row for each polygon and class, in the order of the polygons, then of the legend; values in hectares."""
+    labels = [f"{name}: {one.label}" for name in names for one in work.rules.classes]
+    tables = [next(iter(by_date(table).values()), []) for table in (mean, count)]
+    return rows_from_json(tables[0], tables[1], labels)
+
+
+def wanted_codes(rules: Rules, words: str) -> tuple[int, ...]:
+    """Give the classes that words speak of; else all but what a legend calls the rest; empty where it has no rest."""
+    asked = {stem for stem in stems(in_english(words)) if len(stem) > 3}  # "of", "per" are no subjects
+    positive = [one for one in rules.classes if not _is_rest(one)]
+    named = [one.code for one in positive if asked & set(stems(_all_words(one)))]
+    if named:
+        return tuple(named)
+    return tuple(one.code for one in positive) if len(positive) < len(rules.classes) else ()
+
+
+def by_unit(rows: Sequence[StatisticsRow], work: LayerWork, wanted: Sequence[int]) -> list[dict[str, Any]]:
+    """Gather the rows of each polygon: classes that occur, with hectares and share, and the sum of those wanted."""
+    classes = work.rules.classes
+    found = []
+    for place, feature in enumerate(work.prepared.units.collection["features"]):
+        own = rows[place * len(classes) : (place + 1) * len(classes)]
+        total_ha = own[0].valid_pixels * work.pixel_ha
+        areas = {one.code: row.value for one, row in zip(classes, own, strict=True) if row.value is not None}
+        unit: dict[str, Any] = {
+            "label": str(feature["properties"]["name"]),
+            "outcome": own[0].outcome,
+            "valid_pixels": own[0].valid_pixels,
+            "total_pixels": own[0].total_pixels,
+            "area_with_class_ha": total_ha if areas else None,
+            "classes": [_entry(one, areas[one.code], total_ha) for one in classes if areas.get(one.code)],
+        }
+        if wanted and areas:
+            summed = sum(areas[code] for code in wanted)
+            unit["wanted"] = [one.label for one in classes if one.code in wanted]
+            unit["wanted_ha"], unit["wanted_percent"] = summed, 100 * summed / total_ha
+        found.append(unit)
+    return found
+
+
+def class_lines(units: Sequence[dict[str, Any]], work: LayerWork) -> list[str]:
+    """Tell each polygon's classes, the polygons ranked by what was asked for; equal areas share a place."""
+    known = [unit for unit in units if unit["outcome"] == "ok"]
+    lines = [f"{work.prepared.recipe.title}: {len(known)} of {len(units)} with a value."] if len(units) > 1 else []
+    if known and "wanted_ha" in known[0]:
+        known.sort(key=lambda unit: -unit["wanted_ha"])
+        areas = [round(unit["wanted_ha"], 2) for unit in known]
+        lines.append(f"Summed: {', '.join(known[0]['wanted'])}.")
+        lines += [
+            f"{areas.index(area) + 1}. {unit['label']}: {area:.2f} ha, {unit['wanted_percent']:.1f} %"
+            + (" (tie)" if areas.count(area) > 1 else "")
+            for unit, area in zip(known, areas, strict=True)
+        ][:UNITS_IN_TEXT]
+    for unit in known[:UNITS_IN_TEXT]:
+        top = sorted(unit["classes"], key=lambda one: -one["area_ha"])[:CLASSES_IN_TEXT]
+        told = "; ".join(f"{one['label']} {one['area_ha']:.2f} ha ({one['share_percent']:.1f} %)" for one in top)
+        left = unit["total_pixels"] - unit["valid_pixels"]
+        lines.append(f"{unit['label']}: {told}. {left} of {unit['total_pixels']} pixels without a class.")
+    lines += [f"{unit['label']}: {unit['outcome'].replace('_', ' ')}." for unit in units if unit["outcome"] != "ok"]
+    return lines
+
+
+def write_classes(workspace: Workspace, work: LayerWork, rows: Sequence[StatisticsRow]) -> Artifact:
+    """Write polygon, class, code, colour, hectares and share as CSV, one line for each polygon and class."""
+    from tools.export import data_word, plan_title, safe_cell
+
+    plan, classes = work.prepared.plan, work.rules.classes
+    buffer = io.StringIO()
+    writer = csv.writer(buffer, lineterminator="\n")
+    writer.writerow(("polygon", "code", "class", "colour", "area_ha", "share", "valid_pixels", "outcome", "data"))
+    word = data_word(work.prepared.synthetic or work.prepared.units.synthetic)
+    for place, row in enumerate(rows):
+        one = classes[place % len(classes)]
+        name = str(work.prepared.units.collection["features"][place // len(classes)]["properties"]["name"])
+        valid_ha = row.valid_pixels * work.pixel_ha
+        numbers = ("", "") if row.value is None else (row.value, round(row.value / valid_ha, 6))
+        writer.writerow(
+            (safe_cell(name), one.code, one.label, one.color or "", *numbers, row.valid_pixels, row.outcome, word)
+        )
+    title = f"Areas of classes: {plan_title(plan)}"
+    return workspace.save(
+        buffer.getvalue(), "table", title, media_type="text/csv", suffix=".csv", fingerprint=plan.fingerprint
+    )
+
+
+def draw_classes(services: "Services", backend: Backend, graph: dict[str, Any], work: LayerWork) -> list[Artifact]:
+    """Make the map of classes in the legend's colours, and the GeoTIFF it is drawn from."""
+    from tools.render import render_classes
+    from tools.run_files import source_line
+
+    prepared, workspace = work.prepared, services.workspace
+    title = f"{prepared.recipe.title}, {prepared.plan.place.name}, {prepared.plan.period.label}"
+    fingerprint = prepared.plan.fingerprint
+    with workspace.new("raster", f"GeoTIFF: {title}", "image/tiff", ".tif", fingerprint) as draft:
+        backend.run_raster(graph, draft.path)
+    picture = render_classes(
+        workspace,
+        Path(draft.artifact.path),
+        prepared.plan,
+        classes=work.rules.classes,
+        title=title,
+        synthetic=prepared.synthetic,
+        source_line=source_line(prepared),
+    )
+    return [picture, draft.artifact]
+
+
+def _entry(one: LegendClass, area_ha: float, total_ha: float) -> dict[str, Any]:
+    share = 100 * area_ha / total_ha
+    return {"code": one.code, "label": one.label, "area_ha": area_ha, "share_percent": share, "colour": one.color}
+
+
+def _is_rest(one: LegendClass) -> bool:
+    label = one.label.lower().replace("-", " ")
+    return any(label.startswith(f"{word} ") for word in NEGATIVE)
+
+
+def _all_words(one: LegendClass) -> str:
+    return " ".join(part for part in (one.label, one.group, one.level1, one.level2) if part)

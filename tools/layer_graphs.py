@@ -1,0 +1,175 @@
+"""The openEO process graphs of a product layer: a mean per polygon, or the hectares of each class per polygon."""
+
+from collections.abc import Callable
+from datetime import timedelta
+from functools import reduce
+from typing import Any
+
+from knowledge.decoding import Rules
+from tools.schema import Bbox, Plan, Polygons
+
+EQUAL_AREA_EUROPE, EQUAL_AREA_WORLD = 3035, 6933
+EUROPE: Bbox = (-32.0, 27.0, 45.0, 72.0)
+"""Where the equal-area grid of Europe is used; elsewhere the cylindrical one of the world."""
+OTHER_EQUAL_AREA = ("mollweide", "sinusoidal", "equal earth")
+M2_PER_HA = 10_000.0
+
+
+def is_equal_area(crs: str | int | None) -> bool:
+    """Tell whether all pixels of a reference system have the same area on the ground."""
+    from pyproj import CRS
+    from pyproj.exceptions import CRSError
+
+    try:
+        operation = CRS.from_user_input(crs).coordinate_operation if crs else None
+    except CRSError:
+        return False
+    name = operation.method_name.lower() if operation else ""
+    return "equal area" in name or any(one in name for one in OTHER_EQUAL_AREA)
+
+
+def equal_area_epsg(box: Bbox) -> int:
+    """Give the code of an equal-area reference system that fits a box."""
+    inside = box[0] >= EUROPE[0] and box[1] >= EUROPE[1] and box[2] <= EUROPE[2] and box[3] <= EUROPE[3]
+    return EQUAL_AREA_EUROPE if inside else EQUAL_AREA_WORLD
+
+
+def build_density_graphs(plan: Plan, rules: Rules, units: Polygons, box: Bbox) -> dict[str, dict[str, Any]]:
+    """Build the flat graphs of a layer of values: mean and count per polygon, and the map.
+
+    The tables have the bands of `tools/zonal.py`: the value, and VALID, whose count is that of all pixels.
+    """
+    value = _load(plan, box).reduce_dimension(dimension="bands", reducer=_physical(rules))
+    value = value.add_dimension(name="bands", label="VALUE", type="bands")
+    return _graphs(value, value, units, reducer="mean")
+
+
+def build_class_graphs(
+    plan: Plan, rules: Rules, units: Polygons, box: Bbox, *, pixel_m: float, warp_to_epsg: int | None
+) -> dict[str, dict[str, Any]]:
+    """Build the flat graphs of a layer of classes: hectares (a sum) and count per polygon and class, and the map.
+
+    Args:
+        plan: What is computed.
+        rules: Codes of the classes, and how the layer is read.
+        units: The polygons.
+        box: What is loaded, degrees.
+        pixel_m: Side of a pixel in metres, in the equal-area system that is computed in.
+        warp_to_epsg: That system, where the layer's own is not of equal area; nearest neighbour keeps the codes.
+    """
+    cube = _load(plan, box)
+    if warp_to_epsg is not None:
+        # By name: the client's own method forgets the dimensions of a cube whose metadata were not fetched.
+        how = {"resolution": pixel_m, "projection": warp_to_epsg, "method": "near"}
+        cube = cube.process("resample_spatial", {"data": cube, **how})
+    areas = cube.apply_dimension(dimension="bands", process=_hectares(rules, pixel_m**2 / M2_PER_HA))
+    areas = areas.rename_labels(dimension="bands", target=[f"CLASS_{one.code}" for one in rules.classes])
+    codes = cube.reduce_dimension(dimension="bands", reducer=_codes(rules))
+    return _graphs(areas, codes.add_dimension(name="bands", label="CLASS", type="bands"), units, reducer="sum")
+
+
+def _load(plan: Plan, box: Bbox) -> Any:
+    from openeo.rest.datacube import DataCube
+
+    if plan.layer is None:
+        raise ValueError("The plan names no layer.")
+    # Releases are told apart by their first day: a whole year would also meet one that ends on its first second.
+    start = plan.period.start
+    cube = DataCube.load_collection(
+        plan.collection_id,
+        spatial_extent=dict(zip(("west", "south", "east", "north"), box, strict=True)),
+        temporal_extent=[start.isoformat(), (start + timedelta(days=1)).isoformat()],
+        bands=[plan.layer.band],
+        fetch_metadata=False,
+    )
+    return cube.reduce_dimension(dimension="t", reducer="first")
+
+
+def _graphs(values: Any, picture: Any, units: Polygons, *, reducer: str) -> dict[str, dict[str, Any]]:
+    # Counting along the bands never gives nothing, so counting VALID counts every pixel.
+    valid = values.reduce_dimension(dimension="bands", reducer="count")
+    both = values.merge_cubes(valid.add_dimension(name="bands", label="VALID", type="bands"))
+    outlines = _outlines(units)
+    tables = {
+        name: both.aggregate_spatial(geometries=outlines, reducer=how).save_result(format="JSON").flat_graph()
+        for name, how in (("mean", reducer), ("count", "count"))
+    }
+    return {**tables, "raster": picture.save_result(format="GTiff").flat_graph()}
+
+
+def _physical(rules: Rules) -> Callable[[Any], Any]:
+    """Give the reducer that turns a stored number into a value, and into nothing where it is no measurement."""
+    from openeo.processes import and_, array_element, eq, gte, if_, lte, neq
+
+    def reducer(data: Any) -> Any:
+        stored = array_element(data, index=0)
+        low, high = rules.valid
+        checks = [gte(stored, low)] if low is not None else []
+        checks += [lte(stored, high)] if high is not None else []
+        inside = [code for code in rules.special if (low is None or code >= low) and (high is None or code <= high)]
+        checks += [neq(stored, code) for code in inside]
+        value = stored
+        if rules.scale != 1:
+            value = value * rules.scale
+        if rules.offset:
+            value = value + rules.offset
+        if checks:
+            value = if_(value=reduce(and_, checks), accept=value)
+        for code, meant in rules.constants.items():
+            value = if_(value=eq(stored, code), accept=meant, reject=value)
+        # A reducer must name a process; this one changes nothing.
+        return value if value is not stored else stored + 0
+
+    return reducer
+
+
+def _hectares(rules: Rules, pixel_ha: float) -> Callable[[Any], Any]:
+    """Give the callback that makes one band per class: a pixel's hectares, 0 in other classes, nothing where none."""
+    from openeo.processes import array_create, array_element, if_
+
+    def callback(data: Any) -> Any:
+        stored = array_element(data, index=0)
+        known = _known(rules, stored)
+        of_class = {one.code: _is(stored, rules, one.code) for one in rules.classes}
+        otherwise = if_(value=known, accept=0)
+        return array_create([if_(value=of_class[one.code], accept=pixel_ha, reject=otherwise) for one in rules.classes])
+
+    return callback
+
+
+def _codes(rules: Rules) -> Callable[[Any], Any]:
+    """Give the reducer that keeps the codes of classes, each by its class code, and nothing else."""
+    from openeo.processes import array_element, eq, if_
+
+    def reducer(data: Any) -> Any:
+        stored = array_element(data, index=0)
+        value = if_(value=_known(rules, stored), accept=stored)
+        for one in rules.classes:
+            if one.grid_code is not None and one.grid_code != one.code:
+                value = if_(value=eq(stored, one.grid_code), accept=one.code, reject=value)
+        return value
+
+    return reducer
+
+
+def _known(rules: Rules, stored: Any) -> Any:
+    from openeo.processes import or_
+
+    return reduce(or_, [_is(stored, rules, one.code) for one in rules.classes])
+
+
+def _is(stored: Any, rules: Rules, code: int) -> Any:
+    """Test for a class, by its code or, where rasters of this legend may hold it instead, its grid code."""
+    from openeo.processes import eq, or_
+
+    grid = next(one.grid_code for one in rules.classes if one.code == code)
+    return eq(stored, code) if grid is None or grid == code else or_(eq(stored, code), eq(stored, grid))
+
+
+def _outlines(units: Polygons) -> dict[str, Any]:
+    """Send the outlines alone: names and other properties stay here."""
+    features = [
+        {"type": "Feature", "id": str(feature.get("id", place)), "properties": {}, "geometry": feature["geometry"]}
+        for place, feature in enumerate(units.collection["features"])
+    ]
+    return {"type": "FeatureCollection", "features": features}

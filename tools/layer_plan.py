@@ -1,0 +1,280 @@
+"""From words to a plan for statistics of a product layer: product, collection, release, encoding, polygons, cost."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date
+from typing import TYPE_CHECKING, Any
+
+from knowledge.decoding import Header, Rules, layer_rules
+from knowledge.errors import NotDecodable
+from knowledge.schema import Edition, Product
+from tools.advice import Advice
+from tools.areas import small_units
+from tools.coverage import name_what_is_covered
+from tools.errors import NoScenes, TooLarge, ToolInputError
+from tools.indices import Recipe
+from tools.layer_graphs import equal_area_epsg, is_equal_area
+from tools.layer_search import (
+    Release,
+    choose_release,
+    find_edition,
+    find_holdings,
+    find_product,
+    find_releases,
+)
+from tools.periods import parse_period
+from tools.planning import (
+    EDGE_DEG,
+    PIXELS_PER_SECOND,
+    Prepared,
+    area_km2,
+    choose_place,
+    find_units,
+    overlap,
+    place_as_unit,
+    with_distinct_names,
+)
+from tools.schema import Bbox, Estimate, LayerChoice, Period, Place, Plan, Polygons
+from tools.stac import StacService
+
+if TYPE_CHECKING:
+    from tools.toolbox import Context, Services
+
+METRES_PER_DEGREE = 111_320.0
+PERCENT = "%"
+
+
+@dataclass(frozen=True)
+class Subject:
+    """What is asked, looked up once: where, which product, and what of it is here."""
+
+    words: str
+    place: Place
+    polygons: Polygons | None
+    product: Product | None
+    advice: Advice
+    releases: tuple[Release, ...]
+    held_elsewhere: tuple[str, ...]
+    """Collections that hold the product, but not here."""
+
+
+@dataclass(frozen=True)
+class LayerWork:
+    """A plan for one release, with what was looked up for it."""
+
+    prepared: Prepared
+    rules: Rules
+    release: Release
+    edition: Edition | None
+    pixel_m: float
+    warp_to_epsg: int | None
+    """Equal-area system to compute in, where the layer's own is not of equal area."""
+
+    @property
+    def pixel_ha(self) -> float:
+        """Area of a pixel, hectares."""
+        return self.pixel_m**2 / 10_000
+
+
+def look_up(services: "Services", context: "Context", *, layer: str, place: str, units: str) -> Subject:
+    """Find the place, its polygons, the product and its releases there."""
+    where = choose_place(place, context.area, services.nuts)
+    stac = StacService(services.stac_url, timeout_s=services.timeout_s)
+    collections = stac.collections()
+    polygons = context.area
+    if polygons is None and units != "place":
+        polygons = find_units(stac, collections, where, units)
+    polygons = with_distinct_names(polygons) if polygons else None
+    bbox = polygons.bbox if polygons else where.bbox
+    product, advice = find_product(services, layer, bbox=where.bbox, spoken=(place,))
+    wanted = context.collection_id or layer.strip()
+    holdings = find_holdings(services.retriever.catalogue, collections, product=product, wanted=wanted)
+    releases = tuple(find_releases(stac, holdings, bbox))
+    product = releases[0].holding.product if releases else product
+    here = {one.holding.layers.collection_id for one in releases}
+    elsewhere = tuple(one.layers.collection_id for one in holdings if one.layers.collection_id not in here)
+    return Subject(layer, where, polygons, product, advice, releases, elsewhere)
+
+
+def read_reference(words: str, context: "Context") -> Period | None:
+    """Read the year that a layer is wanted for; None for the latest."""
+    return parse_period(words, today=context.today, earliest=date.min) if words.strip() else None
+
+
+def prepare_layer(services: "Services", subject: Subject, period: Period | None) -> LayerWork:
+    """Fill in the plan for one release.
+
+    Raises:
+        NoScenes: No release is of the period; the hint names those that are here.
+        ToolInputError: How the layer is stored is not verified, or it holds dates or flags.
+        TooLarge: More pixels than allowed.
+    """
+    release = choose_release(subject.releases, period)
+    title = subject.product.title if subject.product else subject.words
+    if release is None:
+        known = ", ".join(dict.fromkeys(one.label for one in subject.releases))
+        raise NoScenes(f"{title} of {period.label if period else 'any year'} is not here.", f"Here are: {known}.")
+    edition, variable = find_edition(subject.product, release)
+    rules = _rules(services, release, edition, variable)
+    place = subject.place if subject.polygons else name_what_is_covered(subject.place, release.scenes)
+    units = subject.polygons or place_as_unit(place)
+    epsg, pixel_m = _grid(release, units.bbox)
+    warp = equal_area_epsg(units.bbox) if rules.classes and not is_equal_area(epsg) else None
+    recipe = _recipe(subject, release, rules, variable)
+    plan = _plan(subject, release, recipe, place, edition, variable)
+    box = _box(units.bbox, release, whole=subject.polygons is None)
+    estimate = _estimate(box, pixel_m, max(1, len(rules.classes)), release, services.max_pixels)
+    prepared = Prepared(
+        plan=plan,
+        recipe=recipe,
+        layers=release.holding.layers,
+        units=units,
+        box=box,
+        scenes=release.scenes,
+        estimate=estimate,
+        synthetic=release.synthetic,
+        warnings=_warnings(subject, release, edition, units, pixel_m),
+    )
+    return LayerWork(prepared, rules, release, edition, pixel_m, warp)
+
+
+def _rules(services: "Services", release: Release, edition: Edition | None, variable: str) -> Rules:
+    band = release.holding.band
+    if edition is None:
+        return Rules(None, 1.0 if band.scale is None else band.scale, band.offset or 0.0)
+    header = Header(scale=band.scale, offset=band.offset)
+    try:
+        return layer_rules(services.retriever.catalogue, edition.id, variable, header=header)
+    except NotDecodable as error:
+        raise ToolInputError(error.message, error.hint) from error
+
+
+def _grid(release: Release, bbox: Bbox) -> tuple[str | None, float]:
+    """Give the reference system of a release and the side of its pixels in metres, from its items."""
+    item = release.items[0]
+    properties = item["properties"]
+    asset = (item.get("assets") or {}).get(release.holding.band.name) or {}
+    code = next(
+        (one for place in (asset, properties) for key in ("proj:code", "proj:epsg") if (one := place.get(key))), None
+    )
+    crs = f"EPSG:{code}" if isinstance(code, int) else code
+    transform = asset.get("proj:transform") or properties.get("proj:transform")
+    size = release.holding.band.gsd_m or (abs(float(transform[0])) if transform else None) or properties.get("gsd")
+    if not size:
+        raise ToolInputError(
+            f"The collection {release.holding.layers.collection_id} does not say how large its pixels are.",
+            "Add `gsd` or `proj:transform` to its metadata.",
+        )
+    # A step below this cannot be metres: the grid is in degrees.
+    degrees = not release.holding.band.gsd_m and float(size) < 0.5 and crs in (None, "EPSG:4326", "OGC:CRS84")
+    latitude = math.radians((bbox[1] + bbox[3]) / 2)
+    return crs, float(size) * METRES_PER_DEGREE * math.cos(latitude) if degrees else float(size)
+
+
+def _recipe(subject: Subject, release: Release, rules: Rules, variable: str) -> Recipe:
+    product = subject.product
+    title = product.title if product else release.holding.layers.title
+    percent = rules.unit == PERCENT
+    measured = product.measures if product and product.measures else title
+    reading = (
+        f"Values are hectares of each class of {rules.legend.title if rules.legend else title}; shares are of the "
+        "area with a class."
+        if rules.classes
+        else f"Values are the mean of {measured}" + (", 0 to 100." if percent else ".")
+    )
+    return Recipe(
+        id=product.id if product else release.holding.layers.collection_id,
+        title=title,
+        long_name=measured,
+        formula=variable or release.holding.band.name,
+        unit="ha" if rules.classes else rules.unit or "1",
+        value_range=(0.0, 100.0) if percent else None,
+        reading=reading,
+        subject=title,
+    )
+
+
+def _plan(
+    subject: Subject, release: Release, recipe: Recipe, place: Place, edition: Edition | None, variable: str
+) -> Plan:
+    layer = LayerChoice(
+        title=recipe.title,
+        unit=recipe.unit,
+        product_id=subject.product.id if subject.product else None,
+        edition_id=edition.id if edition else None,
+        variable=variable or None,
+        band=release.holding.band.name,
+        reference=release.label,
+    )
+    return Plan(
+        recipe_id=recipe.id,
+        collection_id=release.holding.layers.collection_id,
+        output="per_polygon" if subject.polygons else "composite",
+        place=place,
+        polygons=subject.polygons,
+        period=Period(start=release.start, end=release.end, label=release.label),
+        layer=layer,
+    )
+
+
+def _box(bbox: Bbox, release: Release, *, whole: bool) -> Bbox:
+    """Load all of the polygons, so that what is not covered counts; of a place, what is covered and named so."""
+    if whole:
+        return overlap(bbox, release.scenes, EDGE_DEG)
+    west, south, east, north = bbox
+    return west - EDGE_DEG, south - EDGE_DEG, east + EDGE_DEG, north + EDGE_DEG
+
+
+def _estimate(box: Bbox, pixel_m: float, bands: int, release: Release, max_pixels: int) -> Estimate:
+    from shapely.geometry import box as square
+    from shapely.geometry import mapping
+
+    pixels = max(1, math.ceil(area_km2(dict(mapping(square(*box)))) * 1e6 / pixel_m**2))
+    if pixels * bands > max_pixels:
+        side_km = math.sqrt(max_pixels / bands) * pixel_m / 1000
+        raise TooLarge(
+            f"This would compute {pixels * bands} values of {pixel_m:g} m, more than is allowed here.",
+            f"Try an area of at most {side_km:.1f} km by {side_km:.1f} km.",
+        )
+    return Estimate(
+        scenes=len(release.scenes),
+        pixels=pixels,
+        megabytes=pixels * 4 / 1e6,
+        seconds=round(1 + 3 * pixels * bands / PIXELS_PER_SECOND, 1),
+        allowed=True,
+        reason=f"{pixels} pixels of {pixel_m:g} m, {bands} values each.",
+    )
+
+
+def _warnings(
+    subject: Subject, release: Release, edition: Edition | None, units: Polygons, pixel_m: float
+) -> tuple[str, ...]:
+    found: list[str] = [*units.warnings, *small_units(units, pixel_m)] if subject.polygons else []
+    if release.synthetic:
+        found.append("Synthetic demo data: the layer is invented, the numbers say nothing about the real place.")
+    if units.synthetic:
+        found.append("Synthetic demo data: the polygons are invented, they are no real parcels or districts.")
+    if edition is None:
+        found.append(
+            "No edition of a known product could be matched: values are read by the file's own header alone. If they "
+            "are codes of classes or dates, their mean means nothing."
+        )
+    return (*found, *_partly_covered(units, release))
+
+
+def _partly_covered(units: Polygons, release: Release) -> Sequence[str]:
+    from shapely.geometry import shape
+    from shapely.ops import unary_union
+
+    reach = unary_union([shape(item["geometry"]) for item in release.items if item.get("geometry")])
+    partly = []
+    for feature in units.collection["features"]:
+        outline: Any = shape(feature["geometry"])
+        share = outline.intersection(reach).area / outline.area if outline.area and not reach.is_empty else 1.0
+        if 0 < share < 0.99:  # the edge of a tile is no gap
+            partly.append(f"{feature['properties']['name']} ({share:.0%})")
+    if not partly:
+        return ()
+    rest = f" and {len(partly) - 8} more" if len(partly) > 8 else ""
+    return (f"The layer covers only a part of: {', '.join(partly[:8])}{rest}; the value is for that part.",)

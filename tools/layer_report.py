@@ -1,0 +1,107 @@
+"""Put statistics of a product layer into words: values, reference date, method, and what is not here."""
+
+from collections.abc import Sequence
+
+from tools.layer_plan import LayerWork, Subject
+from tools.schema import StatisticsRow, ToolResult
+from tools.words import counted
+from tools.zonal import summary
+
+ROWS_IN_TEXT = 12
+DECIMALS = 2
+"""Values are told with so many decimals; equal in all of them is a tie."""
+
+
+def density_lines(rows: Sequence[StatisticsRow], work: LayerWork) -> list[str]:
+    """Tell the mean of each polygon, ranked; of many, the first and the last."""
+    known = [row for row in rows if row.value is not None]
+    title, unit = work.prepared.recipe.title, work.prepared.recipe.unit
+    mark = "" if unit == "1" else f" {unit}"
+    if len(rows) == 1:
+        return [f"{title} of {row.label}: mean {row.value:.2f}{mark} ({pixels(row)})." for row in known]
+    lines = [f"{title}: {len(known)} of {counted(len(rows), 'polygon')} with a value.", *ranked_lines(rows, mark)]
+    if len(known) > 1:
+        found = summary(rows)
+        lines.append(
+            f"Mean of the polygon means: {found['mean_of_means']:.2f}{mark} (each polygon counts once); weighted by "
+            f"valid pixels: {found['mean_weighted_by_valid_pixels']:.2f}{mark}."
+        )
+    lines += [f"{row.label}: {row.outcome.replace('_', ' ')} ({pixels(row)})." for row in rows if row.value is None][:8]
+    return lines
+
+
+def ranked_lines(rows: Sequence[StatisticsRow], mark: str) -> list[str]:
+    """List polygons from the highest to the lowest value; equal ones share a place."""
+    known = sorted(((row, row.value) for row in rows if row.value is not None), key=lambda pair: -pair[1])
+    values = [round(value, DECIMALS) for _, value in known]
+    lines = [
+        f"{values.index(values[place]) + 1}. {row.label}: {value:.2f}{mark} ({pixels(row)})"
+        + (" (tie)" if values.count(values[place]) > 1 else "")
+        for place, (row, value) in enumerate(known)
+    ]
+    if len(lines) <= ROWS_IN_TEXT:
+        return lines
+    half = ROWS_IN_TEXT // 2
+    return [*lines[:half], f"({len(lines) - 2 * half} more in the table)", *lines[-half:]]
+
+
+def pixels(row: StatisticsRow) -> str:
+    """Tell how many pixels a value rests on."""
+    return f"{row.valid_pixels} of {counted(row.total_pixels, 'pixel')} valid, {row.valid_share:.0%}"
+
+
+def reference_sentence(subject: Subject, work: LayerWork) -> str:
+    """Tell from when the layer is, and what else is here."""
+    layer = work.prepared.plan.layer
+    others = [one.label for one in subject.releases if one.label != work.release.label]
+    latest = subject.releases[0] is work.release
+    told = f"Reference date of the layer: {work.release.label}{', the latest here' if latest else ''}."
+    told += f" Also here: {', '.join(dict.fromkeys(others))}." if others else ""
+    if layer and layer.edition_id:
+        told += f" Read as edition {layer.edition_id}, layer {layer.variable}; {work.release.holding.basis}."
+    return told
+
+
+def how(work: LayerWork) -> str:
+    """Tell in a few sentences how the numbers are made."""
+    rules, layer = work.rules, work.prepared.plan.layer
+    name = f"{layer.band if layer else ''} of {work.prepared.plan.collection_id}"
+    left_out = ", ".join(f"{code:g} ({meaning})" for code, meaning in sorted(rules.special.items()))
+    told = f"Left out: {left_out}. " if left_out else ""
+    if not rules.classes:
+        low, high = rules.valid
+        span = f"stored values from {low:g} to {high:g}" if low is not None and high is not None else "stored values"
+        scale = f", times {rules.scale:g} plus {rules.offset:g}" if rules.scale != 1 or rules.offset else ""
+        return f"{name}: {span}{scale}. {told}Unweighted mean over valid pixel centres."
+    where = (
+        f"after nearest-neighbour resampling to EPSG:{work.warp_to_epsg} (equal area)"
+        if work.warp_to_epsg
+        else "on the layer's own equal-area grid"
+    )
+    return (
+        f"{name}: pixels of each class, counted by pixel centre {where}, times {work.pixel_ha:g} ha. {told}"
+        "Codes that the legend does not have are left out, too; shares are of the pixels with a class."
+    )
+
+
+def not_held(subject: Subject) -> ToolResult:
+    """Say that no pixels of the product are here, which product it is, and how to get it; never a number."""
+    product, place = subject.product, subject.place.name
+    if product is None:
+        text = (
+            f"No layer here is about this, and no product of the catalogue was found for it. {subject.advice.text}"
+        ).strip()
+        return ToolResult(text=text, outcome="not_covered", data={"product": None})
+    parts = [f"{product.title} is not among the data here for {place}, so nothing was computed."]
+    if subject.held_elsewhere:
+        parts.append(f"It is here for other places only: {', '.join(subject.held_elsewhere)}.")
+    parts.append(f"Product: {product.title} (id {product.id}), {product.coverage}.")
+    parts += [f"How to get it: {' '.join(product.access)}"] if product.access else []
+    parts.append(
+        "Then add its files with `clms-assistant hub add FILE --collection NAME --datetime YEAR`, and ask again."
+    )
+    return ToolResult(
+        text="\n".join(parts),
+        outcome="not_covered",
+        data={"product": product.id, "held_elsewhere": list(subject.held_elsewhere)},
+    )

@@ -1,0 +1,210 @@
+"""From words to pixels of a product: which product is meant, which collections hold it, and from which years."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import date
+from typing import TYPE_CHECKING, Any
+
+from knowledge.catalogue import Catalogue, normalise
+from knowledge.errors import ProductNotFound
+from knowledge.schema import Edition, Product
+from tools.advice import Advice, advise
+from tools.layers import Layer, Layers, is_vector, read_layers
+from tools.schema import Bbox, Period, Scene
+from tools.stac import StacService
+
+if TYPE_CHECKING:
+    from tools.toolbox import Services
+
+LEAST_NAME = 3
+"""Shorter names of products stand in too many texts by chance."""
+
+
+@dataclass(frozen=True)
+class Holding:
+    """A collection of pixels that holds a layer of a product."""
+
+    layers: Layers
+    band: Layer
+    product: Product | None
+    basis: str
+    """How it is known to hold it."""
+
+
+@dataclass(frozen=True)
+class Release:
+    """One reference date of a holding over a place, with its tiles."""
+
+    holding: Holding
+    start: date
+    end: date
+    scenes: tuple[Scene, ...]
+    items: tuple[dict[str, Any], ...]
+
+    @property
+    def label(self) -> str:
+        """Give the year, or the day of a layer that is for a day."""
+        whole_year = (self.end - self.start).days > 300 and self.start.year == self.end.year
+        return str(self.start.year) if whole_year else self.start.isoformat()
+
+    @property
+    def synthetic(self) -> bool:
+        """Tell whether its pixels are invented."""
+        return self.holding.layers.synthetic or any(scene.synthetic for scene in self.scenes)
+
+
+def find_product(
+    services: "Services", words: str, *, bbox: Bbox, spoken: Sequence[str]
+) -> tuple[Product | None, Advice]:
+    """Return the product that words mean, by name or by search, with what the catalogue advises."""
+    catalogue = services.retriever.catalogue
+    advice = advise(services.retriever, words, bbox=bbox, spoken=spoken)
+    try:
+        return catalogue.get(words), advice
+    except ProductNotFound:
+        return (advice.matches[0].product if advice.matches else None), advice
+
+
+def find_holdings(
+    catalogue: Catalogue, collections: Iterable[dict[str, Any]], *, product: Product | None, wanted: str
+) -> list[Holding]:
+    """Return the collections that hold a product, or the one collection that is wanted by its id; real ones first."""
+    rasters = [one for one in collections if not is_vector(one)]
+    named = [one for one in rasters if one.get("id") == wanted]
+    found = []
+    for collection in named or rasters:
+        owner, basis = identify(catalogue, collection)
+        if named or (product is not None and owner is not None and owner.id == product.id):
+            layers = read_layers(collection)
+            if band := pick_band(layers, owner):
+                found.append(Holding(layers, band, owner, basis))
+    return sorted(found, key=lambda one: one.layers.synthetic)
+
+
+def identify(catalogue: Catalogue, collection: dict[str, Any]) -> tuple[Product | None, str]:
+    """Tell which product a collection holds: as it says itself, by its id, its bands, or the words of its title."""
+    declared = _declared(collection)
+    for name in (*declared, str(collection.get("id", ""))):
+        if name and (owner := _by_id(catalogue, name)):
+            return owner, f"property clms:product is {name}" if name in declared else "by its collection id"
+    layers = read_layers(collection)
+    owners = _variable_owners(catalogue)
+    for band in layers.bands:
+        same = [one for one in catalogue.products if one.id in owners.get(band.name.upper(), ())]
+        if owner := _only(same, band.name, collection):
+            return owner, f"by its band {band.name}"
+    keys = ("id", "title", "description")
+    text = f" {normalise(' '.join(str(collection.get(key, '')) for key in keys).replace('_', ' '))} "
+    best, name = None, ""
+    for product in catalogue.products:
+        for one in map(normalise, (product.title, product.abbr, product.id, *product.aliases)):
+            if len(one) > max(len(name), LEAST_NAME) and f" {one} " in text:
+                best, name = product, one
+    return best, f"its title or description says “{name}”" if best else ""
+
+
+def pick_band(layers: Layers, product: Product | None) -> Layer | None:
+    """Return the band with the product's main layer; of a collection with other names, its only band."""
+    names = [
+        variable.name.upper() for edition in (product.editions if product else ()) for variable in edition.variables
+    ]
+    known = [band for band in layers.bands if band.name.upper() in names]
+    if known:
+        return min(known, key=lambda band: names.index(band.name.upper()))
+    return layers.bands[0] if len(layers.bands) == 1 else None
+
+
+def find_releases(stac: StacService, holdings: Iterable[Holding], bbox: Bbox) -> list[Release]:
+    """Return what the holdings have over a box: real before invented, the latest first, then the finest."""
+    found = []
+    for holding in holdings:
+        by_start: dict[str, list[tuple[Scene, dict[str, Any]]]] = {}
+        for scene, item in stac.items(holding.layers.collection_id, bbox):
+            by_start.setdefault(scene.datetime[:10], []).append((scene, item))
+        for start, pairs in by_start.items():
+            ends = [str(item["properties"].get("end_datetime") or start)[:10] for _, item in pairs]
+            scenes, items = zip(*pairs, strict=True)
+            found.append(Release(holding, date.fromisoformat(start), date.fromisoformat(max(ends)), scenes, items))
+    return sorted(found, key=lambda one: (one.synthetic, -one.start.toordinal(), one.holding.band.gsd_m or 0.0))
+
+
+def choose_release(releases: Sequence[Release], period: Period | None) -> Release | None:
+    """Return the latest release, real before invented, within a period where one is given."""
+    fit = (one for one in releases if not period or (one.start <= period.end and one.end >= period.start))
+    return next(fit, None)
+
+
+def find_edition(product: Product | None, release: Release) -> tuple[Edition | None, str]:
+    """Return the edition by whose encoding a release is read, and its variable: by id, else by year and pixel size."""
+    if product is None:
+        return None, ""
+    band, collection_id = release.holding.band, release.holding.layers.collection_id
+    named = [one for one in product.editions if normalise(collection_id) in map(normalise, _ids(one))]
+    editions = named or product.editions
+    having = [(one, name) for one in editions if (name := _variable(one, band))]
+    # A band with a name of its own: an edition with one layer leaves no doubt which one it is.
+    having = having or [(one, one.variables[0].name) for one in editions if len(one.variables) == 1]
+    year = release.start.year
+    fit = [pair for pair in having if named or covers_year(pair[0], year)]
+    size = f"{band.gsd_m:g} m" if band.gsd_m else ""
+    fit.sort(key=lambda pair: (pair[0].status != "current", bool(size) and size not in pair[0].resolution))
+    return fit[0] if fit else (None, "")
+
+
+def editions_of_year(product: Product, year: int) -> list[Edition]:
+    """Return the editions that have data for a year."""
+    return [one for one in product.editions if covers_year(one, year)]
+
+
+def covers_year(edition: Edition, year: int) -> bool:
+    """Tell whether an edition is known to have data for a year."""
+    if not (edition.start and edition.start[:4].isdigit()):
+        return False
+    last = edition.end[:4] if edition.end and edition.end[:4].isdigit() else "9999"
+    return int(edition.start[:4]) <= year <= int(last)
+
+
+def _declared(collection: dict[str, Any]) -> list[str]:
+    """Read what a collection says of itself: at the top, or in its summaries."""
+    summaries = collection.get("summaries")
+    places = (collection, summaries if isinstance(summaries, dict) else {})
+    said = [place.get("clms:product") for place in places]
+    return [str(one) for value in said for one in (value if isinstance(value, list) else [value]) if one]
+
+
+def _by_id(catalogue: Catalogue, name: str) -> Product | None:
+    wanted = normalise(name)
+    for product in catalogue.products:
+        if wanted == normalise(product.id) or any(wanted in map(normalise, _ids(one)) for one in product.editions):
+            return product
+    return None
+
+
+def _ids(edition: Edition) -> tuple[str, ...]:
+    cdse = edition.cdse
+    elsewhere = (cdse.dataset_id, cdse.openeo_collection or "", *cdse.stac_collections) if cdse else ()
+    return (edition.id, *edition.alternate_ids, *elsewhere)
+
+
+def _only(products: Sequence[Product], band: str, collection: dict[str, Any]) -> Product | None:
+    """Return the product with a band of this name; of several, the one that is called so and reaches the place."""
+    if len(products) < 2:
+        return products[0] if products else None
+    boxes = ((collection.get("extent") or {}).get("spatial") or {}).get("bbox") or []
+    box: Bbox | None = tuple(boxes[0]) if boxes and len(boxes[0]) == 4 else None
+    called = [one for one in products if normalise(band) in map(normalise, one.abbr.split(" / "))]
+    there = [one for one in called if box is None or one.covers_place(box)]
+    return there[0] if len(there) == 1 else None
+
+
+def _variable_owners(catalogue: Catalogue) -> dict[str, tuple[str, ...]]:
+    """Give the ids of the products that have a variable of a name."""
+    owners: dict[str, tuple[str, ...]] = {}
+    for product in catalogue.products:
+        for name in {variable.name.upper() for edition in product.editions for variable in edition.variables}:
+            owners[name] = (*owners.get(name, ()), product.id)
+    return owners
+
+
+def _variable(edition: Edition, band: Layer) -> str:
+    return next((one.name for one in edition.variables if one.name.upper() == band.name.upper()), "")

@@ -1,0 +1,138 @@
+"""Statistics of a product layer per polygon: the mean of a density, or the hectares and shares of classes."""
+
+from typing import TYPE_CHECKING, Any
+
+from tools.backends import Backend, OpenEOBackend
+from tools.errors import NotCovered
+from tools.layer_classes import area_rows, by_unit, class_lines, draw_classes, wanted_codes, write_classes
+from tools.layer_compare import compare_editions
+from tools.layer_graphs import build_class_graphs, build_density_graphs
+from tools.layer_plan import LayerWork, Subject, look_up, prepare_layer, read_reference
+from tools.layer_report import density_lines, how, not_held, reference_sentence
+from tools.run_files import make_files
+from tools.schema import Artifact, Statistics, StatisticsRow, ToolResult
+from tools.telling import overall_outcome, quality, result_of
+from tools.zonal import ZonalJson, rows_from_json, summary
+
+if TYPE_CHECKING:
+    from tools.toolbox import Context, Services
+
+
+def layer_statistics(
+    services: "Services", context: "Context", *, layer: str, place: str, period: str, units: str, against: str
+) -> ToolResult:
+    """Look up a layer, compute its statistics, and tell them; with `against`, the difference of two editions."""
+    context.on_progress("Looking up place, product and layers")
+    subject = look_up(services, context, layer=layer, place=place, units=units)
+    reference = read_reference(period, context)
+    if against.strip():
+        other = read_reference(against, context)
+        return compare_editions(services, context, subject, reference, other, run=run_layer)
+    if not subject.releases:
+        return not_held(subject)
+    work = prepare_layer(services, subject, reference)
+    statistics, artifacts = run_layer(services, context, subject, work)
+    return tell_layer(subject, work, statistics, artifacts)
+
+
+def run_layer(
+    services: "Services", context: "Context", subject: Subject, work: LayerWork
+) -> tuple[Statistics, tuple[Artifact, ...]]:
+    """Run the graphs of one release and make its files."""
+    context.stop_if_asked()
+    prepared = work.prepared
+    graphs = build_graphs(work)
+    backend = OpenEOBackend(services.openeo_url, timeout_s=services.timeout_s)
+    backend.validate(graphs["mean"])
+    context.on_progress(f"Computing {prepared.recipe.title} {work.release.label} ({prepared.estimate.reason})")
+    rows = _rows(backend, graphs, work)
+    context.stop_if_asked()
+    statistics = Statistics(rows=rows, unit=prepared.recipe.unit, method=how(work))
+    pictures: list[Artifact] | None = None
+    if work.rules.classes:
+        pictures = [write_classes(services.workspace, work, rows)]
+        if overall_outcome(rows) == "ok":
+            pictures += draw_classes(services, backend, graphs["raster"], work)
+    made = make_files(services, context, backend, graphs, prepared, statistics, subject.advice, pictures=pictures)
+    return statistics, made
+
+
+def build_graphs(work: LayerWork) -> dict[str, dict[str, Any]]:
+    """Build the graphs of a release: means of values, or hectares of classes."""
+    prepared = work.prepared
+    if not work.rules.classes:
+        return build_density_graphs(prepared.plan, work.rules, prepared.units, prepared.box)
+    return build_class_graphs(
+        prepared.plan,
+        work.rules,
+        prepared.units,
+        prepared.box,
+        pixel_m=work.pixel_m,
+        warp_to_epsg=work.warp_to_epsg,
+    )
+
+
+def tell_layer(
+    subject: Subject, work: LayerWork, statistics: Statistics, artifacts: tuple[Artifact, ...]
+) -> ToolResult:
+    """Put the statistics of one release into words and data."""
+    rows, prepared = statistics.rows, work.prepared
+    data: dict[str, Any] = {"layer": prepared.plan.layer.model_dump() if prepared.plan.layer else None}
+    if work.rules.classes:
+        data["classes"] = by_unit(rows, work, wanted_codes(work.rules, subject.words))
+        lines = class_lines(data["classes"], work)
+    else:
+        data["summary"] = summary(rows)
+        lines = density_lines(rows, work)
+    lines = [*lines, reference_sentence(subject, work)]
+    outcome = overall_outcome(rows)
+    data["finding"] = "\n".join(lines) if outcome == "ok" else ""
+    what = "per polygon" if prepared.plan.polygons else "of the place as a whole"
+    where = f"{prepared.plan.place.name}, {work.release.label}"
+    return result_of(
+        prepared,
+        statistics,
+        artifacts,
+        subject.advice,
+        headline=f"{prepared.recipe.title} {what}, {where}: outcome {outcome}.",
+        lines=lines,
+        data=data,
+        warnings=quality(rows),
+    )
+
+
+def _rows(backend: Backend, graphs: dict[str, Any], work: LayerWork) -> tuple[StatisticsRow, ...]:
+    """Run the two tables; a unit that the tiles do not reach is not covered, whatever was counted."""
+    features = work.prepared.units.collection["features"]
+    names = [str(feature["properties"]["name"]) for feature in features]
+    mean, count = backend.run_table(graphs["mean"]), backend.run_table(graphs["count"])
+    if work.rules.classes:
+        rows = area_rows(mean, count, names, work)
+    else:
+        rows = rows_from_json(_of_one_date(mean), _of_one_date(count), names)
+    outside = _outside(work)
+    if len(outside) == len(features):
+        raise NotCovered(
+            f"{work.prepared.recipe.title} does not reach any of these polygons.", "Choose another place or collection."
+        )
+    each = len(rows) // len(names)
+    return tuple(
+        row.model_copy(update={"outcome": "not_covered", "value": None}) if place // each in outside else row
+        for place, row in enumerate(rows)
+    )
+
+
+def _of_one_date(table: ZonalJson) -> ZonalJson:
+    """Drop the date of a table that has one: a release is for its period, not for its first day."""
+    return next(iter(table.values())) if isinstance(table, dict) and len(table) == 1 else table
+
+
+def _outside(work: LayerWork) -> set[int]:
+    from shapely.geometry import shape
+    from shapely.ops import unary_union
+
+    reach = unary_union([shape(item["geometry"]) for item in work.release.items if item.get("geometry")])
+    if reach.is_empty:
+        return set()
+    features = work.prepared.units.collection["features"]
+    return {place for place, feature in enumerate(features) if not shape(feature["geometry"]).intersects(reach)}
