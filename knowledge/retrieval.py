@@ -1,4 +1,4 @@
-"""Search over the index: keywords and vectors fused by reciprocal rank, then the hard facts of each product."""
+"""Search over the index: products by relevance and then by facts, passages by reciprocal rank of words and vectors."""
 
 import logging
 import sqlite3
