@@ -77,7 +77,7 @@ def test_a_year_before_all_data_is_refused_with_the_nearest_product(toolbox: Too
         ("hedges at 1 m", "", "(id small-woody-features): Its finest pixels are 5 m, not 1 m."),
         ("albedo", "", "(id surface-albedo): It is no longer offered."),
         ("air quality", "Paris", "Copernicus Atmosphere Monitoring Service (CAMS) has that."),
-        ("xyzzy", "", "No CLMS product is about this"),
+        ("xyzzy", "", "No CLMS product was found for these words. Name the subject"),
     ],
 )
 def test_no_product_is_recommended_where_none_answers(toolbox: Toolbox, question: str, place: str, told: str) -> None:
@@ -86,6 +86,14 @@ def test_no_product_is_recommended_where_none_answers(toolbox: Toolbox, question
     assert found.text.startswith("No CLMS product")
     assert told in found.text
     assert found.outcome == "ok"
+
+
+@pytest.mark.parametrize("question", ["and in Cayenne?", "which blorptastic zindle?"])
+def test_words_that_are_not_understood_are_no_statement_about_the_service(toolbox: Toolbox, question: str) -> None:
+    found = toolbox.search_products(question, place="Cayenne")
+    assert found.recommendation is None
+    assert "is about this" not in found.text
+    assert "Name the subject" in found.text
 
 
 def test_alternatives_say_what_they_lack(toolbox: Toolbox) -> None:

@@ -77,8 +77,11 @@ def _no_product(retriever: "Retriever", found: "Findings", matches: tuple[Produc
     if near:
         lines = ["No CLMS product answers this. Nearest, with what it lacks:"]
         lines += [f"- {one.product.title} (id {one.product.id}): {one.lacks}" for one in near]
-    else:
+    elif found.elsewhere:
         lines = ["No CLMS product is about this: the service maps and measures the land surface."]
+    else:
+        # That nothing is near may be due to the wording: nothing is said about what the service holds.
+        lines = ["No CLMS product was found for these words. Name the subject, for example 'tree cover' or 'snow'."]
     if found.elsewhere:
         url = f" <{found.elsewhere.url}>" if found.elsewhere.url else ""
         lines.append(f"{found.elsewhere.subject}: {found.elsewhere.provider} has that.{url}")
