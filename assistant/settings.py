@@ -2,8 +2,9 @@
 
 import os
 from pathlib import Path
+from typing import Annotated, Literal
 
-from pydantic import Field, SecretStr
+from pydantic import BeforeValidator, Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from tools.hub.limits import Limits
@@ -58,7 +59,7 @@ class Settings(BaseSettings):
     """Fetch the boundary of a NUTS code from GISCO when one is asked for, and keep it."""
     max_tool_calls: int = Field(default=12, gt=0)
     """Most tool calls for one question."""
-    log_level: str = "WARNING"
+    log_level: Annotated[Literal["DEBUG", "INFO", "WARNING", "ERROR"], BeforeValidator(str.upper)] = "WARNING"
     """Logging level: DEBUG, INFO, WARNING or ERROR."""
 
     @property

@@ -35,6 +35,19 @@ def test_a_broken_area_is_a_sentence_and_no_traceback(tmp_path: Path) -> None:
     assert "Traceback" not in found.output
 
 
+def test_an_unknown_log_level_is_refused_and_a_known_one_is_read_in_any_case(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("CLMS_DATA_DIR", str(tmp_path))
+    monkeypatch.setenv("CLMS_LOG_LEVEL", "loud")
+    found = CliRunner().invoke(main, ["hub", "list"])
+    assert found.exit_code == 1
+    assert "CLMS_LOG_LEVEL" in found.output
+    assert "Traceback" not in found.output
+    monkeypatch.setenv("CLMS_LOG_LEVEL", "error")
+    assert CliRunner().invoke(main, ["hub", "list"]).exit_code == 0
+
+
 def test_a_wrong_setting_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CLMS_PORT", "many")
     found = CliRunner().invoke(main, ["doctor"])
