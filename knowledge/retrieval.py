@@ -184,6 +184,7 @@ class Retriever:
         Raises:
             IndexMissing: the index has not been built.
         """
+        question = in_english(question)
         sections = ("about", "use", "limits", "access", "editions", "documents")
         scores = fuse(
             [

@@ -6,7 +6,9 @@ from pathlib import Path
 import pytest
 
 from knowledge.errors import SourceInvalid
+from knowledge.ingest import build_index
 from knowledge.lexicon import FOREIGN, fold, in_english, language_of, load_lexicon, to_english
+from knowledge.retrieval import Retriever
 
 
 @pytest.mark.parametrize(
@@ -86,3 +88,26 @@ def test_a_broken_lexicon_is_named(tmp_path: Path) -> None:
     (tmp_path / "lexicon.yaml").write_text("terms: {lake: {fr: [Not, lower!]}}")
     with pytest.raises(SourceInvalid, match=r"lexicon\.yaml"):
         load_lexicon(tmp_path / "lexicon.yaml")
+
+
+@pytest.fixture(scope="module")
+def retriever(tmp_path_factory: pytest.TempPathFactory) -> Retriever:
+    folder = tmp_path_factory.mktemp("index")
+    build_index(folder, embedding_model="none")
+    return Retriever(folder, embedding_model="none")
+
+
+@pytest.mark.parametrize(
+    ("question", "product_id"),
+    [
+        ("Où trouver des données sur les surfaces brûlées ?", "burnt-area"),
+        ("Welche Felder tragen Mais und Weizen?", "crop-types"),
+        ("¿Cuál es el nivel del agua de los ríos?", "water-level"),
+        ("Dove trovo l'altezza degli edifici?", "urban-atlas-building-height"),
+    ],
+)
+def test_products_and_passages_are_found_without_an_encoder(
+    retriever: Retriever, question: str, product_id: str
+) -> None:
+    assert retriever.products(question)[0].product.id == product_id
+    assert product_id in {passage.source_id for passage in retriever.passages(question)}
