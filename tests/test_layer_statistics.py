@@ -261,8 +261,9 @@ def test_classes_on_another_grid_are_measured_in_an_equal_area_one(services: Ser
     corner = Affine(step, 0, west - 40 * step, 0, -step, north + 40 * step)
     hub = services.workspace.root.parent / "hub"
     path = _write(tmp_path / "FTY-degrees.tif", np.ones((150, 150), "uint8"), "EPSG:4326", corner)
-    add_files(hub, [path], collection_id="degrees", datetime="2018")
-    context = Context(today=date(2026, 9, 20), session_id="test", area=_area("West"), collection_id="degrees")
+    name = "clms_vlcc_forest-type_europe_10m_3yearly_v1"
+    add_files(hub, [path], collection_id=name, datetime="2017")
+    context = Context(today=date(2026, 9, 20), session_id="test", area=_area("West"), collection_id=name)
     area = _area("West").model_copy(
         update={"collection": {"type": "FeatureCollection", "features": [
             {"type": "Feature", "id": "all", "properties": {"name": "all"}, "geometry": geometry}]}}
@@ -287,3 +288,16 @@ def test_a_collection_is_known_by_what_it_says_then_by_id_band_and_title() -> No
     for collection, expected in cases:
         product, basis = identify(catalogue, collection)
         assert (product.id if product else None) == expected, (collection, basis)
+
+
+def test_a_layer_that_could_be_of_two_encodings_is_not_read_by_chance(services: Services, tmp_path: Path) -> None:
+    hub = services.workspace.root.parent / "hub"
+    change = _write(tmp_path / "IMC-.tif", np.full((SIDE, SIDE), 101, "uint8"))
+    add_files(hub, [change], collection_id="change-of-some-years", datetime="2018")
+    with pytest.raises(ToolInputError, match="stored in different ways"):
+        _ask(services, "change-of-some-years")
+    add_files(hub, [change], collection_id="imd-change-2018-2021", datetime="2018-01-01/2021-12-31")
+    found = _ask(services, "imd-change-2018-2021")
+    assert found.statistics is not None
+    assert [row.value for row in found.statistics.rows] == [1.0, 1.0]
+    assert "-100 to 100" in found.text

@@ -10,7 +10,7 @@ from knowledge.schema import Comparability, Edition
 from tools.difference import difference_data, difference_lines, difference_rows, in_order
 from tools.errors import ToolInputError
 from tools.layer_plan import LayerWork, Subject, prepare_layer
-from tools.layer_report import how, not_held
+from tools.layer_report import how, marked, not_held
 from tools.layer_search import choose_release, covers_year, find_edition
 from tools.schema import Artifact, Period, Statistics, ToolResult
 from tools.telling import overall_outcome, quality, result_of
@@ -145,7 +145,7 @@ def _tell(
     outcome = overall_outcome(statistics.rows)
     verdict = _verdict(services.retriever.catalogue, rule)
     data: dict[str, Any] = {"difference": table, "comparable": rule.allowed if rule else None}
-    data["finding"] = "\n".join([*lines, verdict[0]]) if outcome == "ok" else ""
+    data["finding"] = marked([*lines, verdict[0]], merged) if outcome == "ok" else ""
     return result_of(
         merged,
         statistics,

@@ -4,7 +4,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from knowledge.decoding import Header, Rules, layer_rules
 from knowledge.errors import NotDecodable
@@ -14,6 +14,7 @@ from tools.areas import small_units
 from tools.coverage import name_what_is_covered
 from tools.errors import NoScenes, TooLarge, ToolInputError
 from tools.indices import Recipe
+from tools.layer_cover import partly_covered
 from tools.layer_graphs import equal_area_epsg, is_equal_area
 from tools.layer_search import (
     Release,
@@ -77,7 +78,9 @@ class LayerWork:
         return self.pixel_m**2 / 10_000
 
 
-def look_up(services: "Services", context: "Context", *, layer: str, place: str, units: str) -> Subject:
+def look_up(
+    services: "Services", context: "Context", *, layer: str, place: str, units: str, years: Sequence[str] = ()
+) -> Subject:
     """Find the place, its polygons, the product and its releases there."""
     where = choose_place(place, context.area, services.nuts)
     stac = StacService(services.stac_url, timeout_s=services.timeout_s)
@@ -87,7 +90,7 @@ def look_up(services: "Services", context: "Context", *, layer: str, place: str,
         polygons = find_units(stac, collections, where, units)
     polygons = with_distinct_names(polygons) if polygons else None
     bbox = polygons.bbox if polygons else where.bbox
-    product, advice = find_product(services, layer, bbox=where.bbox, spoken=(place,))
+    product, advice = find_product(services, layer, bbox=where.bbox, spoken=(place, *years))
     wanted = context.collection_id or layer.strip()
     holdings = find_holdings(services.retriever.catalogue, collections, product=product, wanted=wanted)
     releases = tuple(find_releases(stac, holdings, bbox))
@@ -175,13 +178,14 @@ def _grid(release: Release, bbox: Bbox) -> tuple[str | None, float]:
 def _recipe(subject: Subject, release: Release, rules: Rules, variable: str) -> Recipe:
     product = subject.product
     title = product.title if product else release.holding.layers.title
-    percent = rules.unit == PERCENT
+    low, high = (None if end is None else end * rules.scale + rules.offset for end in rules.valid)
+    span = (low, high) if low is not None and high is not None else None
     measured = product.measures if product and product.measures else title
     reading = (
         f"Values are hectares of each class of {rules.legend.title if rules.legend else title}; shares are of the "
         "area with a class."
         if rules.classes
-        else f"Values are the mean of {measured}" + (", 0 to 100." if percent else ".")
+        else f"Values are the mean of {measured}" + (f", {span[0]:g} to {span[1]:g}." if span else ".")
     )
     return Recipe(
         id=product.id if product else release.holding.layers.collection_id,
@@ -189,7 +193,7 @@ def _recipe(subject: Subject, release: Release, rules: Rules, variable: str) -> 
         long_name=measured,
         formula=variable or release.holding.band.name,
         unit="ha" if rules.classes else rules.unit or "1",
-        value_range=(0.0, 100.0) if percent else None,
+        value_range=span if rules.unit == PERCENT else None,
         reading=reading,
         subject=title,
     )
@@ -260,21 +264,4 @@ def _warnings(
             "No edition of a known product could be matched: values are read by the file's own header alone. If they "
             "are codes of classes or dates, their mean means nothing."
         )
-    return (*found, *_partly_covered(units, release))
-
-
-def _partly_covered(units: Polygons, release: Release) -> Sequence[str]:
-    from shapely.geometry import shape
-    from shapely.ops import unary_union
-
-    reach = unary_union([shape(item["geometry"]) for item in release.items if item.get("geometry")])
-    partly = []
-    for feature in units.collection["features"]:
-        outline: Any = shape(feature["geometry"])
-        share = outline.intersection(reach).area / outline.area if outline.area and not reach.is_empty else 1.0
-        if 0 < share < 0.99:  # the edge of a tile is no gap
-            partly.append(f"{feature['properties']['name']} ({share:.0%})")
-    if not partly:
-        return ()
-    rest = f" and {len(partly) - 8} more" if len(partly) > 8 else ""
-    return (f"The layer covers only a part of: {', '.join(partly[:8])}{rest}; the value is for that part.",)
+    return (*found, *partly_covered(units, release))

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from tools.layer_plan import LayerWork, Subject
+from tools.planning import Prepared
 from tools.schema import StatisticsRow, ToolResult
 from tools.words import counted
 from tools.zonal import summary
@@ -10,6 +11,14 @@ from tools.zonal import summary
 ROWS_IN_TEXT = 12
 DECIMALS = 2
 """Values are told with so many decimals; equal in all of them is a tie."""
+
+
+def marked(lines: Sequence[str], work: Prepared) -> str:
+    """Join lines to a finding that begins with what of it is invented."""
+    from tools.export import synthetic_note
+
+    note = synthetic_note(scenes=work.synthetic, units=work.units.synthetic)
+    return "\n".join([note, *lines] if note else lines)
 
 
 def density_lines(rows: Sequence[StatisticsRow], work: LayerWork) -> list[str]:

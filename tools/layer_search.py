@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 from knowledge.catalogue import Catalogue, normalise
 from knowledge.errors import ProductNotFound
-from knowledge.schema import Edition, Product
+from knowledge.schema import Edition, Product, Variable
 from tools.advice import Advice, advise
+from tools.errors import ToolInputError
 from tools.layers import Layer, Layers, is_vector, read_layers
 from tools.schema import Bbox, Period, Scene
 from tools.stac import StacService
@@ -29,6 +30,8 @@ class Holding:
     product: Product | None
     basis: str
     """How it is known to hold it."""
+    names: tuple[str, ...] = ()
+    """Its id and what it says that it holds: an edition is known by these."""
 
 
 @dataclass(frozen=True)
@@ -77,7 +80,8 @@ def find_holdings(
         if named or (product is not None and owner is not None and owner.id == product.id):
             layers = read_layers(collection)
             if band := pick_band(layers, owner):
-                found.append(Holding(layers, band, owner, basis))
+                names = (layers.collection_id, *_declared(collection))
+                found.append(Holding(layers, band, owner, basis, names))
     return sorted(found, key=lambda one: one.layers.synthetic)
 
 
@@ -138,22 +142,24 @@ def find_edition(product: Product | None, release: Release) -> tuple[Edition | N
     """Return the edition by whose encoding a release is read, and its variable: by id, else by year and pixel size."""
     if product is None:
         return None, ""
-    band, collection_id = release.holding.band, release.holding.layers.collection_id
-    named = [one for one in product.editions if normalise(collection_id) in map(normalise, _ids(one))]
+    band, said = release.holding.band, {normalise(one) for one in release.holding.names}
+    named = [one for one in product.editions if said.intersection(map(normalise, _ids(one)))]
     editions = named or product.editions
     having = [(one, name) for one in editions if (name := _variable(one, band))]
     # A band with a name of its own: an edition with one layer leaves no doubt which one it is.
     having = having or [(one, one.variables[0].name) for one in editions if len(one.variables) == 1]
-    year = release.start.year
-    fit = [pair for pair in having if named or covers_year(pair[0], year)]
+    fit = [pair for pair in having if named or covers_year(pair[0], release.start.year)]
+    span = (str(release.start.year), str(release.end.year))
+    fit = [pair for pair in fit if ((pair[0].start or "")[:4], (pair[0].end or "")[:4]) == span] or fit
     size = f"{band.gsd_m:g} m" if band.gsd_m else ""
-    fit.sort(key=lambda pair: (pair[0].status != "current", bool(size) and size not in pair[0].resolution))
-    return fit[0] if fit else (None, "")
-
-
-def editions_of_year(product: Product, year: int) -> list[Edition]:
-    """Return the editions that have data for a year."""
-    return [one for one in product.editions if covers_year(one, year)]
+    fit = [pair for pair in fit if size and size in pair[0].resolution] or fit
+    if len(fit) > 1 and any(_encoding(*pair) != _encoding(*fit[0]) for pair in fit):
+        raise ToolInputError(
+            f"{release.holding.layers.collection_id} of {release.label} could be any of "
+            f"{', '.join(edition.id for edition, _ in fit)}, whose numbers are stored in different ways.",
+            "Name the collection after its edition, or add the files with the years that it is for, as START/END.",
+        )
+    return min(fit, key=lambda pair: pair[0].status != "current") if fit else (None, "")
 
 
 def covers_year(edition: Edition, year: int) -> bool:
@@ -204,6 +210,12 @@ def _variable_owners(catalogue: Catalogue) -> dict[str, tuple[str, ...]]:
         for name in {variable.name.upper() for edition in product.editions for variable in edition.variables}:
             owners[name] = (*owners.get(name, ()), product.id)
     return owners
+
+
+def _encoding(edition: Edition, variable: str) -> Variable:
+    """Give how a variable is stored, whatever it is said to mean."""
+    found = next(one for one in edition.variables if one.name == variable)
+    return found.model_copy(update={"meaning": None})
 
 
 def _variable(edition: Edition, band: Layer) -> str:

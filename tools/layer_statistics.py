@@ -6,9 +6,10 @@ from tools.backends import Backend, OpenEOBackend
 from tools.errors import NotCovered
 from tools.layer_classes import area_rows, by_unit, class_lines, draw_classes, wanted_codes, write_classes
 from tools.layer_compare import compare_editions
+from tools.layer_cover import outside
 from tools.layer_graphs import build_class_graphs, build_density_graphs
 from tools.layer_plan import LayerWork, Subject, look_up, prepare_layer, read_reference
-from tools.layer_report import density_lines, how, not_held, reference_sentence
+from tools.layer_report import density_lines, how, marked, not_held, reference_sentence
 from tools.run_files import make_files
 from tools.schema import Artifact, Statistics, StatisticsRow, ToolResult
 from tools.telling import overall_outcome, quality, result_of
@@ -23,7 +24,7 @@ def layer_statistics(
 ) -> ToolResult:
     """Look up a layer, compute its statistics, and tell them; with `against`, the difference of two editions."""
     context.on_progress("Looking up place, product and layers")
-    subject = look_up(services, context, layer=layer, place=place, units=units)
+    subject = look_up(services, context, layer=layer, place=place, units=units, years=(period, against))
     reference = read_reference(period, context)
     if against.strip():
         other = read_reference(against, context)
@@ -86,7 +87,7 @@ def tell_layer(
         lines = density_lines(rows, work)
     lines = [*lines, reference_sentence(subject, work)]
     outcome = overall_outcome(rows)
-    data["finding"] = "\n".join(lines) if outcome == "ok" else ""
+    data["finding"] = marked(lines, prepared) if outcome == "ok" else ""
     what = "per polygon" if prepared.plan.polygons else "of the place as a whole"
     where = f"{prepared.plan.place.name}, {work.release.label}"
     return result_of(
@@ -110,14 +111,14 @@ def _rows(backend: Backend, graphs: dict[str, Any], work: LayerWork) -> tuple[St
         rows = area_rows(mean, count, names, work)
     else:
         rows = rows_from_json(_of_one_date(mean), _of_one_date(count), names)
-    outside = _outside(work)
-    if len(outside) == len(features):
+    beyond = outside(work.prepared.units, work.release)
+    if len(beyond) == len(features):
         raise NotCovered(
             f"{work.prepared.recipe.title} does not reach any of these polygons.", "Choose another place or collection."
         )
     each = len(rows) // len(names)
     return tuple(
-        row.model_copy(update={"outcome": "not_covered", "value": None}) if place // each in outside else row
+        row.model_copy(update={"outcome": "not_covered", "value": None}) if place // each in beyond else row
         for place, row in enumerate(rows)
     )
 
@@ -125,14 +126,3 @@ def _rows(backend: Backend, graphs: dict[str, Any], work: LayerWork) -> tuple[St
 def _of_one_date(table: ZonalJson) -> ZonalJson:
     """Drop the date of a table that has one: a release is for its period, not for its first day."""
     return next(iter(table.values())) if isinstance(table, dict) and len(table) == 1 else table
-
-
-def _outside(work: LayerWork) -> set[int]:
-    from shapely.geometry import shape
-    from shapely.ops import unary_union
-
-    reach = unary_union([shape(item["geometry"]) for item in work.release.items if item.get("geometry")])
-    if reach.is_empty:
-        return set()
-    features = work.prepared.units.collection["features"]
-    return {place for place, feature in enumerate(features) if not shape(feature["geometry"]).intersects(reach)}
