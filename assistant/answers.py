@@ -93,7 +93,7 @@ def cautions(results: Sequence[ToolResult]) -> tuple[str, ...]:
 
 def follow_ups(results: Sequence[ToolResult]) -> tuple[str, ...]:
     """Suggest up to three next questions that the same tools can answer, each with its dates."""
-    plans = [result.plan for result in results if result.plan]
+    plans = [result.plan for result in results if result.plan and not result.plan.layer]
     product = recommendation(results)
     found: list[str] = []
     if plans:
@@ -161,20 +161,22 @@ def _asked(result: ToolResult) -> str:
 
 
 def _computed(result: ToolResult) -> str:
-    if not result.statistics:
-        return result.text
-    if not result.plan:
+    if finding := result.data.get("finding"):
+        return str(finding)
+    if not (result.statistics and result.plan):
         return result.text
     picked = "\n".join(selection_lines(result.data))
-    if result.plan.against:
-        return f"{_difference_finding(result.plan, result)}\n{picked}".strip()
-    if picked:
-        return f"{picked}\n\n{_polygon_finding(result.plan, result.statistics)}"
-    if result.plan.output == "series":
-        return _series_finding(result.plan, result.statistics)
-    if result.plan.output == "per_polygon":
-        return _polygon_finding(result.plan, result.statistics)
-    return "\n".join(_row_finding(result.plan, row) for row in result.statistics.rows)
+    return "\n\n".join(part for part in (picked, _finding(result.plan, result.statistics, result)) if part)
+
+
+def _finding(plan: Plan, statistics: Statistics, result: ToolResult) -> str:
+    if plan.against:
+        return _difference_finding(plan, result)
+    if plan.output == "series":
+        return _series_finding(plan, statistics)
+    if plan.output == "per_polygon":
+        return _polygon_finding(plan, statistics)
+    return "\n".join(_row_finding(plan, row) for row in statistics.rows)
 
 
 def _difference_finding(plan: Plan, result: ToolResult) -> str:
@@ -257,7 +259,7 @@ def _in_words(plan: Plan) -> str:
 
 
 def _index(plan: Plan) -> str:
-    return abilities.index_title(plan.recipe_id)
+    return plan.layer.title if plan.layer else abilities.index_title(plan.recipe_id)
 
 
 def _product(results: Sequence[ToolResult]) -> str:
@@ -280,6 +282,9 @@ def _how(read: Slots, results: Sequence[ToolResult]) -> str:
         if not (result.plan and result.statistics):
             continue
         plan = result.plan
+        if plan.layer:
+            lines.append(f"{result.statistics.method} Plan {plan.fingerprint}.")
+            continue
         lines.append(
             f"{result.statistics.method} Collection {plan.collection_id}; {_when(plan)}; "
             f"scenes with at most {plan.max_cloud_cover_percent:g} % cloud; plan {plan.fingerprint}."

@@ -8,8 +8,8 @@ from tools.words import counted
 from tools.zonal import curve, summary
 
 NO_DIFFERENCE = (
-    "The difference itself was not computed: no tool here does that. "
-    "Each value rests on the valid pixels of its own period."
+    "The difference itself was not computed: that is done for two periods of one place. "
+    "Each value rests on the valid pixels of its own period and place."
 )
 NOTHING_TO_COMPARE = "Not all sides of the comparison have a result, so nothing is compared."
 MAX_CURVES = 3
@@ -18,7 +18,11 @@ MAX_CURVES = 3
 
 def side_by_side(results: Sequence[ToolResult], asked: int) -> str:
     """Give one line a result for each output computed more than once; `asked` is how many results were wanted."""
-    computed = [(result.plan, result.statistics.rows) for result in results if result.plan and result.statistics]
+    computed = [
+        (result.plan, result.statistics.rows)
+        for result in results
+        if result.plan and result.statistics and not result.plan.layer
+    ]
     lines = []
     for output in dict.fromkeys(plan.output for plan, _ in computed):
         same = [(plan, rows) for plan, rows in computed if plan.output == output]

@@ -16,8 +16,9 @@ MAX_WORDS = 5
 
 CONTENT = (
     "product", "ask", "recommend", "scenes", "vegetation", "compute", "amount", "parcels", "districts", "area_noun",
-    "mine", "series", "changing", "map", "compare", "difference", "threshold", "ranking", "phenology", "area",
-    "forecast", "anomaly", "trade", "land",
+    "mine", "series", "changing", "map", "compare", "difference", "threshold", "ranking", "highest",
+    "lowest", "phenology", "area",
+    "forecast", "anomaly", "trade", "land", "land_state",
 )  # fmt: skip
 """Slots whose words have a meaning of their own; the others hold articles, prepositions and the like."""
 

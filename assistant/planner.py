@@ -15,6 +15,7 @@ from langchain_core.tools import BaseTool
 from langchain_core.utils.function_calling import convert_to_openai_tool
 
 from assistant import abilities, answers, slots
+from assistant.layers import LayerRequest
 from tools.schema import ToolResult
 
 CHECKER = "checker"
@@ -102,7 +103,7 @@ def next_message(messages: Sequence[BaseMessage], menu: Sequence[str]) -> AIMess
 def _wanted(read: slots.Slots, question: str, made: list[Call], results: list[ToolResult]) -> list[Call]:
     """List the calls a question needs, given what has been called."""
     if read.intent == "recommend":
-        return [_search_call(read, question)]
+        return [_search_call(read, question), *([_layer_call(read.layer, question)] if read.layer else [])]
     if read.intent == "explain":
         failed = any(name == "explain_product" for name, _ in made) and results and results[0].outcome != "ok"
         first: list[Call] = [("explain_product", {"product_id": read.product})]
@@ -128,6 +129,12 @@ def _search_call(read: slots.Slots, question: str) -> Call:
     )
 
 
+def _layer_call(wanted: LayerRequest, question: str) -> Call:
+    """Ask for statistics of the layer that the question is about."""
+    args = {"layer": question, "place": wanted.place, "period": wanted.period, "units": wanted.units}
+    return "layer_statistics", {**args, "against": wanted.against} if wanted.against else args
+
+
 def _whole_period(periods: tuple[str, ...]) -> str:
     """Give words for a period that holds all of several: their years, or the first one where years are not named."""
     years = sorted(int(year) for words in periods for year in re.findall(r"(?:19|20)\d\d", words))
@@ -145,8 +152,18 @@ def _compute_call(read: slots.Slots, wanted: slots.ComputeRequest) -> Call:
             "period": wanted.period or answers.DEFAULT_PERIOD,
             "output": wanted.output,
             "units": wanted.units,
+            **_picks(wanted),
         },
     )
+
+
+def _picks(wanted: slots.ComputeRequest) -> dict[str, Any]:
+    """Give the arguments for a difference, a threshold and a ranking, where they are asked for."""
+    pick = wanted.pick
+    found = {"against": wanted.against or None, "above": pick.above, "below": pick.below, "rank": pick.rank or None}
+    if pick.rank:
+        found["count"] = pick.count
+    return {name: value for name, value in found.items() if value is not None}
 
 
 def _done(messages: Sequence[BaseMessage]) -> tuple[list[Call], list[ToolResult]]:

@@ -1,10 +1,11 @@
 """What a question asks for, read by rules: the intent, the place, the periods, and what is to be computed."""
 
 import re
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
-from assistant import abilities, lexicon
+from assistant import abilities, layers, lexicon
+from assistant.picks import Pick, read_pick, without_periods
 from assistant.spans import Ends, When, compared_places, find_periods, find_places, is_day, is_known_place
 from tools.schema import Output
 
@@ -16,6 +17,8 @@ SHORT_WORDS = 5
 """A question of so few words may lean on the one before."""
 EVIDENCE = ("vegetation", "parcels", "scenes", "product", "recommend", "land", "phenology")
 """Words that keep a question in scope although another subject is named, too."""
+DIFFERENCE_KINDS = ("difference", "change")
+"""Kinds of results that the difference of two periods gives."""
 VALUES = "values for this subject"
 """Asked for a value of something that no index stands for."""
 
@@ -34,6 +37,10 @@ class ComputeRequest:
     units: Units
     index: str = abilities.DEFAULT_INDEX
     place: str = ""
+    against: str = ""
+    """Second period, for the difference of the two."""
+    pick: Pick = field(default_factory=Pick)
+    """What to pick from the polygons."""
 
 
 @dataclass(frozen=True)
@@ -48,6 +55,8 @@ class Slots:
     missing: tuple[str, ...] = ()
     """What it asks for and no tool computes, in words."""
     compares: bool = False
+    layer: layers.LayerRequest | None = None
+    """Statistics of a product layer that it asks for."""
 
 
 def read(question: str, earlier: tuple[str, ...] = ()) -> Slots:
@@ -69,13 +78,14 @@ def read(question: str, earlier: tuple[str, ...] = ()) -> Slots:
         periods=_words(question, whens),
         product=_explained(question) if intent == "explain" else "",
         missing=_missing(question, intent, whens),
-        compares=lexicon.has(question, "compare", "difference"),
+        compares=lexicon.has(question, "compare", "difference", "change"),
     )
     if intent in ("compute", "scenes"):
         found = _filled_in(found, question, before)
     if intent == "compute":
-        found = replace(found, computes=_computes(question, whens, found, last))
-    return found
+        computes = _computes(question, whens, found, last)
+        found = replace(found, computes=computes, missing=_still_missing(found.missing, computes))
+    return _with_layer(found, question) if intent == "recommend" else found
 
 
 def find_units(text: str) -> Literal["any", "parcels", "districts"]:
@@ -167,6 +177,8 @@ def _missing(question: str, intent: Intent, whens: tuple[When, ...]) -> tuple[st
         return ()
     indices = [name for name in abilities.find_indices(question) if name not in abilities.indices()]
     kinds = abilities.missing_kinds(question)
+    if "threshold" not in abilities.missing_kinds(without_periods(question, whens)):
+        kinds = tuple(kind for kind in kinds if kind != "threshold")  # "over 2025" is no threshold
     somewhere = bool(whens or find_places(question, any_name=False) or _is_about_attachment(question))
     values = intent == "recommend" and not indices and _wants_values(question, somewhere)
     return (
@@ -174,6 +186,29 @@ def _missing(question: str, intent: Intent, whens: tuple[When, ...]) -> tuple[st
         *((VALUES,) if values else ()),
         *(abilities.KINDS[kind] for kind in kinds if intent == "compute" or somewhere),
     )
+
+
+def _with_layer(found: Slots, question: str) -> Slots:
+    """Add the statistics of a layer where a question wants numbers of a place, not a product to make them from."""
+    beyond = any(abilities.KINDS[kind] in found.missing for kind in layers.BEYOND)
+    if _asks_for_product(question) or beyond:
+        return found
+    two = found.compares and len(found.periods) > 1
+    wants = VALUES in found.missing or two or lexicon.has(question, "amount") or layers.asks_how_much(question)
+    place = found.place or _place(question, "compute")
+    about_land = lexicon.has(question, "land", "land_state")
+    if not wants or not about_land or not (place or _is_about_attachment(question)):
+        return found
+    units = find_units(question)
+    request = layers.LayerRequest(
+        place=place,
+        period=found.periods[0] if found.periods else "",
+        against=found.periods[1] if two else "",
+        units="place" if units == "any" else units,
+    )
+    given = {VALUES, *(abilities.KINDS[kind] for kind in layers.GIVEN)}
+    missing = tuple(words for words in found.missing if words not in given)
+    return replace(found, place=place, layer=request, missing=missing)
 
 
 def _wants_values(question: str, somewhere: bool) -> bool:
@@ -222,7 +257,36 @@ def _computes(question: str, whens: tuple[When, ...], found: Slots, last: Slots 
         for place in places
         for output, period in _asked(question, whens, found.periods, before)
     ]
-    return tuple(dict.fromkeys(requests))[:MAX_COMPUTES]
+    distinct = list(dict.fromkeys(requests))
+    paired = _paired(distinct) if found.compares else distinct
+    return tuple(_picked(paired, read_pick(question, whens)))[:MAX_COMPUTES]
+
+
+def _paired(requests: list[ComputeRequest]) -> list[ComputeRequest]:
+    """Make one request of two that differ in their period alone: the difference is then computed, too."""
+    groups: dict[ComputeRequest, list[str]] = {}
+    for one in requests:
+        groups.setdefault(replace(one, period=""), []).append(one.period)
+    return [
+        request
+        for group, periods in groups.items()
+        for request in (
+            [replace(group, period=periods[0], against=periods[1])]
+            if len(periods) == 2 and group.output != "series" and all(periods)
+            else [replace(group, period=period) for period in periods]
+        )
+    ]
+
+
+def _picked(requests: list[ComputeRequest], pick: Pick) -> list[ComputeRequest]:
+    """Pick from the polygons where there are any."""
+    return [replace(one, pick=pick) if pick and one.output == "per_polygon" else one for one in requests]
+
+
+def _still_missing(missing: tuple[str, ...], computes: tuple[ComputeRequest, ...]) -> tuple[str, ...]:
+    """Leave out what the requests do give."""
+    given = {kind for one in computes for kind in (*one.pick.kinds, *(DIFFERENCE_KINDS if one.against else ()))}
+    return tuple(words for words in missing if words not in {abilities.KINDS[kind] for kind in given})
 
 
 def _asked(

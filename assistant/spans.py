@@ -34,7 +34,7 @@ _DAY = re.compile(
     rf"\d{{4}}-\d\d-\d\d|\d{{1,2}}[./]\d{{1,2}}[./]{YEAR}|\d{{1,2}} (?:{MONTH}) {YEAR}|(?:{MONTH}) \d{{1,2}} {YEAR}"
 )
 _TOKEN = re.compile(
-    r"(\d{1,2})(?:st|nd|rd|th|er|º|°)\b|(\d{1,2})\.(?=\s*[a-z])|([^\W\d_]{1,4})\.(?=\s*\w)|[\d./-]{0,24}\d|[^\W\d_]+|[/–—-]|[.;:?!()]"
+    r"(\d{1,2})(?:st|nd|rd|th|er|º|°)\b|(\d{1,2})\.(?=\s*[a-z])|([^\W\d_]{1,4})\.(?=\s*\w)|\d{1,2},\d{1,3}(?!\d)|[\d./-]{0,24}\d|[^\W\d_]+|[/–—-]|[.;:?!()%]"
 )
 
 _DEGREES = r"-?\d{1,3}(?:\.\d+)?"
@@ -178,7 +178,7 @@ def compared_places(text: str) -> tuple[str, ...]:
 
 def _token(match: "re.Match[str]") -> _Token:
     words = match[1] or match[2] or match[3] or match[0]
-    words = "-" if words in "–—" else "|" if words in ".;:?!()" else words
+    words = "-" if words in "–—" else "|" if words in ".;:?!()%" else words.replace(",", ".")
     return _Token(CANONICAL.get(words, words), match.start(), match.end())
 
 

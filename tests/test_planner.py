@@ -54,7 +54,7 @@ def test_place_and_periods_are_read(question: str, place: str, periods: tuple[st
          [("per_polygon", "3 June 2021"), ("series", "2021")]),
         ("Show an NDVI map of Brest in May 2025 and a time series since 2024",
          [("composite", "May 2025"), ("series", "since 2024")]),
-        ("Compare NDVI of Brest in 2023 and 2024", [("composite", "2023"), ("composite", "2024")]),
+        ("Compare NDVI of Brest in 2023 and 2024", [("composite", "2023")]),
     ],
 )  # fmt: skip
 def test_each_output_asked_for_is_one_computation(question: str, outputs: list[tuple[str, str]]) -> None:
@@ -72,6 +72,18 @@ def test_a_follow_up_keeps_what_it_does_not_change() -> None:
 def test_a_compute_question_calls_for_advice_and_for_the_number() -> None:
     message = next_message([HumanMessage("How green is Brest this summer?")], MENU)
     assert [call["name"] for call in message.tool_calls] == ["search_products", "compute"]
+
+
+def test_two_periods_and_a_number_are_one_call_with_its_arguments() -> None:
+    question = HumanMessage(
+        "Compare NDVI per parcel near Brest, summer 2024 against summer 2025: the 3 lowest below -0.1?"
+    )
+    search, compute = next_message([question], MENU).tool_calls
+    assert search["name"] == "search_products"
+    assert compute["args"] == {
+        "index": "ndvi", "place": "Brest", "period": "summer 2024", "output": "per_polygon", "units": "parcels",
+        "against": "summer 2025", "below": -0.1, "rank": "lowest", "count": 3,
+    }  # fmt: skip
 
 
 def test_only_tools_on_the_menu_are_called() -> None:

@@ -7,6 +7,8 @@ from typing import get_args
 import pytest
 
 from assistant import abilities, slots
+from assistant.layers import LayerRequest
+from assistant.picks import Pick
 from assistant.slots import ComputeRequest
 from tools.errors import PlaceAmbiguous
 from tools.periods import parse_period
@@ -19,14 +21,14 @@ TODAY = date(2025, 9, 10)
 
 def periods(question: str) -> list[tuple[str, str]]:
     """Give the dates of each computation, as the tools will read them."""
-    read = [parse_period(wanted.period, today=TODAY) for wanted in slots.read(question).computes]
+    words = [words for wanted in slots.read(question).computes for words in (wanted.period, wanted.against) if words]
+    read = [parse_period(one, today=TODAY) for one in words]
     return [(period.start.isoformat(), period.end.isoformat()) for period in read]
 
 
 @pytest.mark.parametrize(
     "question",
     [
-        "NDVI between summer 2024 and summer 2025 in Lille",
         "Compare the NDVI of Lille in summer 2024 and 2025",
         "How does the vegetation of Lille in summer 2024 compare to summer 2025?",
         "Difference of NDVI between summer 2024 and summer 2025, Lille",
@@ -37,7 +39,8 @@ def periods(question: str) -> list[tuple[str, str]]:
         "Confronta l'NDVI di Lille tra estate 2024 e estate 2025",
     ],
 )
-def test_a_comparison_is_two_computations(question: str) -> None:
+def test_a_comparison_is_one_computation_of_two_periods(question: str) -> None:
+    assert len(slots.read(question).computes) == 1
     assert periods(question) == [("2024-06-01", "2024-08-31"), ("2025-06-01", "2025-08-31")]
 
 
@@ -45,6 +48,9 @@ def test_a_comparison_is_two_computations(question: str) -> None:
     ("question", "expected"),
     [
         ("NDVI of Lille between May and July 2025", [("2025-05-01", "2025-07-31")]),
+        ("NDVI between summer 2024 and summer 2025 in Lille",
+         [("2024-06-01", "2024-08-31"), ("2025-06-01", "2025-08-31")]),
+        ("Felder bei Lille mit NDVI unter 0,3 im Mai 2025", [("2025-05-01", "2025-05-31")]),
         ("NDVI de Lille entre mai et juillet 2025", [("2025-05-01", "2025-07-31")]),
         ("How did NDVI change between May 2024 and May 2025 in Lille? Show the curve", [("2024-05-01", "2025-05-31")]),
         ("Compare the NDVI of parcels near Lille from May to July 2025", [("2025-05-01", "2025-07-31")]),
@@ -124,15 +130,12 @@ def test_outputs_are_read_in_five_languages(question: str, output: str) -> None:
         ("ndisib of Metz last summer", ["NDISIb"], 0),
         ("Enhanced Built-Up and Bareness Index map of Metz in 2025", ["EBBI"], 0),
         ("NDVI and kNDVI of Metz in May 2025", ["kNDVI"], 1),
-        ("Share of parcels near Metz with NDVI above 0.4 in May 2025", ["threshold"], 1),
-        ("Welcher Anteil der Felder bei Trier hat NDVI unter 0,3 im Mai 2025?", ["threshold"], 1),
-        ("Classement des communes autour de Metz par NDVI en 2025", ["ranking"], 1),
-        ("Change map of NDVI in Metz, May 2024 to May 2025", ["change map"], 1),
+        ("Share of parcels near Metz with NDVI above 40 % in May 2025", ["threshold"], 1),
+        ("Where in Metz is NDVI above 0.4 in May 2025?", ["threshold"], 1),
+        ("Change map of NDVI in Metz in May 2025", ["change map"], 1),
         ("When does the growing season start in Metz in 2025?", ["season dates"], 0),
         ("How many hectares of Metz are green this summer?", ["hectares"], 1),
-        ("Tree cover per district in Metz", ["values"], 0),
-        ("Quelle part de Metz est imperméabilisée ?", ["values"], 0),
-        ("Muestra un mapa de nieve de Soria", ["values"], 0),
+        ("How much will it rain in Metz?", ["values"], 0),
     ],
 )
 def test_what_no_tool_computes_is_noticed(question: str, missing: list[str], computed: int) -> None:
@@ -154,6 +157,27 @@ def test_nothing_is_missing_where_the_tools_do_it(question: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("question", "request_"),
+    [
+        ("Tree cover per district in Metz", LayerRequest("Metz", "", "", "districts")),
+        ("Quelle part de Metz est imperméabilisée ?", LayerRequest("Metz", "", "", "place")),
+        ("Muestra un mapa de nieve de Soria", LayerRequest("Soria", "", "", "place")),
+        ("Wie versiegelt ist Trier?", LayerRequest("Trier", "", "", "place")),
+        ("How sealed are my parcels?", LayerRequest("", "", "", "parcels")),
+        ("Quanto è impermeabilizzata Siena nel 2018?", LayerRequest("Siena", "2018", "", "place")),
+        ("Tree cover of Metz, 2018 against 2021", LayerRequest("Metz", "2018", "2021", "place")),
+        ("Which product shows sealed soil in Metz?", None),
+        ("I need imperviousness for Metz in 2018", None),
+        ("How do I get tree cover data for France?", None),
+        ("NDVI per parcel near Metz in May 2025", None),
+    ],
+)
+def test_numbers_of_a_layer_are_asked_for(question: str, request_: LayerRequest | None) -> None:
+    read = slots.read(question)
+    assert (read.layer, read.missing) == (request_, ())
+
+
+@pytest.mark.parametrize(
     ("question", "indices"),
     [
         ("Compute EVI for Metz in May 2025", ["evi"]),
@@ -169,12 +193,48 @@ def test_indices_are_read_by_short_and_by_long_name(question: str, indices: list
     assert read.missing == ()
 
 
+@pytest.mark.parametrize(
+    ("question", "pick"),
+    [
+        ("Which parcels near Metz have NDVI above 0.6 in May 2025?", Pick(above=0.6)),
+        ("Share of parcels near Metz with NDVI above 0.4 in May 2025", Pick(above=0.4)),
+        ("Welcher Anteil der Felder bei Trier hat NDVI unter 0,3 im Mai 2025?", Pick(below=0.3)),
+        ("Quelles parcelles autour de Metz ont un NDVI supérieur à 0,5 en mai 2025 ?", Pick(above=0.5)),
+        ("NDVI of fields near Metz above 0.2 and below 0.5 in May 2025", Pick(above=0.2, below=0.5)),
+        ("The five greenest parcels near Metz in May 2025", Pick(rank="highest", count=5)),
+        ("Les trois parcelles les plus vertes autour de Metz en mai 2025", Pick(rank="highest", count=3)),
+        ("Die 7 grünsten Felder bei Trier im Mai 2025", Pick(rank="highest", count=7)),
+        ("Top 12 districts of Metz by NDVI in May 2025", Pick(rank="highest", count=12)),
+        ("Which fields near Metz had the lowest NDVI on 3 May 2025?", Pick(rank="lowest")),
+        ("Classement des communes autour de Metz par NDVI en 2025", Pick(rank="highest", count=20)),
+        ("Las 4 parcelas menos verdes cerca de Soria en mayo de 2025", Pick(rank="lowest", count=4)),
+        ("NDVI per parcel near Metz over 2025", Pick()),
+    ],
+)
+def test_thresholds_and_rankings_are_read_in_five_languages(question: str, pick: Pick) -> None:
+    read = slots.read(question)
+    assert [(wanted.output, wanted.pick) for wanted in read.computes] == [("per_polygon", pick)]
+    assert read.missing == ()
+
+
+def test_a_threshold_can_follow_a_computation() -> None:
+    read = slots.read("Which parcels are above 0.6?", ("NDVI per parcel near Metz in May 2025",))
+    (wanted,) = read.computes
+    assert (wanted.output, wanted.period, wanted.pick.above, read.place) == ("per_polygon", "May 2025", 0.6, "Metz")
+
+
+def test_a_change_map_of_two_periods_is_their_difference() -> None:
+    read = slots.read("Change map of NDVI in Metz, May 2024 to May 2025")
+    assert [(one.output, one.period, one.against) for one in read.computes] == [("composite", "May 2024", "May 2025")]
+    assert read.missing == ()
+
+
 def test_what_is_computable_comes_from_the_toolbox(monkeypatch: pytest.MonkeyPatch) -> None:
     assert set(abilities.outputs()) == set(get_args(Output))
     assert all(words != name for name, words in abilities.outputs().items())
-    question = "Rank the districts of Metz by NDVI in May 2025"
+    question = "Forecast the NDVI of the districts of Metz in May 2025"
     assert slots.read(question).missing
-    monkeypatch.setattr(Toolbox, "TOOLS", (*Toolbox.TOOLS, "ranking"))
+    monkeypatch.setattr(Toolbox, "TOOLS", (*Toolbox.TOOLS, "forecast"))
     assert slots.read(question).missing == ()
 
 

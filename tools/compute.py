@@ -58,7 +58,7 @@ def check_stored_values(backend: Backend, work: Prepared) -> None:
         ToolInputError: They are no reflectances, so the index would be far off.
     """
     bands = used_layers(work.recipe, work.layers)
-    if not needs_reflectance(work.recipe) or all(band.scale is not None for band in bands):
+    if not needs_reflectance(work.recipe) or all(band.scale not in (None, 1) for band in bands):
         return
     means = band_means(backend.run_table(build_band_means(work.plan, work.layers, work.units, work.box)), len(bands))
     if far := [
@@ -66,7 +66,7 @@ def check_stored_values(backend: Backend, work: Prepared) -> None:
     ]:
         raise ToolInputError(
             f"{work.recipe.title} needs reflectances between 0 and 1, but the collection {work.plan.collection_id} "
-            f"publishes no scale and its values are larger (mean of {', '.join(far)}).",
+            f"publishes no scale that makes them so (mean of {', '.join(far)}).",
             "Add the files again with their scale and offset (`hub add --scale`), or ask for a ratio such as NDVI.",
         )
 

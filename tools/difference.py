@@ -10,6 +10,7 @@ from tools.schema import Outcome, Period, Statistics, StatisticsRow
 from tools.words import counted
 from tools.zonal import summary
 
+ROWS_IN_TEXT = 12
 FEW_DATES = 3
 """A median of fewer dates is no more than a day or two."""
 LENGTH_RATIO = 1.5
@@ -114,8 +115,11 @@ def difference_lines(title: str, data: Sequence[dict[str, Any]], rows: Sequence[
         )
         if together["both"]:
             lines.append(f"Mean of the differences, each polygon counted once: {together['mean']:+.3f}.")
-    lines += [_line(one) for one in data[:12]]
-    return lines
+    if len(data) <= ROWS_IN_TEXT:
+        return lines + [_line(one) for one in data]
+    largest = sorted((one for one in data if one["difference"] is not None), key=lambda one: -abs(one["difference"]))
+    lines.append(f"The {ROWS_IN_TEXT} largest changes; all are in the table:")
+    return lines + [_line(one) for one in largest[:ROWS_IN_TEXT]]
 
 
 def difference_summary(rows: Sequence[StatisticsRow]) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from typing import Any
 
 from assistant.agent import Assistant
 from assistant.settings import Settings
+from tools.difference import difference_data, difference_rows
 from tools.errors import BackendUnavailable, PlaceNotFound
 from tools.schema import Artifact, Period, Place, Plan, Recommendation, Statistics, StatisticsRow, ToolResult
 from tools.toolbox import Services, Toolbox
@@ -18,7 +19,9 @@ class SmallToolbox(Toolbox):
         product = Recommendation(product_id="hr-vpp", title="HR-VPP", why=("It has 10 m pixels.",))
         return ToolResult(text="hr-vpp: High Resolution Vegetation Phenology and Productivity", recommendation=product)
 
-    def compute(self, index: Any, place: str, period: str, output: Any, units: Any = "parcels") -> ToolResult:
+    def compute(
+        self, index: Any, place: str, period: str, output: Any, units: Any = "parcels", against: str = ""
+    ) -> ToolResult:
         self.context.on_progress("computing")
         if place == "Atlantisburgh":
             raise PlaceNotFound("No place called 'Atlantisburgh'.", "Name a place nearby.")
@@ -26,13 +29,9 @@ class SmallToolbox(Toolbox):
             raise BackendUnavailable("The hub does not answer.", "Start it.")
         if place == "Crash":
             raise RuntimeError("secret /etc/path")
-        plan = Plan(
-            recipe_id=index,
-            collection_id="synthetic",
-            output=output,
-            place=Place(name=place or "the area", kind="city", bbox=(0, 0, 1, 1), area_km2=4.0, source="test"),
-            period=Period(start=date(2026, 6, 1), end=date(2026, 8, 31), label=period),
-        )
+        if against:
+            return self._difference(index, place, period, output, against)
+        plan = self._plan(index, place, period, output)
         rows = tuple(
             StatisticsRow(label=label, value=value, valid_pixels=90, total_pixels=100, outcome="ok")
             for label, value in (("Parcel A", 0.6), ("Parcel B", 0.4))
@@ -44,6 +43,26 @@ class SmallToolbox(Toolbox):
             statistics=statistics,
             artifacts=(self._table(plan),),
             warnings=("Synthetic demo data.",),
+        )
+
+    def _difference(self, index: Any, place: str, period: str, output: Any, against: str) -> ToolResult:
+        plan = self._plan(index, place, period, output)
+        plan = plan.model_copy(update={"against": plan.period.model_copy(update={"label": against})})
+        before, after = (
+            [StatisticsRow(label="Parcel B", value=value, valid_pixels=9, total_pixels=9, outcome="ok")]
+            for value in (0.45, 0.4)
+        )
+        rows = difference_rows(before, after)
+        data = {"difference": {"rows": difference_data(before, after, rows)}}
+        return ToolResult(text="-0.05", plan=plan, data=data, statistics=Statistics(rows=rows, unit="1", method="m"))
+
+    def _plan(self, index: Any, place: str, period: str, output: Any) -> Plan:
+        return Plan(
+            recipe_id=index,
+            collection_id="synthetic",
+            output=output,
+            place=Place(name=place or "the area", kind="city", bbox=(0, 0, 1, 1), area_km2=4.0, source="test"),
+            period=Period(start=date(2026, 6, 1), end=date(2026, 8, 31), label=period),
         )
 
     def _table(self, plan: Plan) -> Artifact:

@@ -1,0 +1,28 @@
+"""What a question wants to know of a product layer: the mean or the areas for a place or its units."""
+
+import re
+from dataclasses import dataclass
+from typing import Literal
+
+from assistant import lexicon
+
+GIVEN = ("difference", "change", "area", "ranking")
+"""Kinds of results, named as in `abilities.KINDS`, that statistics of a layer give."""
+BEYOND = ("forecast", "phenology", "anomaly")
+"""Kinds that need more than a layer: with them no layer is asked for."""
+
+
+@dataclass(frozen=True)
+class LayerRequest:
+    """Statistics of one layer, still in words; the layer itself is looked up by the question."""
+
+    place: str
+    period: str
+    against: str
+    units: Literal["place", "parcels", "districts"]
+
+
+def asks_how_much(question: str) -> bool:
+    """Tell whether a question asks to what degree land is something: how sealed, wie bewaldet."""
+    degree, land = lexicon.alternatives("degree"), lexicon.alternatives("land_state")
+    return bool(re.search(rf"(?<!\w)(?:{degree})\s+(?:\S+\s+){{0,2}}(?:{land})", lexicon.fold(question)))

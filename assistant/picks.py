@@ -1,0 +1,72 @@
+"""What a question wants picked from many polygons: those above or below a number, or the first of a ranking."""
+
+import re
+from dataclasses import dataclass
+
+from assistant import lexicon
+from assistant.spans import When
+from assistant.spelled import spelled_numbers
+from knowledge.lexicon import language_of
+from tools.selection import Rank
+
+COUNT, ALL_COUNT = 5, 20
+"""How many are listed when a question says no number, and when it asks for a ranking of all."""
+MAX_COUNT = 1000
+MAX_PLAIN = 1
+"""A whole number above this is a year, a share or a number of things, not a value of an index."""
+_NUMBER = r"(?P<number>-?\d{1,4}(?:[.,]\d{1,6})?)(?![\d.,]*\d)(?!\s*(?:%|‰|per ?cent|pour ?cent|prozent|por ciento))"
+_WHOLE = re.compile(r"(?<![\w.,-])(\d{1,3})(?![\d.,]*\d|\w|\s*%)")
+
+
+@dataclass(frozen=True)
+class Pick:
+    """What to pick."""
+
+    above: float | None = None
+    below: float | None = None
+    rank: Rank = ""
+    count: int = COUNT
+
+    def __bool__(self) -> bool:
+        return bool(self.rank) or self.above is not None or self.below is not None
+
+    @property
+    def kinds(self) -> frozenset[str]:
+        """Kinds of results this gives, named as in `abilities.KINDS`."""
+        threshold = self.above is not None or self.below is not None
+        return frozenset([*(["threshold"] if threshold else []), *(["ranking"] if self.rank else [])])
+
+
+def read_pick(question: str, whens: tuple[When, ...]) -> Pick:
+    """Read thresholds and rankings in a question; numbers in its periods count for neither."""
+    above, rest = _threshold(without_periods(question, whens), "above")
+    below, rest = _threshold(rest, "below")
+    rank: Rank = "lowest" if lexicon.has(rest, "lowest") else "highest" if lexicon.has(rest, "highest") else ""
+    if lexicon.has(rest, "ranking"):
+        return Pick(above, below, rank or "highest", _count(rest) or (COUNT if rank else ALL_COUNT))
+    return Pick(above, below, rank, _count(rest) or COUNT)
+
+
+def without_periods(question: str, whens: tuple[When, ...]) -> str:
+    """Give a question with bars where it speaks of time; everything else keeps its position."""
+    for when in whens:
+        question = question[: when.start] + "|" * (when.end - when.start) + question[when.end :]
+    return question
+
+
+def _threshold(text: str, slot: str) -> tuple[float | None, str]:
+    """Give the number after a word for above or below, and the text without it."""
+    cue = re.compile(rf"(?<!\w)(?:{lexicon.alternatives(slot)})\s+{_NUMBER}")
+    for match in cue.finditer(lexicon.fold(text)):
+        number = match["number"].replace(",", ".")
+        if "." in number or abs(float(number)) <= MAX_PLAIN:
+            return float(number), text[: match.start()] + "|" * (match.end() - match.start()) + text[match.end() :]
+    return None, text
+
+
+def _count(text: str) -> int:
+    """Give the number of things asked for, in digits or in words; 0 when there is none."""
+    digits = [int(one) for one in _WHOLE.findall(text)]
+    language = language_of(text)
+    words = [int(one.values[0]) for one in spelled_numbers(lexicon.fold(text), language) if not one.percent | one.share]
+    return next((number for number in (*digits, *words) if 1 < number <= MAX_COUNT), 0)
