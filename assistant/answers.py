@@ -132,7 +132,8 @@ def _not_computed(read: Slots, results: Sequence[ToolResult]) -> str:
 
 def _findings(results: Sequence[ToolResult]) -> str:
     """Tell the computed findings first, then what did not work, then what other tools said."""
-    found = [_computed(result) for result in results if result.statistics and result.outcome == "ok"]
+    worded = (result for result in results if result.statistics and result.outcome == "ok")
+    found = [str(result.data.get("finding") or _computed(result)) for result in worded]
     found += [_unhappy(result) for result in results if result.outcome != "ok"]
     found += [_asked(result) for result in results if result.question]
     plain = [result.text for result in results if result.outcome == "ok" and not result.statistics]
@@ -161,8 +162,6 @@ def _asked(result: ToolResult) -> str:
 
 
 def _computed(result: ToolResult) -> str:
-    if finding := result.data.get("finding"):
-        return str(finding)
     if not (result.statistics and result.plan):
         return result.text
     picked = "\n".join(selection_lines(result.data))

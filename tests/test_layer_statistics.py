@@ -301,3 +301,20 @@ def test_a_layer_that_could_be_of_two_encodings_is_not_read_by_chance(services: 
     assert found.statistics is not None
     assert [row.value for row in found.statistics.rows] == [1.0, 1.0]
     assert "-100 to 100" in found.text
+
+
+def test_the_offline_planner_calls_the_tool_and_the_answer_tells_its_finding(services: Services) -> None:
+    from langchain_core.messages import HumanMessage
+
+    from assistant import answers, slots
+    from assistant.planner import next_message
+
+    question = "How sealed are my parcels?"
+    calls = next_message([HumanMessage(question)], Toolbox.TOOLS).tool_calls
+    assert [call["name"] for call in calls] == ["search_products", "layer_statistics"]
+    context = Context(today=date(2026, 9, 20), session_id="test", area=_area("West", "East"))
+    found = Toolbox(services, context).layer_statistics(**calls[1]["args"])
+    told = answers.compose(slots.read(question), [found])
+    assert found.data["finding"] in told
+    assert "Not run" not in told
+    assert "cloud" not in told
