@@ -6,7 +6,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, get_args
 
 from assistant import lexicon
-from tools.indices import get_recipe, long_names, recipe_ids
+from tools.indices import all_recipes, get_recipe, long_names, recipe_ids
 from tools.schema import Output
 from tools.toolbox import OutputKind, Toolbox
 
@@ -130,10 +130,11 @@ def _id(name: str) -> str:
 
 @lru_cache(maxsize=1)
 def _spyndex() -> Mapping[str, str]:
-    """Give the long names of all published indices by short name, as spelt."""
+    """Give the long names of all published indices, and of those of one's own, by short name as spelt."""
     import spyndex
 
-    return {name: str(index.long_name) for name, index in spyndex.indices.items()}
+    published = {name: str(index.long_name) for name, index in spyndex.indices.items()}
+    return {**published, **{one.title: one.long_name for one in all_recipes()}}
 
 
 @lru_cache(maxsize=1)

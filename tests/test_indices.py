@@ -1,5 +1,6 @@
 """Any index whose bands a collection has: formulas read safely, and the numbers those of plain numpy."""
 
+import re
 from collections.abc import Callable, Iterator
 from datetime import date
 from pathlib import Path
@@ -83,6 +84,7 @@ def services(fields: Fields, tmp_path_factory: pytest.TempPathFactory) -> Iterat
     for day, files in fields.files:
         add_files(root / "hub", files, collection_id="s2", datetime=day, scale=SCALE, offset=OFFSET)
         bare = [path for path in files if path.stem[-3:] in ("B04", "B08")]
+        add_files(root / "hub", bare, collection_id="raw", datetime=day)
         add_files(root / "hub", bare, collection_id="rednir", datetime=day, scale=SCALE, offset=OFFSET)
     build_index(root / "index", embedding_model="none")
     with running_hub(root / "hub") as url:
@@ -118,6 +120,7 @@ REFERENCE: dict[str, tuple[Callable[..., Values], tuple[str, ...]]] = {
     "NDMI": (lambda n, s: (n - s) / (n + s), ("N", "S1")),
     "NBR": (lambda n, s: (n - s) / (n + s), ("N", "S2")),
     "NDREI": (lambda n, e: (n - e) / (n + e), ("N", "RE1")),
+    "NDRE": (lambda n, e: (n - e) / (n + e), ("N", "RE1")),
 }
 
 
@@ -188,13 +191,51 @@ def test_a_formula_is_arithmetic_and_nothing_else(text: str) -> None:
 def test_every_index_is_computed_as_the_library_does() -> None:
     random = np.random.default_rng(5)
     pixels = {symbol: random.uniform(0.05, 0.6, 50) for symbol in indices.SYMBOLS}
+    own = {indices.read_recipe(path).title for path in (indices.FOLDER / "own").glob("*.yaml")}
     for recipe in indices.all_recipes():
+        if recipe.title in own:
+            continue
         with np.errstate(invalid="ignore"):  # roots of what is negative
             ours = formulas.evaluate(formulas.parse(recipe.formula), {**recipe.constants, **pixels})
             theirs = spyndex.computeIndex(recipe.title, {**pixels, **recipe.constants})
         np.testing.assert_allclose(ours, theirs, err_msg=recipe.title)
         if recipe.valid_range:
             assert recipe.valid_range[0] <= np.min(ours) <= np.max(ours) <= recipe.valid_range[1]
+
+
+def test_the_recipe_in_the_guide_is_read_and_runs(services: Services, fields: Fields, tmp_path: Path) -> None:
+    guide = (Path(__file__).parent.parent / "docs" / "add-a-recipe.md").read_text(encoding="utf-8")
+    (example,) = re.findall(r"```yaml\n(.*?)```", guide, re.S)
+    assert len(example.splitlines()) < 40
+    assert example == (indices.FOLDER / "own" / "ndre.yaml").read_text(encoding="utf-8")
+    (tmp_path / "mine.yaml").write_text(example)
+    recipe = indices.read_recipe(tmp_path / "mine.yaml")
+    assert recipe == indices.get_recipe("NDRE")
+    assert recipe.reading in compute(services, "ndre", "composite").text
+    told = set(re.findall(r"^\| `(\w+)` \| [^|]*\|$", guide, re.M))
+    assert {"title", "formula", "constants", "reading"} <= told
+    assert set(re.findall(r"`([A-Z]+\d?)`", guide)) >= set(indices.SYMBOLS)
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        ("title: A B", "title"),
+        ("- [", "no YAML"),
+        ("{title: Mine, long_name: m, formula: N - Q, reference: r, reading: s}", "uses Q"),
+        ("{title: Mine, long_name: m, formula: print(N), reference: r, reading: s}", "more than arithmetic"),
+    ],
+)
+def test_a_recipe_that_cannot_be_used_is_refused(tmp_path: Path, text: str, complaint: str) -> None:
+    (tmp_path / "mine.yaml").write_text(text)
+    with pytest.raises(ToolInputError, match=complaint):
+        indices.read_recipe(tmp_path / "mine.yaml")
+
+
+def test_stored_numbers_that_are_no_reflectances_are_refused(services: Services) -> None:
+    assert compute(services, "NDVI", "composite", collection="raw").outcome == "ok"
+    with pytest.raises(ToolInputError, match=r"SAVI needs reflectances .*mean of B04 \d{4}, B08 \d{4}"):
+        compute(services, "SAVI", "composite", collection="raw")
 
 
 def test_only_indices_on_reflectance_mind_the_units() -> None:
