@@ -65,6 +65,6 @@ class Sessions:
     @contextmanager
     def _connect(self) -> Iterator[sqlite3.Connection]:
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        with closing(sqlite3.connect(self.path, timeout=10)) as db, db:
+        with closing(sqlite3.connect(self.path, timeout=30)) as db, db:
             db.executescript(SCHEMA)
             yield db

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from knowledge.schema import Passage
+from knowledge.storage import open_index
 from knowledge.vectors import DOCUMENTS, open_vectors
 
 MOST_HOLDERS = 10_000
@@ -60,7 +61,7 @@ class DocumentSearch:
             return _load(database, ids) if ids and _has_documents(database) else {}
 
     def _open(self) -> sqlite3.Connection:
-        return sqlite3.connect(self._index_dir / "index.sqlite")
+        return open_index(self._index_dir / "index.sqlite")
 
 
 def _has_documents(database: sqlite3.Connection) -> bool:

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from knowledge.errors import IngestBusy
 from knowledge.passages import Piece
+from knowledge.storage import open_index
 
 READER = 1
 """Raise it when reading or cutting changes: documents are then read again though their bytes are the same."""
@@ -72,7 +73,7 @@ class DocumentStore:
     """Writes documents; one writer at a time holds the lock."""
 
     def __init__(self, path: Path) -> None:
-        self._database = sqlite3.connect(path, isolation_level=None)
+        self._database = open_index(path, isolation_level=None)
         self._database.executescript(TABLES)
         # What a killed run staged, and nothing names.
         for document_id, generation in self._database.execute(

@@ -17,6 +17,7 @@ from knowledge.embeddings import NO_EMBEDDING, load_encoder
 from knowledge.errors import EmbeddingUnavailable
 from knowledge.fitness import is_vector
 from knowledge.schema import Frozen, Product
+from knowledge.storage import open_index
 from knowledge.vectors import BATCH, open_vectors
 
 logger = logging.getLogger(__name__)
@@ -83,19 +84,21 @@ def build_index(
     index_dir.mkdir(parents=True, exist_ok=True)
     entries = {e.id: e for product in (catalogue or load_catalogue()).products for e in product_entries(product)}
     entries |= {e.id: e for subject in load_elsewhere().values() for e in elsewhere_entries(subject)}
-    with closing(sqlite3.connect(index_dir / "index.sqlite")) as database, database:
-        database.executescript(SCHEMA)
+    with closing(open_index(index_dir / "index.sqlite")) as database:
+        _make_tables(database)
         known = dict(database.execute("SELECT id, digest FROM entries"))
         removed = known.keys() - entries.keys()
         changed = [e for e in entries.values() if e.id in known and known[e.id] != e.digest]
         added = [e for e in entries.values() if e.id not in known]
-        _write_words(database, [*added, *changed], removed)
+        with database:
+            _write_words(database, [*added, *changed], removed)
+        # Encoding takes long: meanwhile the database is open to other processes.
         try:
             embedding = _write_vectors(index_dir, entries, embedding_model, on_progress, chroma_url)
         except EmbeddingUnavailable as error:
             logger.warning("keyword search only: %s", error)
             embedding = f"{NO_EMBEDDING}: {error.message}"
-        database.execute("INSERT OR REPLACE INTO meta VALUES ('embedding', ?)", (embedding,))
+        _note_embedding(database, embedding)
     report = IngestReport(
         added=len(added),
         changed=len(changed),
@@ -167,7 +170,22 @@ def facts_sentence(product: Product) -> str:
     return "Facts: " + "; ".join(part for part in parts if part) + "."
 
 
+def _make_tables(database: sqlite3.Connection) -> None:
+    """Make the tables that are missing; of two processes that begin at once, one waits for the other."""
+    if not database.execute("SELECT 1 FROM sqlite_master WHERE name = 'words'").fetchone():
+        database.executescript(f"BEGIN IMMEDIATE; {SCHEMA} COMMIT;")
+
+
+def _note_embedding(database: sqlite3.Connection, embedding: str) -> None:
+    """Keep which encoder the vectors are of; an unchanged one is not written, so that a start needs no write lock."""
+    if database.execute("SELECT value FROM meta WHERE key = 'embedding'").fetchone() != (embedding,):
+        with database:
+            database.execute("INSERT OR REPLACE INTO meta VALUES ('embedding', ?)", (embedding,))
+
+
 def _write_words(database: sqlite3.Connection, fresh: list[Entry], removed: set[str]) -> None:
+    if not fresh and not removed:
+        return
     stale = [(one,) for one in (*removed, *(e.id for e in fresh))]
     database.executemany("DELETE FROM entries WHERE id = ?", stale)
     database.executemany("DELETE FROM words WHERE id = ?", stale)
