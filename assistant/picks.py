@@ -1,7 +1,7 @@
 """What a question wants picked from many polygons: those above or below a number, or the first of a ranking."""
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from assistant import lexicon
 from assistant.spans import When
@@ -39,7 +39,10 @@ class Pick:
 
 def read_pick(question: str, whens: tuple[When, ...]) -> Pick:
     """Read thresholds and rankings in a question; numbers in its periods count for neither."""
-    above, rest = _threshold(without_periods(question, whens), "above")
+    text = without_periods(question, whens)
+    if inside := _between(text):
+        return Pick(*inside)
+    above, rest = _threshold(text, "above")
     below, rest = _threshold(rest, "below")
     rank: Rank = "lowest" if lexicon.has(rest, "lowest") else "highest" if lexicon.has(rest, "highest") else ""
     if lexicon.has(rest, "ranking"):
@@ -47,11 +50,41 @@ def read_pick(question: str, whens: tuple[When, ...]) -> Pick:
     return Pick(above, below, rank, _count(rest) or COUNT)
 
 
+def of_change(pick: Pick, question: str) -> Pick:
+    """Turn a pick into one of differences: what fell by more than 0.1 has a difference below -0.1."""
+    fell, rose = lexicon.has(question, "decrease"), lexicon.has(question, "increase")
+    if fell == rose:
+        return pick
+    if lexicon.has(question, "most") and not pick.rank:
+        pick = replace(pick, rank="highest")
+    if not fell:
+        return pick
+    above, below = (None if value is None else -abs(value) for value in (pick.below, pick.above))
+    return replace(pick, above=above, below=below, rank="lowest" if pick.rank else "")
+
+
+def speaks_of_change(question: str) -> bool:
+    """Tell whether a question is about what rose or fell: its numbers are then those of differences."""
+    return lexicon.has(question, "decrease", "increase")
+
+
 def without_periods(question: str, whens: tuple[When, ...]) -> str:
     """Give a question with bars where it speaks of time; everything else keeps its position."""
     for when in whens:
         question = question[: when.start] + "|" * (when.end - when.start) + question[when.end :]
     return question
+
+
+def _between(text: str) -> tuple[float, float] | None:
+    """Give the two numbers of "between 0.3 and 0.5"."""
+    between, joiner = lexicon.alternatives("between"), lexicon.alternatives("joiner")
+    first, second = (_NUMBER.replace("<number>", f"<{name}>") for name in ("low", "high"))
+    match = re.search(rf"(?<!\w)(?:{between})\s+{first}\s+(?:{joiner})\s+{second}", lexicon.fold(text))
+    if not match:
+        return None
+    numbers = [float(match[name].replace(",", ".")) for name in ("low", "high")]
+    index_like = all(abs(one) <= MAX_PLAIN or one != int(one) for one in numbers)
+    return (min(numbers), max(numbers)) if index_like else None
 
 
 def _threshold(text: str, slot: str) -> tuple[float | None, str]:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from assistant import abilities, layers, lexicon
-from assistant.picks import Pick, read_pick, without_periods
+from assistant.picks import Pick, of_change, read_pick, speaks_of_change, without_periods
 from assistant.spans import Ends, When, compared_places, find_periods, find_places, is_day, is_known_place
 from tools.schema import Output
 
@@ -17,6 +17,8 @@ SHORT_WORDS = 5
 """A question of so few words may lean on the one before."""
 EVIDENCE = ("vegetation", "parcels", "scenes", "product", "recommend", "land", "phenology")
 """Words that keep a question in scope although another subject is named, too."""
+COMPARED = ("compare", "difference", "change", "increase", "decrease")
+"""Words that set two periods against each other."""
 DIFFERENCE_KINDS = ("difference", "change")
 """Kinds of results that the difference of two periods gives."""
 VALUES = "values for this subject"
@@ -78,7 +80,7 @@ def read(question: str, earlier: tuple[str, ...] = ()) -> Slots:
         periods=_words(question, whens),
         product=_explained(question) if intent == "explain" else "",
         missing=_missing(question, intent, whens),
-        compares=lexicon.has(question, "compare", "difference", "change"),
+        compares=lexicon.has(question, *COMPARED),
     )
     if intent in ("compute", "scenes"):
         found = _filled_in(found, question, before)
@@ -107,6 +109,9 @@ def _intent(question: str, whens: tuple[When, ...]) -> Intent:
     bare = (
         len(whens) > 1 and lexicon.has(question, "compare", "difference") and not lexicon.has(question, *EVIDENCE[2:])
     )
+    # Parcels above 0.6 and no other subject: a value of an index is meant.
+    threshold = "threshold" in read_pick(question, whens).kinds and lexicon.has(question, "parcels")
+    bare |= threshold and not lexicon.has(question, "land", "land_state", *EVIDENCE[2:])
     green = bool(named) or lexicon.has(question, "vegetation") or bare
     if lexicon.has(question, "scenes") and lexicon.has(question, "ask") and not green:
         return "scenes"
@@ -146,7 +151,7 @@ def _explained(question: str) -> str:
 
 
 def _periods(question: str) -> tuple[When, ...]:
-    compares = lexicon.has(question, "compare", "difference", "change")
+    compares = lexicon.has(question, *COMPARED)
     series = lexicon.has(question, "series")
     ends: Ends = "compared" if compares else "bounds" if series else "unclear"
     return find_periods(question, ends=ends)
@@ -259,7 +264,7 @@ def _computes(question: str, whens: tuple[When, ...], found: Slots, last: Slots 
     ]
     distinct = list(dict.fromkeys(requests))
     paired = _paired(distinct) if found.compares else distinct
-    return tuple(_picked(paired, read_pick(question, whens)))[:MAX_COMPUTES]
+    return tuple(_picked(one, question, whens) for one in paired)[:MAX_COMPUTES]
 
 
 def _paired(requests: list[ComputeRequest]) -> list[ComputeRequest]:
@@ -278,9 +283,12 @@ def _paired(requests: list[ComputeRequest]) -> list[ComputeRequest]:
     ]
 
 
-def _picked(requests: list[ComputeRequest], pick: Pick) -> list[ComputeRequest]:
-    """Pick from the polygons where there are any."""
-    return [replace(one, pick=pick) if pick and one.output == "per_polygon" else one for one in requests]
+def _picked(request: ComputeRequest, question: str, whens: tuple[When, ...]) -> ComputeRequest:
+    """Pick from the polygons where there are any; a change by so much is no value of one period."""
+    if request.output != "per_polygon" or (not request.against and speaks_of_change(question)):
+        return request
+    pick = read_pick(question, whens)
+    return replace(request, pick=of_change(pick, question) if request.against else pick)
 
 
 def _still_missing(missing: tuple[str, ...], computes: tuple[ComputeRequest, ...]) -> tuple[str, ...]:

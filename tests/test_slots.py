@@ -209,12 +209,34 @@ def test_indices_are_read_by_short_and_by_long_name(question: str, indices: list
         ("Classement des communes autour de Metz par NDVI en 2025", Pick(rank="highest", count=20)),
         ("Las 4 parcelas menos verdes cerca de Soria en mayo de 2025", Pick(rank="lowest", count=4)),
         ("NDVI per parcel near Metz over 2025", Pick()),
+        ("Which fields near Metz have an NDVI between 0.3 and 0.5 in May 2025?", Pick(above=0.3, below=0.5)),
+        ("Welche Felder bei Trier haben im Mai 2025 einen NDVI zwischen 0,2 und 0,4?", Pick(above=0.2, below=0.4)),
+        ("Which parcels in Metz are above 0.6 this summer?", Pick(above=0.6)),
     ],
 )
 def test_thresholds_and_rankings_are_read_in_five_languages(question: str, pick: Pick) -> None:
     read = slots.read(question)
     assert [(wanted.output, wanted.pick) for wanted in read.computes] == [("per_polygon", pick)]
     assert read.missing == ()
+
+
+@pytest.mark.parametrize(
+    ("question", "pick"),
+    [
+        ("Parcels near Metz where NDVI fell by more than 0.1 between May 2024 and May 2025", Pick(below=-0.1)),
+        ("Parcels near Metz where NDVI rose by more than 0.1 between May 2024 and May 2025", Pick(above=0.1)),
+        ("Which parcels near Metz lost the most NDVI between May 2024 and May 2025?", Pick(rank="lowest")),
+    ],
+)
+def test_a_threshold_on_a_change_is_one_on_differences(question: str, pick: Pick) -> None:
+    (wanted,) = slots.read(question).computes
+    assert (wanted.period, wanted.against, wanted.pick) == ("May 2024", "May 2025", pick)
+
+
+def test_a_fall_within_one_period_is_no_threshold_on_its_value() -> None:
+    read = slots.read("Parcels near Metz where NDVI fell by more than 0.1 in May 2025")
+    assert not any(wanted.pick for wanted in read.computes)
+    assert any("threshold" in words for words in read.missing)
 
 
 def test_a_threshold_can_follow_a_computation() -> None:

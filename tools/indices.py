@@ -227,9 +227,7 @@ def _published(key: str, index: Any, constants: dict[str, float]) -> Recipe:
     """Make the recipe of an index in spyndex, with what is known of how to read it."""
     title, known = str(index.short_name), _reading()["indices"].get(index.short_name, {})
     group: dict[str, Any] = next((one for one in _reading()["groups"].values() if title in one["indices"]), {})
-    domain = (
-        f"{title} is an index of {index.application_domain} on a scale of its own: compare it with itself only."
-    )
+    domain = f"{title} is an index of {index.application_domain} on a scale of its own: compare it with itself only."
     tree, bands = formulas.parse(index.formula), frozenset(index.bands) & set(SYMBOLS)
     valid = (-1.0, 1.0) if formulas.is_normalised_difference(tree, bands) else None
     cautions = (group.get("caution", ""), known.get("caution", ""))
