@@ -20,6 +20,8 @@ class LayerRequest:
     period: str
     against: str
     units: Literal["place", "parcels", "districts"]
+    words: str = ""
+    """The earlier question that names the layer, where this one only changes it; empty: the question itself."""
 
 
 def asks_how_much(question: str) -> bool:

@@ -103,7 +103,8 @@ def next_message(messages: Sequence[BaseMessage], menu: Sequence[str]) -> AIMess
 def _wanted(read: slots.Slots, question: str, made: list[Call], results: list[ToolResult]) -> list[Call]:
     """List the calls a question needs, given what has been called."""
     if read.intent == "recommend":
-        return [_search_call(read, question), *([_layer_call(read.layer, question)] if read.layer else [])]
+        words = read.layer.words or question if read.layer else question
+        return [_search_call(read, words), *([_layer_call(read.layer, words)] if read.layer else [])]
     if read.intent == "explain":
         failed = any(name == "explain_product" for name, _ in made) and results and results[0].outcome != "ok"
         first: list[Call] = [("explain_product", {"product_id": read.product})]

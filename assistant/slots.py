@@ -87,7 +87,11 @@ def read(question: str, earlier: tuple[str, ...] = ()) -> Slots:
     if intent == "compute":
         computes = _computes(question, whens, found, last)
         found = replace(found, computes=computes, missing=_still_missing(found.missing, computes))
-    return _with_layer(found, question) if intent == "recommend" else found
+    if intent == "recommend":
+        found = _with_layer(found, question)
+        if not found.layer and last and last.layer and _is_follow_up(question, whens):
+            found = _next_layer(found, question, replace(last.layer, words=last.layer.words or earlier[-1]))
+    return found
 
 
 def find_units(text: str) -> Literal["any", "parcels", "districts"]:
@@ -214,6 +218,19 @@ def _with_layer(found: Slots, question: str) -> Slots:
     given = {VALUES, *(abilities.KINDS[kind] for kind in layers.GIVEN)}
     missing = tuple(words for words in found.missing if words not in given)
     return replace(found, place=place, layer=request, missing=missing)
+
+
+def _next_layer(found: Slots, question: str, before: layers.LayerRequest) -> Slots:
+    """Change in the layer asked for before what a follow-up names: the place, the year or the units."""
+    units = find_units(question)
+    request = replace(
+        before,
+        place=_place(question, "compute") or before.place,
+        period=found.periods[0] if found.periods else before.period,
+        against=found.periods[1] if len(found.periods) > 1 else "" if found.periods else before.against,
+        units=before.units if units == "any" else units,
+    )
+    return replace(found, place=request.place, layer=request, missing=())
 
 
 def _wants_values(question: str, somewhere: bool) -> bool:

@@ -178,6 +178,20 @@ def test_numbers_of_a_layer_are_asked_for(question: str, request_: LayerRequest 
 
 
 @pytest.mark.parametrize(
+    ("question", "request_"),
+    [
+        ("and for Trier?", LayerRequest("Trier", "", "", "districts", "Tree cover per district in Metz")),
+        ("Trier", LayerRequest("Trier", "", "", "districts", "Tree cover per district in Metz")),
+        ("and in 2018?", LayerRequest("Metz", "2018", "", "districts", "Tree cover per district in Metz")),
+        ("Which product shows wetlands?", None),
+        ("thanks!", None),
+    ],
+)
+def test_a_follow_up_changes_the_layer_asked_for(question: str, request_: LayerRequest | None) -> None:
+    assert slots.read(question, ("Tree cover per district in Metz",)).layer == request_
+
+
+@pytest.mark.parametrize(
     ("question", "indices"),
     [
         ("Compute EVI for Metz in May 2025", ["evi"]),
