@@ -74,7 +74,9 @@ def polygon_figure(answer: Answer) -> "Figure | None":
     if not 0 < len(features) <= _MOST_POLYGONS:
         return None
     rows = {row.label: row for row in answer.statistics[-1].rows}
-    return _draw(plan, [(feature, _row_of(feature, rows)) for feature in features])
+    units = [(feature, _row_of(feature, rows)) for feature in features]
+    # Classes have several rows for each polygon, none of which is its one value.
+    return _draw(plan, units) if any(row for _, row in units) else None
 
 
 def _warning(warning: str) -> str:
