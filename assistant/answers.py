@@ -265,7 +265,8 @@ def _product(results: Sequence[ToolResult]) -> str:
     product = recommendation(results)
     if not product:
         return ""
-    lines = [f"**Product to use: {product.title}**"]
+    lead = "Product to use" if product.certain else "Nearest product found, not certain"
+    lines = [f"**{lead}: {product.title}**"]
     lines += [f"- It falls short: {product.lacks}"] if product.lacks else []
     lines += [f"- {reason}" for reason in product.why]
     lines += [f"- How to get it: {way}" for way in product.access[:2]]
@@ -300,10 +301,10 @@ def _sources(results: Sequence[ToolResult]) -> str:
     seen: dict[str, str] = {}
     for result in results:
         for citation in result.citations:
-            link = f" <{citation.url}>" if citation.url else ""
+            link = f" {'More: ' if citation.own_words else ''}<{citation.url}>" if citation.url else ""
             mark = "" if citation.verified else " (quote not verified)"
             quote = f" “{citation.quote}”" if citation.quote else ""
-            seen.setdefault(citation.passage_id, f"{citation.title}:{quote}{mark}{link}")
+            seen.setdefault(citation.passage_id, f"{citation.place}:{quote}{mark}{link}")
     return _bullets("Sources", tuple(seen.values())[:6])
 
 

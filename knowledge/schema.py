@@ -33,6 +33,16 @@ class Citation(Frozen):
     """Version of the document."""
     newer_version: str | None = None
     """Version or date of a later issue of the same document; None when none is known."""
+    own_words: bool = False
+    """True for a product card: our words about the product, which `url` leads to but does not hold."""
+
+    @property
+    def place(self) -> str:
+        """Say where the quote stands, in words."""
+        if self.own_words:
+            return f"Product card of this catalogue, {self.title}"
+        parts = [self.title, f"version {self.version}" if self.version else "", f"page {self.page}" if self.page else ""]
+        return ", ".join(part for part in parts if part)
 
 
 class Passage(Frozen):

@@ -39,18 +39,10 @@ def quote_documents(
         return ToolResult(text="No document in the index speaks of this.")
     newer = [one for one in citations if one.newer_version]
     return ToolResult(
-        text="\n".join(f"“{one.quote}” ({place_in_words(one)})" for one in citations),
+        text="\n".join(f"“{one.quote}” ({one.place})" for one in citations),
         citations=citations,
         warnings=tuple(f"A newer version of {one.title} is in the index: {one.newer_version}." for one in newer),
     )
-
-
-def place_in_words(citation: Citation) -> str:
-    """Say where a quote stands: title, version, page."""
-    parts = [citation.title]
-    parts += [f"version {citation.version}"] if citation.version else []
-    parts += [f"page {citation.page}"] if citation.page else []
-    return ", ".join(parts)
 
 
 def _citation(retriever: "Retriever", passage: Passage, quote: str) -> Citation:
