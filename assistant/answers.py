@@ -10,6 +10,8 @@ from tools.selection import selection_lines
 from tools.words import counted
 from tools.zonal import curve, summary
 
+WAYS_SHOWN = 4
+"""Ways to get a product: editions differ in theirs, so that the first ones alone would mislead."""
 DEFAULT_PERIOD = "last 12 months"
 """Taken when a question names no period, and said in the answer."""
 
@@ -269,7 +271,7 @@ def _product(results: Sequence[ToolResult]) -> str:
     lines = [f"**{lead}: {product.title}**"]
     lines += [f"- It falls short: {product.lacks}"] if product.lacks else []
     lines += [f"- {reason}" for reason in product.why]
-    lines += [f"- How to get it: {way}" for way in product.access[:2]]
+    lines += [f"- How to get it: {way}" for way in product.access[:WAYS_SHOWN]]
     lines += [
         f"- Why not {other.title}: {other.lacks or 'nothing is known against it.'}" for other in product.alternatives
     ]
