@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 DIVERGING = "RdBu"
 Sides = tuple[Prepared, Prepared]
 """The earlier and the later period."""
+Graphs = tuple[list[dict[str, Any]], dict[str, Any]]
+"""Those of each side, and that of the map of the difference."""
 
 
 def compute_difference(
@@ -64,12 +66,26 @@ def compute_difference(
     check_stored_values(backend, later)
     before, after = (run_statistics(backend, graph, side, context) for graph, side in zip(graphs, sides, strict=True))
     context.stop_if_asked()
+    values = (before, after)
+    return _tell(services, context, sides, box, (graphs, change), values, selection)
+
+
+def _tell(
+    services: "Services",
+    context: "Context",
+    sides: Sides,
+    box: Bbox,
+    graphs: Graphs,
+    values: tuple[Statistics, Statistics],
+    selection: Selection,
+) -> ToolResult:
+    """Subtract the two sides, make the files and put the result into words."""
+    (earlier, later), (before, after) = sides, values
     advice = find_advice(services, context, later)
     work = _merged(sides, box)
-    values = (before, after)
     numbers = _subtracted(work, values)
     data = difference_data(before.rows, after.rows, numbers.rows)
-    artifacts = _files(services, context, work, sides, numbers, data, (graphs, change), values)
+    artifacts = _files(services, context, work, sides, numbers, data, graphs, values)
     picked = select(numbers.rows, selection)
     return result_of(
         work,
@@ -171,7 +187,7 @@ def _files(
     sides: Sides,
     statistics: Statistics,
     data: list[dict[str, Any]],
-    graphs: tuple[list[dict[str, Any]], dict[str, Any]],
+    graphs: Graphs,
     values: tuple[Statistics, Statistics],
 ) -> tuple[Artifact, ...]:
     """Make map, table, polygons, the graph of the difference, and a script for each of the two sides."""
