@@ -27,8 +27,8 @@ from tools.toolbox import Context, Services, Toolbox
 from tools.workspace import Workspace
 
 WEST, NORTH, PIXEL_M, SIDE = 3_500_000.0, 2_850_000.0, 10.0, 20
-UNITS = {"West": (0, 10), "East": (10, 20), "Far": (4000, 4010)}
-"""Columns of the raster, first and one past the last; `Far` lies beyond it."""
+UNITS = {"West": (0, 10), "East": (10, 20), "Far": (4000, 4010), "Old": (6000, 6020)}
+"""Columns of the raster, first and one past the last; `Far` and `Old` lie beyond it."""
 rng = np.random.default_rng(7)
 
 
@@ -123,7 +123,7 @@ def test_the_mean_of_a_density_is_that_of_numpy(services: Services, words: str, 
         part = values[:, slice(*UNITS[row.label])]
         assert row.value == pytest.approx(_mean(values, row.label), abs=1e-4)
         assert (row.valid_pixels, row.total_pixels) == (int((part <= 100).sum()), part.size)
-    first = max(UNITS, key=lambda name: _mean(values, name) if name != "Far" else -1)
+    first = max(("West", "East"), key=lambda name: _mean(values, name))
     assert f"1. {first}: {_mean(values, first):.2f} %" in found.data["finding"]
 
 
@@ -318,3 +318,18 @@ def test_the_offline_planner_calls_the_tool_and_the_answer_tells_its_finding(ser
     assert found.data["finding"] in told
     assert "Not run" not in told
     assert "cloud" not in told
+
+
+def test_years_without_a_verified_rule_are_subtracted_and_told_so(services: Services, tmp_path: Path) -> None:
+    hub = services.workspace.root.parent / "hub"
+    corner = Affine(PIXEL_M, 0, WEST + 6000 * PIXEL_M, 0, -PIXEL_M, NORTH)
+    for year, value in ((2012, 30), (2015, 20)):
+        path = _write(tmp_path / "TCD-.tif", np.full((SIDE, SIDE), value, "uint8"), corner=corner)
+        add_files(hub, [path], collection_id="old-trees", datetime=str(year))
+    found = _ask(services, "tree cover", "Old", period="2015", against="2012")
+    assert found.statistics is not None
+    assert [row.value for row in found.statistics.rows] == [-10.0]
+    assert found.data["comparable"] is None
+    assert any("not verified" in one and "tree-cover-change" in one for one in found.warnings)
+    assert found.estimate is not None
+    assert found.estimate.scenes == 2

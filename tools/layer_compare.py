@@ -12,7 +12,7 @@ from tools.errors import ToolInputError
 from tools.layer_plan import LayerWork, Subject, prepare_layer
 from tools.layer_report import how, marked, not_held
 from tools.layer_search import choose_release, covers_year, find_edition
-from tools.schema import Artifact, Period, Statistics, ToolResult
+from tools.schema import Artifact, Estimate, Period, Statistics, ToolResult
 from tools.telling import overall_outcome, quality, result_of
 from tools.words import counted
 
@@ -133,6 +133,7 @@ def _tell(
         after.prepared,
         plan=plan,
         scenes=(*before.prepared.scenes, *after.prepared.scenes),
+        estimate=_together(before, after),
         synthetic=before.prepared.synthetic or after.prepared.synthetic,
         warnings=tuple(dict.fromkeys((*before.prepared.warnings, *after.prepared.warnings))),
     )
@@ -155,6 +156,17 @@ def _tell(
         lines=lines,
         data=data,
         warnings=(*verdict, *_uneven(earlier, later), *quality(statistics.rows)),
+    )
+
+
+def _together(before: LayerWork, after: LayerWork) -> Estimate:
+    one, other = before.prepared.estimate, after.prepared.estimate
+    return one.model_copy(
+        update={
+            "scenes": one.scenes + other.scenes,
+            "megabytes": one.megabytes + other.megabytes,
+            "seconds": round(one.seconds + other.seconds, 1),
+        }
     )
 
 
