@@ -28,7 +28,7 @@ from assistant.schema import (
     ToolStarted,
 )
 from assistant.sessions import Sessions
-from assistant.settings import Settings
+from assistant.settings import Settings, point_libraries_at
 from assistant.storage import storage_failure
 from assistant.telemetry import log_failure
 from knowledge.errors import ClmsError
@@ -93,6 +93,7 @@ class Assistant:
             services: Services opened elsewhere.
             toolbox: The menu.
         """
+        point_libraries_at(settings)
         self.settings = settings
         self._toolbox = toolbox
         self.sessions = Sessions(settings.sessions_path)

@@ -93,10 +93,12 @@ class Settings(BaseSettings):
         return self.data_dir / "sessions.sqlite"
 
 
-def point_gradio_at(settings: Settings) -> None:
-    """Keep what the web page's library writes under the data folder, and keep it from calling home.
+def point_libraries_at(settings: Settings) -> None:
+    """Keep what libraries write under the data folder, and keep them from calling home.
 
-    Gradio reads both from the environment alone: https://www.gradio.app/guides/environment-variables
+    They read this from the environment alone, Matplotlib when it is first imported:
+    https://www.gradio.app/guides/environment-variables, https://matplotlib.org/stable/install/environment_variables_faq.html
     """
+    os.environ["MPLCONFIGDIR"] = str(settings.data_dir / "matplotlib")
     os.environ["GRADIO_TEMP_DIR"] = str(settings.data_dir / "uploads")
     os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"

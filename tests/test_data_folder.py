@@ -1,5 +1,6 @@
 """The data folder: several commands may share one, and nothing is written outside it."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -46,3 +47,16 @@ def test_two_first_starts_at_once_build_one_index(tmp_path: Path) -> None:
     failures = [one.communicate(timeout=60)[1] for one in both]
     assert [one.returncode for one in both] == [0, 0], failures
     assert build_index(tmp_path, embedding_model="none").added == 0
+
+
+def test_nothing_is_written_outside_the_data_folder(tmp_path: Path) -> None:
+    home, data = tmp_path / "home", tmp_path / "data"
+    home.mkdir()
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(("MPL", "XDG_"))}
+    environment |= {"HOME": str(home), "CLMS_DATA_DIR": str(data), "CLMS_EMBEDDING_MODEL": "none"}
+    command = [sys.executable, "-m", "ui.cli", "ask", "NDVI in Rennes in June 2026", "--today", "2026-11-21"]
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False, timeout=120)
+    assert done.returncode == 0, done.stderr
+    assert "Files:" in done.stdout
+    assert list(home.rglob("*")) == []
+    assert (data / "matplotlib").exists()

@@ -47,7 +47,7 @@ def _told_plainly(command: Callable[..., None]) -> Callable[..., None]:
 def _settings(**changes: Any) -> "Settings":
     from pydantic import ValidationError
 
-    from assistant.settings import Settings
+    from assistant.settings import Settings, point_libraries_at
     from assistant.telemetry import configure_logging
 
     try:
@@ -57,6 +57,7 @@ def _settings(**changes: Any) -> "Settings":
         name = "CLMS_" + "_".join(str(part) for part in first["loc"]).upper()
         raise click.ClickException(f"The setting {name} is not valid: {first['msg']}.") from error
     configure_logging(settings.log_level)
+    point_libraries_at(settings)
     return settings
 
 

@@ -13,7 +13,7 @@ import yaml
 from fastapi import FastAPI
 
 from assistant.schema import ErrorEvent, Event
-from assistant.settings import Settings, point_gradio_at
+from assistant.settings import Settings, point_libraries_at
 from knowledge.errors import ClmsError
 from tools.areas import read_polygons
 from tools.schema import Polygons
@@ -45,7 +45,7 @@ def mount_page(app: FastAPI, assistant: Answering, settings: Settings) -> FastAP
 
     The page links files as `artifacts/{id}`, which the app must serve.
     """
-    point_gradio_at(settings)
+    point_libraries_at(settings)
     import gradio as gr
 
     mounted: FastAPI = gr.mount_gradio_app(
