@@ -28,3 +28,14 @@ def asks_how_much(question: str) -> bool:
     """Tell whether a question asks to what degree land is something: how sealed, wie bewaldet."""
     degree, land = lexicon.alternatives("degree"), lexicon.alternatives("land_state")
     return bool(re.search(rf"(?<!\w)(?:{degree})\s+(?:\S+\s+){{0,2}}(?:{land})", lexicon.fold(question)))
+
+
+def subject(question: str) -> str:
+    """Leave out the words for how much and for which units: they name no layer and lead the search astray."""
+    cues = lexicon.pattern("amount", "area", "per", "districts", "parcels")
+    folded = lexicon.fold(question)
+    kept, end = [], 0
+    for match in cues.finditer(folded):
+        kept.append(question[end : match.start()])
+        end = match.end()
+    return " ".join(" ".join((*kept, question[end:])).split()) or question

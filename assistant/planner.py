@@ -15,7 +15,7 @@ from langchain_core.tools import BaseTool
 from langchain_core.utils.function_calling import convert_to_openai_tool
 
 from assistant import abilities, answers, slots
-from assistant.layers import LayerRequest
+from assistant.layers import LayerRequest, subject
 from tools.schema import ToolResult
 
 CHECKER = "checker"
@@ -103,8 +103,12 @@ def next_message(messages: Sequence[BaseMessage], menu: Sequence[str]) -> AIMess
 def _wanted(read: slots.Slots, question: str, made: list[Call], results: list[ToolResult]) -> list[Call]:
     """List the calls a question needs, given what has been called."""
     if read.intent == "recommend":
-        words = read.layer.words or question if read.layer else question
-        return [_search_call(read, words), *([_layer_call(read.layer, words)] if read.layer else [])]
+        if not read.layer:
+            return [_search_call(read, question)]
+        words = subject(read.layer.words or question)
+        name, args = _search_call(read, words)
+        units = "any" if read.layer.units == "place" else read.layer.units
+        return [(name, {**args, "units": units}), _layer_call(read.layer, words)]
     if read.intent == "explain":
         failed = any(name == "explain_product" for name, _ in made) and results and results[0].outcome != "ok"
         first: list[Call] = [("explain_product", {"product_id": read.product})]
@@ -122,7 +126,7 @@ def _search_call(read: slots.Slots, question: str) -> Call:
     return (
         "search_products",
         {
-            "question": abilities.with_long_names(question),
+            "question": abilities.with_long_names(read.subject or question),
             "place": read.place,
             "period": _whole_period(read.periods),
             "units": slots.find_units(question),

@@ -7,7 +7,7 @@ from typing import get_args
 import pytest
 
 from assistant import abilities, slots
-from assistant.layers import LayerRequest
+from assistant.layers import LayerRequest, subject
 from assistant.picks import Pick
 from assistant.slots import ComputeRequest
 from tools.errors import PlaceAmbiguous
@@ -192,6 +192,20 @@ def test_a_follow_up_changes_the_layer_asked_for(question: str, request_: LayerR
 
 
 @pytest.mark.parametrize(
+    ("question", "words"),
+    [
+        ("How many hectares of forest are in the districts around Metz?", "of forest are in the around Metz?"),
+        ("Tree cover per district in Metz", "Tree cover in Metz"),
+        ("Wie versiegelt ist Trier?", "Wie versiegelt ist Trier?"),
+        ("Quelle part ?", "?"),
+        ("per district", "per district"),
+    ],
+)
+def test_words_for_amounts_and_units_name_no_layer(question: str, words: str) -> None:
+    assert subject(question) == words
+
+
+@pytest.mark.parametrize(
     ("question", "indices"),
     [
         ("Compute EVI for Metz in May 2025", ["evi"]),
@@ -313,3 +327,18 @@ def test_an_option_alone_answers_which_place_is_meant(name: str) -> None:
 )
 def test_a_word_that_tells_a_region_from_a_city_stays_with_the_name(question: str, place: str) -> None:
     assert slots.read(question).place == place
+
+
+def test_a_follow_up_goes_on_with_the_subject_before_it() -> None:
+    first = "NDVI in Rennes in July 2026"
+    found = slots.read("and in May?", (first, "and in Cayenne?"))
+    assert (found.intent, found.place, found.periods, found.subject) == ("compute", "Cayenne", ("May",), first)
+    asked = "Which product maps soil sealing in Portugal?"
+    assert slots.read("and in Spain?", (asked,)).subject == asked
+    assert slots.read("and what about snow in Spain?", (asked,)).subject == ""
+    assert slots.read(asked, (first,)).subject == ""
+
+
+@pytest.mark.parametrize("words", ["curve of NDVI over the year", "NDVI curve of my field over the whole year"])
+def test_the_year_is_no_place(words: str) -> None:
+    assert slots.read(words).place == ""
