@@ -78,12 +78,11 @@ def planned_outcome(read: Slots, results: Sequence[ToolResult]) -> Outcome:
 
 
 def worst_outcome(results: Iterable[ToolResult]) -> Outcome:
-    """Tell how a whole question ended: well when any computation did, else as its first computation that did not."""
+    """Tell how a whole question ended: well when any computation did, else as its first step that did not."""
     all_results = list(results)
-    computed = [result for result in all_results if result.plan or not result.recommendation] or all_results
-    if not computed or any(result.outcome == "ok" for result in computed):
+    if any(result.plan and result.outcome == "ok" for result in all_results):
         return "ok"
-    return computed[0].outcome
+    return next((result.outcome for result in all_results if result.outcome != "ok"), "ok")
 
 
 def cautions(results: Sequence[ToolResult]) -> tuple[str, ...]:

@@ -21,6 +21,8 @@ COMPARED = ("compare", "difference", "change", "increase", "decrease")
 """Words that set two periods against each other."""
 DIFFERENCE_KINDS = ("difference", "change")
 """Kinds of results that the difference of two periods gives."""
+SUBJECTS = ("land", "land_state", "vegetation", "phenology")
+"""Words that say what a question is about."""
 VALUES = "values for this subject"
 """Asked for a value of something that no index stands for."""
 
@@ -59,6 +61,8 @@ class Slots:
     compares: bool = False
     layer: layers.LayerRequest | None = None
     """Statistics of a product layer that it asks for."""
+    subject: str = ""
+    """The earlier question whose subject this one goes on with; empty when it names its own."""
 
 
 def read(question: str, earlier: tuple[str, ...] = ()) -> Slots:
@@ -68,11 +72,18 @@ def read(question: str, earlier: tuple[str, ...] = ()) -> Slots:
         question: What the user asks now.
         earlier: What the user asked before in this conversation, oldest first.
     """
-    before = [read(text) for text in earlier]
+    before: list[Slots] = []
+    for position, text in enumerate(earlier):
+        before.append(_read(text, before, earlier[:position]))
+    return _read(question, before, earlier)
+
+
+def _read(question: str, before: list[Slots], earlier: tuple[str, ...]) -> Slots:
     last = before[-1] if before else None
     whens = _periods(question)
     intent = _intent(question, whens)
-    if intent == "recommend" and last and last.intent in ("compute", "scenes") and _is_follow_up(question, whens):
+    leans = last is not None and _is_follow_up(question, whens)
+    if intent == "recommend" and last and leans and last.intent in ("compute", "scenes"):
         intent = last.intent
     found = Slots(
         intent,
@@ -82,6 +93,8 @@ def read(question: str, earlier: tuple[str, ...] = ()) -> Slots:
         missing=_missing(question, intent, whens),
         compares=lexicon.has(question, *COMPARED),
     )
+    if last and leans and last.intent in ("compute", "recommend") and not lexicon.has(question, *SUBJECTS):
+        found = replace(found, subject=last.subject or earlier[-1])
     if intent in ("compute", "scenes"):
         found = _filled_in(found, question, before)
     if intent == "compute":
@@ -89,7 +102,7 @@ def read(question: str, earlier: tuple[str, ...] = ()) -> Slots:
         found = replace(found, computes=computes, missing=_still_missing(found.missing, computes))
     if intent == "recommend":
         found = _with_layer(found, question)
-        if not found.layer and last and last.layer and _is_follow_up(question, whens):
+        if not found.layer and last and last.layer and leans:
             found = _next_layer(found, question, replace(last.layer, words=last.layer.words or earlier[-1]))
     return found
 

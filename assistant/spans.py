@@ -120,8 +120,9 @@ def find_places(text: str, *, any_name: bool = True) -> tuple[str, ...]:
     if is_known_place(text):
         return (text.strip(),)
     rest = text
-    for when in find_periods(text):
-        rest = rest[: when.start] + "|" * (when.end - when.start) + rest[when.end :]
+    years = [match.span() for match in lexicon.pattern("same_year").finditer(lexicon.fold(text))]
+    for start, end in [*years, *((when.start, when.end) for when in find_periods(text))]:
+        rest = rest[:start] + "|" * (end - start) + rest[end:]
     if pair := _COORDINATES.search(rest):
         return (pair[0].strip(),)
     after = _after_prepositions(rest)

@@ -147,3 +147,9 @@ def test_another_subject_is_refused_in_a_sentence() -> None:
     text = answers.compose(slots.read("Find me a flight to Metz"), [])
     assert "\n" not in text
     assert text.count(". ") == 0
+
+
+def test_advice_beside_a_computation_that_did_not_run_does_not_make_it_well() -> None:
+    refused = ToolResult(text="Not run: '1995' is too early.", outcome="not_run")
+    assert answers.worst_outcome([ToolResult(text="No product was found."), refused]) == "not_run"
+    assert answers.worst_outcome([ToolResult(text="A product.")]) == "ok"
