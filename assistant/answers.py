@@ -5,6 +5,7 @@ from collections.abc import Iterable, Sequence
 from assistant import abilities, comparison
 from assistant.slots import Slots
 from tools.difference import difference_lines
+from tools.export import synthetic_note
 from tools.schema import Outcome, Output, Place, Plan, Polygons, Recommendation, Statistics, StatisticsRow, ToolResult
 from tools.selection import selection_lines
 from tools.words import counted
@@ -165,8 +166,12 @@ def _asked(result: ToolResult) -> str:
 def _computed(result: ToolResult) -> str:
     if not (result.statistics and result.plan):
         return result.text
+    invented = {
+        name: bool(result.data.get(key)) for name, key in (("scenes", "synthetic"), ("units", "units_synthetic"))
+    }
+    note = synthetic_note(**invented)
     picked = "\n".join(selection_lines(result.data))
-    return "\n\n".join(part for part in (picked, _finding(result.plan, result.statistics, result)) if part)
+    return "\n\n".join(part for part in (note, picked, _finding(result.plan, result.statistics, result)) if part)
 
 
 def _finding(plan: Plan, statistics: Statistics, result: ToolResult) -> str:
