@@ -310,12 +310,11 @@ class Assistant:
         check = grounding.strip_invented(text, evidence)
         warnings = [*draft.warnings, *answers.cautions(results)]
         if invented:
-            warnings.append(
-                f"The first text held numbers or links that no tool gave ({', '.join(invented)}); it was written again."
-            )
+            logger.info("Not given by any tool: %s", ", ".join(invented))
+            warnings.append(f"The first text was written again: {_removed(invented)}.")
         if check.invented:
-            warnings.append(f"Numbers or links that no tool gave were taken out: {', '.join(check.invented)}.")
-        return self._assemble(asked, draft, check.text or _plain_text(results), warnings, started)
+            warnings.append(f"Sentences were taken out of the text: {_removed(check.invented)}.")
+        return self._assemble(asked, draft, _completed(check, results), warnings, started)
 
     def _assemble(self, asked: Asked, draft: _Draft, text: str, warnings: Sequence[str], started: float) -> Answer:
         results, calls = draft.run.results, draft.run.calls
@@ -359,9 +358,19 @@ def _outcome(draft: _Draft) -> Outcome:
     return told or answers.worst_outcome(draft.run.results)
 
 
-def _plain_text(results: Sequence[ToolResult]) -> str:
-    """Give what the tools said, for when nothing of the model's text is left."""
-    return "\n\n".join(result.text for result in results) or "No tool gave a result, so there is nothing to report."
+def _removed(invented: Sequence[str]) -> str:
+    """Count what no tool gave and quote it as removed, never as a fact."""
+    quoted = ", ".join(f'"{words}"' for words in invented)
+    return f"{len(invented)} numbers or links that no tool gave (removed: {quoted})"
+
+
+def _completed(check: grounding.Check, results: Sequence[ToolResult]) -> str:
+    """Give the checked text; where sentences were taken out of it, the computed results follow in the tools' words."""
+    if not check.text:
+        told = "\n\n".join(result.text for result in results)
+        return told or "No tool gave a result, so there is nothing to report."
+    computed = [result.text for result in results if result.statistics] if check.invented else []
+    return "\n\n".join((check.text, *(text for text in computed if text not in check.text)))
 
 
 def _question(results: Sequence[ToolResult]) -> Question | None:

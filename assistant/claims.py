@@ -15,7 +15,8 @@ from typing import Any
 
 import yaml
 
-from assistant.spelled import PER_MILLE, PERCENT, multipliers, spelled_numbers
+from assistant.numerals import numerals
+from assistant.spelled import PER_MILLE, PERCENT, multipliers, sign_words, spelled_numbers
 from knowledge.lexicon import fold
 from tools.periods import MONTHS, WORDS
 
@@ -44,6 +45,9 @@ _LINK = re.compile(r"\b[a-z][a-z0-9+.-]*://[^\s<>\"“”|\\^`{}\[\]]+", re.I)
 _GLUED = re.compile(r"[^\W_]+(?:[-_.:/+#@][^\W_]+)*")
 _MIXED = re.compile(r"(?=.*\d)(?=.*[^\W\d_])")
 _SIZED = re.compile(r"\d[\d.,]*(?:-[a-z]+|[a-zµ°]{1,3}[23]?)")
+_LOOSE_MINUS = re.compile(r"(?<![\d)]\s)−\s(?=\.?\d)")
+_GAP_AT_MARK = re.compile(r"(?<=\d)[^\S\n]+[.,][^\S\n]*(?=\d)|(?<=\b0)\.[^\S\n]+(?=\d)")
+_SINGLE_DIGITS = re.compile(r"(?<![\w.,/-])\d(?:[.,]\d+)?(?: \d)+(?![\w/]|[.,-]\d)")
 _TAG = re.compile(r"</?[a-zA-Z]+\s*/?>")  # none that could hide a number or a link
 _LIST_MARK = re.compile(r"([\s>]*)(?:#+\s+|[-*+]\s+|\*\*)?(\d{1,3})[.)](?=\s|\*)")
 _SAME = str.maketrans(
@@ -100,6 +104,8 @@ def read_claims(text: str, *, language: str, known_names: frozenset[str] | set[s
         known_names: Names whose digits say nothing. None: the text is a source, and all its names are known.
     """
     plain = _plain(text)
+    if known_names is not None:
+        plain = _without_gaps(plain)
     links = tuple(dict.fromkeys(_trimmed(match[0]) for match in _LINK.finditer(plain)))
     plain = _LINK.sub(" ", plain)
     lower = _folded(plain)
@@ -141,9 +147,16 @@ def remove_links(text: str, links: tuple[str, ...]) -> str:
     return text
 
 
+def _without_gaps(plain: str) -> str:
+    """Close the gaps that cut one number into several: "0 . 7 1"."""
+    plain = _GAP_AT_MARK.sub(lambda match: match[0].strip(), plain)
+    return _SINGLE_DIGITS.sub(lambda match: match[0].replace(" ", ""), plain)
+
+
 def _plain(text: str) -> str:
     """Undo what hides a number: entities, markup, invisible characters, other scripts' digits and marks."""
     text = re.sub(r"[*`\u00ad]+", "", _TAG.sub("", html.unescape(text)))
+    text = _LOOSE_MINUS.sub("-", text)
     out: list[str] = []
     for char in text:
         if unicodedata.category(char) == "Cf":
@@ -217,13 +230,18 @@ def _numbers(plain: str, lower: str, language: str) -> Iterator[Number]:
         if 0 < above <= below:
             yield Number(plain[match.start() : match.end()], ((Reading(above / below, 0.0005),),), share=True)
             lower = lower[: match.start()] + " " * len(match[0]) + lower[match.end() :]
-    lower = _times(lower)
-    for spelled in spelled_numbers(lower, language):
+    lower = sign_words().sub(lambda match: "-".rjust(len(match[0])), _times(lower))
+    for spelled in (*numerals(plain), *spelled_numbers(lower, language)):
         readings = tuple((Reading(value, spelled.tolerance),) for value in spelled.values)
         yield Number(plain[spelled.start : spelled.end], readings, spelled.percent, spelled.share)
         lower = lower[: spelled.start] + " " * (spelled.end - spelled.start) + lower[spelled.end :]
     for match in _NUMBER.finditer(lower):
-        yield _number(match, lower, plain[match.start() : match.end()].strip())
+        yield _number(match, lower, plain[_with_sign_word(plain, match.start()) : match.end()].strip())
+
+
+def _with_sign_word(plain: str, start: int) -> int:
+    """Give where a number begins as written: with its "minus"."""
+    return plain.rfind(" ", 0, len(plain[:start].rstrip())) + 1 if plain[start].isspace() else start
 
 
 def _times(lower: str) -> str:

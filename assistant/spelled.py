@@ -44,6 +44,11 @@ class _Grammar:
     decimal: frozenset[str]
     elsewhere: frozenset[str]
     parts: dict[str, int]
+    factors: dict[str, float]
+    factor: re.Pattern[str]
+    plenty: dict[str, int]
+    many: re.Pattern[str]
+    sign: re.Pattern[str]
 
 
 def spelled_numbers(text: str, language: str) -> list[Spelled]:
@@ -56,7 +61,7 @@ def spelled_numbers(text: str, language: str) -> list[Spelled]:
     found: list[Spelled] = []
     for grammar in _grammars():
         shares = list(_shares(text, grammar))
-        found += shares
+        found += [*shares, *_factors(text, grammar, language), *_many(text, grammar, language)]
         for match in grammar.run.finditer(text):
             if not any(one.start < match.end() and match.start() < one.end for one in shares):
                 found += _read_run(match, text, grammar, language)
@@ -85,8 +90,24 @@ def _shares(text: str, grammar: _Grammar) -> Iterator[Spelled]:
         else:
             above, below = grammar.values.get(match["above"], 1), grammar.parts[match["below"]]
             # "A third of the parcels" is a share, "a third parcel" is not.
-            if 1 < above < below or (above == 1 and match["of"]):
+            if 1 < above < below or (above == 1 and (match["of"] or match["by"])):
                 yield Spelled(match.start("above"), match.end("below"), (above / below,), SHARE_TOLERANCE, share=True)
+
+
+def _factors(text: str, grammar: _Grammar, language: str) -> Iterator[Spelled]:
+    """Read "doubled" as 200 %, "halved" as 50 %."""
+    for match in grammar.factor.finditer(text):
+        if match[0] not in grammar.elsewhere or language == grammar.language:
+            percent = 100 * grammar.factors[match[0]]
+            yield Spelled(match.start(), match.end(), (percent,), percent * 2 * SHARE_TOLERANCE, percent=True)
+
+
+def _many(text: str, grammar: _Grammar, language: str) -> Iterator[Spelled]:
+    """Read "hundreds" as anything from 100 to 1000."""
+    for match in grammar.many.finditer(text):
+        if match[0] not in grammar.elsewhere or language == grammar.language:
+            value = grammar.plenty[match[0]]
+            yield Spelled(match.start(), match.end(), (5.5 * value,), 4.5 * value)
 
 
 def _read_run(match: re.Match[str], text: str, grammar: _Grammar, language: str) -> Iterator[Spelled]:
@@ -105,7 +126,8 @@ def _read_run(match: re.Match[str], text: str, grammar: _Grammar, language: str)
         if percent or decimals or not _is_everyday(words, value, grammar, language):
             shift = 0.1 if unit and last and re.sub(r"\s+", " ", unit[1]) in PER_MILLE else 1.0
             stop = unit.end() if unit and last else pieces[end - 1][1]
-            yield Spelled(pieces[begin][0], stop, (value * shift,), 0.5 * 10.0**-decimals * shift, percent)
+            signed = -value if begin == 0 and grammar.sign.search(text, 0, pieces[0][0]) else value
+            yield Spelled(pieces[begin][0], stop, (signed * shift,), 0.5 * 10.0**-decimals * shift, percent)
         begin = end
 
 
@@ -178,6 +200,12 @@ def _adds(rest: int, value: int, *, joined: bool) -> bool:
     )
 
 
+@cache
+def sign_words() -> re.Pattern[str]:
+    """Give a pattern for "minus" before a number in digits; "au moins 3" is at least three, "5 minus 3" a sum."""
+    return re.compile("|".join(rf"(?:{grammar.sign.pattern[:-1]}(?=\.?\d))" for grammar in _grammars()))
+
+
 def multipliers() -> dict[str, int]:
     """Give the words that stand after digits and multiply them: "1.2 million"."""
     return {word: value for grammar in _grammars() for word, value in grammar.values.items() if value >= 1000}
@@ -202,14 +230,18 @@ def _grammar(language: str, data: dict[str, Any]) -> _Grammar:
     gap = rf"(?:[\s-]+(?:(?:{_any(joiners)})[\s-]+)?|[\s-]+(?:{_any(decimal)})[\s-]+)"
     parts = {fold(word): value for word, value in data["parts"].items()}
     numerators = [*atoms, *map(fold, data.get("numerators", ()))]
-    of = _any(map(fold, data["of"]))
+    of, by = (_any(map(fold, data[name])) for name in ("of", "by"))
+    ends = rf"(?=\s*(?:$|[^\w\s])|\s+(?:{_any(map(fold, data['goes_on']))})\b)"
+    factors, plenty = ({fold(word): value for word, value in data[name].items()} for name in ("factors", "plenty"))
+    not_sign = "".join(rf"(?<!\b{re.escape(fold(word))}\s)" for word in data["no_sign_after"])
     after = "".join(rf"(?<!\b{re.escape(fold(word))}\s)" for word in data["half_not_after"])
     return _Grammar(
         language=language,
         run=re.compile(rf"(?<![a-z])(?<!per )(?<!por )(?<!pour ){word}(?:{gap}{word})*(?![a-z])"),
         share=re.compile(
             rf"{after}(?<![\w-])(?P<half>{_any(map(fold, data['half']))})(?![\w-])"
-            rf"|(?<![\w-])(?P<above>{_any(numerators)})[\s-](?P<below>{_any(parts)})(?![\w-])(?P<of>\s+(?:{of})\b)?"
+            rf"|(?<![\w-])(?P<by>(?:{by})[\s'’](?=\w+[\s-]\w+{ends}))?"
+            rf"(?P<above>{_any(numerators)})[\s-](?P<below>{_any(parts)})(?![\w-])(?P<of>\s+(?:{of})\b)?"
         ),
         piece=re.compile(_any([*atoms, *stems, *joiners, *decimal])),
         values={**{word: value for word, value in stems.items() if word not in joiners}, **atoms},
@@ -217,6 +249,11 @@ def _grammar(language: str, data: dict[str, Any]) -> _Grammar:
         decimal=decimal,
         elsewhere=frozenset(map(fold, data.get("elsewhere", ()))),
         parts=parts,
+        factors=factors,
+        factor=re.compile(rf"(?<![\w-])(?:{_any(factors)})(?![\w-])"),
+        plenty=plenty,
+        many=re.compile(rf"(?<![\w-])(?:{_any(plenty)})(?![\w-])"),
+        sign=re.compile(rf"(?<!\d\s){not_sign}(?<![\w-])(?:{_any(data['minus'])})\s+$"),
     )
 
 

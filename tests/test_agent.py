@@ -94,8 +94,16 @@ async def test_a_stubborn_planted_number_is_taken_out(settings: Settings) -> Non
     planted = says("The mean NDVI is 0.5. Yields will rise by 17 % in 2031.")
     with chat_server(calls(COMPUTE), planted, planted) as chat:
         answer = await ask(with_model(settings, chat.base_url))
-    assert answer.text == "The mean NDVI is 0.5."
-    assert any("17 %" in warning and "taken out" in warning for warning in answer.warnings)
+    assert answer.text.startswith("The mean NDVI is 0.5.\n\n")
+    assert "17 %" not in answer.text
+    assert any("2 numbers" in warning and 'removed: "' in warning for warning in answer.warnings)
+
+
+async def test_a_gutted_text_is_followed_by_what_was_computed(settings: Settings) -> None:
+    planted = says("The parcels look fine. Their NDVI is minus 0.5.")
+    with chat_server(calls(COMPUTE), planted, planted) as chat:
+        answer = await ask(with_model(settings, chat.base_url))
+    assert answer.text == "The parcels look fine.\n\nNDVI 0.6 and 0.4"
 
 
 async def test_a_number_without_any_tool_call_does_not_get_through(settings: Settings) -> None:

@@ -50,6 +50,8 @@ def evidence() -> Evidence:
         "About half of the pixels, la moitié des pixels, in the second half of the season.",
         "Once it is due to the DOS prompt, quince and null are words; you sei and der Rest.",
         "A third parcel came; half-hourly data; 12-day steps; 10m pixels.",
+        "Au moins 12 scènes, al menos 12, at least 12; by a third party; a double check; Annex IV; since MMXXI.",
+        "Il y a douze scènes; es sind 十二.",
     ],
 )
 def test_supported_numbers_pass(text: str, evidence: Evidence) -> None:
@@ -71,12 +73,55 @@ def test_supported_numbers_pass(text: str, evidence: Evidence) -> None:
         ("About 90 % are valid.", "90 %"),
         ("13 scenes.", "13"),
         ("It fell by -0.62.", "-0.62"),
+        ("NDVI is minus 0.62.", "minus 0.62"),
+        ("NDVI − 0.62.", "-0.62"),
+        ("Le NDVI est de moins 0,62.", "moins 0,62"),
+        ("It is 0 . 7 1 now.", "0.71"),
+        ("It rose by a fifth.", "a fifth"),
+        ("Er ist um ein Fünftel gestiegen.", "ein Fünftel"),
+        ("It doubled.", "doubled"),
+        ("Since MMXIX.", "MMXIX"),
+        ("有三百二十七割.", "三百二十七割"),
         ("It covers 1,235 ha.", "1,235"),
         ("It covers 1.3 million pixels.", "1.3 million"),
     ],
 )
 def test_unsupported_numbers_are_found(text: str, invented: str, evidence: Evidence) -> None:
     assert find_invented(text, evidence) == (invented,)
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        "minus 0.62", "moins 0,62", "minus zero point six two", "0 . 7 1", "0.7 1", "rose by a fifth", "a third higher",
+        "doubled", "twice as high", "halved", "a doublé", "dreimal so hoch", "ha duplicado", "dimezzato", "a dozen parcels",
+        "hundreds of parcels", "centaines", "Hunderte", "cientos", "centinaia", "MMXIX", "七割", "二〇一九",
+    ],
+)  # fmt: skip
+def test_one_positive_value_supports_no_other_sign_size_or_change(written: str) -> None:
+    language = {"a doublé": "Le NDVI {} depuis mai et les parcelles sont vertes"}.get(written, "It is {}.")
+    assert find_invented(language.format(written), Evidence(numbers={0.6234}))
+
+
+@pytest.mark.parametrize(
+    ("text", "number"),
+    [
+        ("minus 0.62", -0.6234),
+        ("hundreds of parcels", 411),
+        ("Hunderte", 411),
+        ("MMXIX", 2019),
+        ("二〇一九", 2019),
+        ("三百二十", 320),
+        ("七割", 0.7),
+        ("it halved", 0.5),
+        ("au moins 3", 3),
+        ("5 minus 5", 5),
+    ],
+)
+def test_signs_and_sizes_in_words_are_read_as_they_are(text: str, number: float) -> None:
+    known = Evidence()
+    known.add_number(number)
+    assert find_invented(text, known) == ()
 
 
 @pytest.mark.parametrize(
