@@ -10,7 +10,7 @@ CPU_ONLY = import importlib.util, pathlib, runpy; \
   version = pathlib.Path(importlib.util.find_spec('torch').origin).with_name('version.py'); \
   raise SystemExit(runpy.run_path(str(version))['cuda'] and 'This is the CUDA build of PyTorch: see Installation in README.md.')
 
-.PHONY: run test lint lock bench clean
+.PHONY: run test lint lock bench evals clean
 
 run: $(VENV)/.installed
 	$(VENV)/bin/clms-assistant serve
@@ -26,6 +26,9 @@ lint: $(VENV)/.installed-dev
 
 bench: $(VENV)/.installed-dev
 	$(VENV)/bin/python -m evals.bench.ndvi_median
+
+evals: $(VENV)/.installed-dev
+	$(VENV)/bin/python -m evals --check
 
 $(VENV)/.installed: requirements.lock pyproject.toml
 	$(PYTHON) -m venv $(VENV)

@@ -6,9 +6,18 @@ import secrets
 FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 
 
+OURS = ("assistant", "tools", "knowledge", "ui", "evals", "__main__")
+
+
 def configure_logging(level: str) -> None:
-    """Send log lines of our packages and of libraries to standard error from `level` on."""
-    logging.basicConfig(level=level.upper(), format=FORMAT)
+    """Send log lines to standard error: ours from `level` on, those of libraries only errors, or all at DEBUG.
+
+    What a library warns of on its way, such as a connection it tries again, ends as an error that we tell in words.
+    """
+    own = logging.getLevelNamesMapping()[level.upper()]
+    logging.basicConfig(level=own if own == logging.DEBUG else logging.ERROR, format=FORMAT)
+    for name in OURS:
+        logging.getLogger(name).setLevel(own)
 
 
 def log_failure(logger: logging.Logger, what: str) -> str:

@@ -49,8 +49,8 @@ def test_every_link_to_a_file_exists(document: Path) -> None:
 def test_the_readme_names_make_targets_and_commands_that_exist() -> None:
     readme = (ROOT / "README.md").read_text()
     makefile = (ROOT / "Makefile").read_text()
-    targets = set(re.findall(r"^make (\w+)", readme, re.M))
-    assert {"run", "test"} <= targets
+    targets = set(re.findall(r"(?:^|`)make (\w+)", readme, re.M))
+    assert {"run", "test", "evals"} <= targets
     for target in targets:
         assert re.search(rf"^{target}:", makefile, re.M), target
     commands = set(re.findall(r"clms-assistant (\w+)", readme))

@@ -68,6 +68,20 @@ def test_the_sdk_gets_an_answer_with_everything_behind_it(client: OpenAI) -> Non
     assert httpx.get(artifact["url"]).text == "parcel,ndvi\n"
 
 
+@pytest.mark.parametrize("stream", [False, True])
+def test_an_unknown_field_of_ours_is_told_and_one_outside_is_not(base_url: str, stream: bool) -> None:
+    body = {
+        "messages": [{"role": "user", "content": QUESTION}],
+        "clms": {"collection": "my-s2", "zzz": 1},
+        "elsewhere": 1,
+        "stream": stream,
+    }
+    reply = httpx.post(f"{base_url}/v1/chat/completions", json=body, timeout=60)
+    assert "'collection' of 'clms' is not known and was not used. Did you mean 'collection_id'?" in reply.text
+    assert "'zzz' of 'clms' is not known and was not used. Known are today, session_id" in reply.text
+    assert "elsewhere" not in reply.text
+
+
 def test_the_sdk_streams_text_and_ends_with_usage(client: OpenAI) -> None:
     chunks = list(
         client.chat.completions.create(

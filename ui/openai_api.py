@@ -5,6 +5,7 @@ import json
 import time
 import uuid
 from collections.abc import AsyncIterator
+from difflib import get_close_matches
 from typing import Any, Literal
 
 from fastapi import APIRouter, Request
@@ -62,6 +63,17 @@ class ClmsFields(_Open):
     """GeoJSON polygons."""
     collection_id: str | None = None
 
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """Name the fields that nobody reads: here they are meant for us, so one is most likely misspelled."""
+        known = list(type(self).model_fields)
+        told = []
+        for name in self.model_extra or {}:
+            near = get_close_matches(name, known, n=1)
+            meant = f"Did you mean {near[0]!r}?" if near else f"Known are {', '.join(known)}."
+            told.append(f"The field {name[:60]!r} of 'clms' is not known and was not used. {meant}")
+        return tuple(told)
+
 
 class ChatRequest(_Open):
     """The body of a chat completion."""
@@ -94,11 +106,12 @@ def openai_router(assistant: Assistant) -> APIRouter:
         """Answer the last user message."""
         question, options = await asyncio.to_thread(_read, body, assistant.settings.max_area_bytes)
         base_url = str(request.base_url).rstrip("/")
+        unread = body.clms.warnings if body.clms else ()
         if body.stream:
             usage = bool(body.stream_options and body.stream_options.include_usage)
-            chunks = _chunks(assistant, question, options, base_url, usage=usage)
+            chunks = _chunks(assistant, question, options, base_url, usage=usage, warnings=unread)
             return StreamingResponse(chunks, media_type="text/event-stream", headers={"Cache-Control": "no-cache"})
-        return await _complete(assistant, question, options, base_url)
+        return await _complete(assistant, question, options, base_url, unread)
 
     return router
 
@@ -110,9 +123,10 @@ def error_response(
     return JSONResponse(_error(message, kind, code, param), status_code=status)
 
 
-def clms_fields(answer: Answer, base_url: str) -> dict[str, Any]:
-    """Give what an answer holds beyond its text; files by id and URL, never by path."""
+def clms_fields(answer: Answer, base_url: str, warnings: tuple[str, ...] = ()) -> dict[str, Any]:
+    """Give what an answer holds beyond its text; files by id and URL, never by path; warnings of the request first."""
     fields = answer.model_dump(mode="json", exclude={"text", "usage", "artifacts"})
+    fields["warnings"] = [*warnings, *answer.warnings]
     fields["artifacts"] = [
         {**artifact.model_dump(mode="json", exclude={"path"}), "url": f"{base_url}/artifacts/{artifact.id}"}
         for artifact in answer.artifacts
@@ -143,7 +157,9 @@ def _read(body: ChatRequest, max_area_bytes: int) -> tuple[str, dict[str, Any]]:
     return body.messages[asked[-1]].words, options
 
 
-async def _complete(assistant: Assistant, question: str, options: dict[str, Any], base_url: str) -> Response:
+async def _complete(
+    assistant: Assistant, question: str, options: dict[str, Any], base_url: str, warnings: tuple[str, ...]
+) -> Response:
     async for event in assistant.stream(question, **options):
         if isinstance(event, AnswerEvent):
             message = {"role": "assistant", "content": event.answer.text + event.answer.follow_up_text}
@@ -152,7 +168,7 @@ async def _complete(assistant: Assistant, question: str, options: dict[str, Any]
                     **_head("chat.completion"),
                     "choices": [{"index": 0, "message": message, "finish_reason": "stop", "logprobs": None}],
                     "usage": _usage(event.answer),
-                    "clms": clms_fields(event.answer, base_url),
+                    "clms": clms_fields(event.answer, base_url, warnings),
                 }
             )
         if isinstance(event, ErrorEvent):
@@ -161,7 +177,13 @@ async def _complete(assistant: Assistant, question: str, options: dict[str, Any]
 
 
 async def _chunks(
-    assistant: Assistant, question: str, options: dict[str, Any], base_url: str, *, usage: bool
+    assistant: Assistant,
+    question: str,
+    options: dict[str, Any],
+    base_url: str,
+    *,
+    usage: bool,
+    warnings: tuple[str, ...],
 ) -> AsyncIterator[str]:
     """Give server-sent chunks: the role at once, steps as they happen, the text, then everything else."""
     head = _head("chat.completion.chunk")
@@ -172,7 +194,7 @@ async def _chunks(
         elif isinstance(event, AnswerEvent):
             if event.answer.follow_ups:
                 yield _sse({**head, **_delta({"content": event.answer.follow_up_text})})
-            yield _sse({**head, **_delta({}, "stop"), "clms": clms_fields(event.answer, base_url)})
+            yield _sse({**head, **_delta({}, "stop"), "clms": clms_fields(event.answer, base_url, warnings)})
             if usage:
                 yield _sse({**head, "choices": [], "usage": _usage(event.answer)})
         elif isinstance(event, ErrorEvent):
