@@ -124,6 +124,8 @@ class ScriptedAssistant:
         if question.startswith("which"):
             asked = Question(text="Which Rennes?", options=("Rennes, France", "Rennes, USA"))
             return [QuestionEvent(question=asked), AnswerEvent(answer=_answer(asked.text, question=asked))]
+        if question.startswith("explain"):
+            return [AnswerEvent(answer=_answer("The finding.\n\n" + "More of it.\n\n" * 60))]
         answer = _computed()
         return [ArtifactEvent(artifact=answer.artifacts[0]), TextEvent(text="Mean"), AnswerEvent(answer=answer)]
 
@@ -211,6 +213,20 @@ def test_a_question_brings_steps_map_table_and_files_without_sideways_scrolling(
     assert page.get_by_role("link", name="Rows").get_attribute("href") == "artifacts/id-table"
     assert page.get_by_text("Not real.").is_visible()
     assert page.evaluate("document.documentElement.scrollWidth") <= 360
+
+
+def test_a_long_answer_is_shown_from_its_beginning(page: Page) -> None:
+    _ask(page, "explain at length")
+    finding = page.get_by_text("The finding.")
+    finding.wait_for()
+    page.wait_for_function(
+        """() => {
+          const frame = document.querySelector('#chat [role="log"]').getBoundingClientRect();
+          const told = [...document.querySelectorAll('#chat p')].find(p => p.textContent === 'The finding.');
+          const top = told.getBoundingClientRect().top;
+          return top >= frame.top && top < frame.top + frame.height / 2;
+        }"""
+    )
 
 
 def test_an_example_is_a_button_that_asks(page: Page, assistant: ScriptedAssistant) -> None:

@@ -132,7 +132,7 @@ def _files(artifacts: Sequence[Artifact]) -> str:
 
 
 def _sources(citations: Sequence[Citation]) -> str:
-    lines = [f"{c.title}: “{c.quote}”{'' if c.verified else ' (quote not verified)'}" for c in citations]
+    lines = [f"{c.place}: “{c.quote}”{'' if c.verified else ' (quote not verified)'}" for c in citations]
     return _folded(f"Sources ({len(lines)})", lines)
 
 

@@ -26,6 +26,13 @@ _AREA_TYPES = [".geojson", ".json", ".gpkg", ".zip", ".kml", ".csv"]
 _PLACEHOLDER = "Ask about land in Europe and its overseas regions, or start with an example."
 _ASKS_AT_ONCE = 8
 
+_SHOW_ANSWER = """() => setTimeout(() => {
+  const told = [...document.querySelectorAll('#chat [data-testid="bot"]')].pop();
+  const frame = told?.closest('[role="log"]');
+  if (frame) frame.scrollTop += told.getBoundingClientRect().top - frame.getBoundingClientRect().top - 48;
+}, 300)"""
+"""Scrolls to where the answer begins: left to itself, the conversation shows its end."""
+
 Messages = list[dict[str, Any]]
 Updates = dict[Any, Any]
 
@@ -149,6 +156,8 @@ class Page:
             self._chat.option_select(option, None, self._box, **hidden).then(**ask),
         ]
         buttons = [self._send, self._stop]
+        for run in runs:
+            run.then(None, js=_SHOW_ANSWER, **hidden)
         self._stop.click(self._on_stop, self._chat, [self._chat, *buttons], cancels=runs, **hidden)
         noted = [self._area, self._area_note, self._drop]
         self._attach.upload(self._on_upload, self._attach, noted, **hidden)
