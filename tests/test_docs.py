@@ -11,6 +11,7 @@ from fastapi import FastAPI
 from assistant import Assistant
 from assistant.schema import Answer
 from assistant.settings import Settings
+from tools.toolbox import Toolbox
 from ui.api import add_doors
 from ui.openai_api import ClmsFields
 
@@ -81,3 +82,12 @@ def test_the_api_page_names_every_field_of_requests_and_replies() -> None:
     fields = re.compile(r"^\| `(\w+)` \|", re.M)
     assert set(fields.findall(asked)) == set(ClmsFields.model_fields)
     assert set(fields.findall(given)) == set(Answer.model_fields) - {"text", "usage"}
+
+
+def test_the_architecture_page_names_every_tool_and_modules_that_exist() -> None:
+    page = (ROOT / "docs" / "architecture.md").read_text()
+    assert tuple(re.findall(r"^\| `(\w+)` \|", page.split("## The tools")[1], re.M)) == Toolbox.TOOLS
+    names = set(re.findall(r"`(?:\w+/)*(\w+\.(?:py|yaml))`", page))
+    assert len(names) > 15
+    for name in names:
+        assert list(ROOT.glob(f"*/{name}")), name
