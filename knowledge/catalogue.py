@@ -50,6 +50,30 @@ class Catalogue:
                 names.setdefault(normalise(alias), product)
         return names
 
+    @cached_property
+    def proper_names(self) -> dict[str, list[str]]:
+        """Give names such as CORINE, EGMS or Natura 2000 with the products that bear them.
+
+        A name that others use too, such as NDVI, is that of a variable and left out.
+        """
+        names: dict[str, list[str]] = {}
+        for product in self.products:
+            words = {word for text in (product.title, product.abbr) for word in re.findall(r"[\w+-]+", text)}
+            capital = {word for word in words if len(word) > 2 and sum(char.isupper() for char in word) > 1}
+            numbered = {product.id.replace("-", " ")} if re.search(r"\d{4}$", product.id) else set()
+            for name in {*capital, *numbered} - {product.component, product.family_abbr, "HRL"}:
+                names.setdefault(name, []).append(product.id)
+        return {name: bearers for name, bearers in names.items() if self._users(name) <= set(bearers)}
+
+    def _users(self, name: str) -> set[str]:
+        """Give the products that use a word for themselves."""
+        word = re.compile(rf"(?<![\w-]){re.escape(normalise(name))}(?![\w-])")
+        return {
+            product.id
+            for product in self.products
+            if any(word.search(normalise(text)) for text in (product.title, product.abbr, *product.aliases))
+        }
+
     def get(self, id_or_alias: str) -> Product:
         """Give the product of an id, edition id, abbreviation, title or alias.
 

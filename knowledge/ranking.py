@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterable, Mapping
 
 from knowledge.catalogue import Catalogue
-from knowledge.elsewhere import Elsewhere
+from knowledge.elsewhere import Elsewhere, load_elsewhere
 from knowledge.fitness import Need, period_note, shortfalls
 from knowledge.ingest import facts_sentence, policy_sentences, stems
 from knowledge.schema import Frozen, Product, ProductMatch
@@ -27,6 +27,20 @@ SHORT_FACTORS = {"units": 0.5, "period": 0.8, "status": 0.8, "change": 0.7, "com
 
 
 MOST = 0.6
+NAMED = 0.3
+"""Added to the relevance of a product that the question calls by its name."""
+MOSTLY = 0.5
+"""A name that makes up this share of a question is what it asks for."""
+UNWANTED = 0.5
+"""Share of the likeness to what is not wanted that is taken off."""
+ALIKE = 0.8
+"""Only products from this share of the likeness of the most alike one on lose, in proportion."""
+STRONG = 0.65
+"""From here on a subject that others have is taken to be meant when it is nearer than any product."""
+CLEARLY = 1.15
+"""Below that, it must be nearer by this factor."""
+INSTEAD = 0.65
+"""A fitting product from this share of the nearest one's relevance on is offered before there is said to be none."""
 
 
 class Findings(Frozen):
@@ -38,6 +52,29 @@ class Findings(Frozen):
     """Who has the subject, when it is nearer to that than to any product, or no near product answers."""
     relevant: bool = False
     """True when the first product is near enough to the subject to be spoken of."""
+    certain: bool = True
+    """False when the first product is only the nearest one found: another subject may be meant."""
+
+
+def judge(matches: list[ProductMatch], others: Mapping[str, float], *, named: frozenset[str], limit: int) -> Findings:
+    """Decide between the products, in order, and who else has a subject: nothing is denied on a mere guess."""
+    nearest = max((one.relevance for one in matches), default=0.0)
+    other = max(others, key=lambda one: others[one])
+    known = bool(named.intersection(one.product.id for one in matches if one.relevance >= NEAR * nearest))
+    ahead = others[other] >= LEAST_RELEVANCE and others[other] > nearest and not known
+    clearly = ahead and others[other] > nearest * (1.0 if others[other] >= STRONG else CLEARLY)
+    if not clearly and matches and not matches[0].fits and not known:
+        first = next((one for one in matches if one.fits and one.relevance >= INSTEAD * nearest), None)
+        if first:
+            rest = [one for one in matches if one is not first]
+            return Findings(matches=(first, *rest[: limit - 1]), relevant=nearest >= LEAST_RELEVANCE, certain=False)
+    unanswered = bool(matches) and not matches[0].fits and others[other] > max(LEAST_RELEVANCE, NEAR * nearest)
+    return Findings(
+        matches=tuple(matches[:limit]),
+        elsewhere=load_elsewhere()[other] if ahead or unanswered else None,
+        relevant=known or nearest >= LEAST_RELEVANCE,
+        certain=clearly or not ahead,
+    )
 
 
 def word_shares(owners_of: Mapping[str, set[str]], total: int) -> dict[str, float]:

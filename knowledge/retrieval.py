@@ -18,10 +18,10 @@ from knowledge.errors import EmbeddingUnavailable, IndexMissing
 from knowledge.fitness import Need
 from knowledge.ingest import ALIASES, ELSEWHERE, SUBJECTS, search_words, stems
 from knowledge.lexicon import in_english
-from knowledge.ranking import LEAST_RELEVANCE, NEAR, Findings, add_up, name_shares, order, word_shares
+from knowledge.ranking import ALIKE, MOSTLY, NAMED, UNWANTED, Findings, add_up, judge, name_shares, order, word_shares
 from knowledge.schema import Bbox, Passage, ProductMatch
 from knowledge.vectors import open_vectors
-from knowledge.wording import read_wording, set_aside
+from knowledge.wording import extra_words, read_wording, set_aside
 
 logger = logging.getLogger(__name__)
 
@@ -115,17 +115,19 @@ class Retriever:
         need = need.model_copy(update={"pixel_m": need.pixel_m or wording.pixel_m})
         subject = in_english(set_aside(wording.subject, spoken, self.catalogue))
         relevance = self._relevance(subject)
+        for one, extra in extra_words(question, wording.named, self.catalogue).items():
+            relevance[one] = relevance.get(one, 0.0) + (NAMED if extra == 0 else NAMED / 2)
+        for thing in wording.unwanted:
+            alike = self._relevance(in_english(thing))
+            least = ALIKE * (most := max(alike.values(), default=0.0))
+            for one in (one for one in relevance if alike.get(one, 0.0) > least):
+                relevance[one] -= UNWANTED * most * (alike[one] - least) / (most - least)
         matches = order(relevance, self.catalogue, subject, need, wording.excluded)
-        nearest = max((one.relevance for one in matches), default=0.0)
         others = {one: relevance.get(f"{ELSEWHERE}{one}", 0.0) for one in load_elsewhere()}
-        other = max(others, key=lambda one: others[one])
-        answered = bool(matches) and matches[0].fits
-        is_elsewhere = others[other] > nearest or (not answered and others[other] > NEAR * nearest)
-        return Findings(
-            matches=tuple(matches[:limit]),
-            elsewhere=load_elsewhere()[other] if is_elsewhere and others[other] >= LEAST_RELEVANCE else None,
-            relevant=nearest >= LEAST_RELEVANCE,
-        )
+        shares = name_shares(subject, self._names)
+        theirs = max((share for one, share in shares.items() if one.startswith(ELSEWHERE)), default=0.0)
+        called = {one for one, share in shares.items() if share >= MOSTLY and share > theirs}
+        return judge(matches, others, named=wording.named | called, limit=limit)
 
     def _relevance(self, subject: str) -> dict[str, float]:
         """Tell how near each product, and each subject that others have, is to what is asked."""

@@ -176,3 +176,53 @@ def test_an_explained_product_is_quoted_from_its_passages(toolbox: Toolbox) -> N
     found = toolbox.explain_product("egms")
     assert all(one.verified and one.quote in found.text for one in found.citations)
     assert {one.passage_id.split("#")[1] for one in found.citations} == {"about", "use", "limits", "access"}
+
+
+@pytest.mark.parametrize(
+    ("question", "fact"),
+    [
+        ("Which DOI has CORINE Land Cover 2018?", "clc-2018: 10.2909/960998c1-1870-4e82-8051-6485205ebbac"),
+        ("scale and offset of global NDVI 300 m", "stored value x 0.004 - 0.08"),
+        ("minimum mapping unit of CORINE", "Minimum mapping unit: 25 ha; minimum width 100 m"),
+        ("How many classes has CORINE?", "CORINE Land Cover nomenclature, 44 level-3 classes: 44 classes."),
+        ("Welchen Code hat Mais in den HRL Crop Types?", "Code 1130: Maize"),
+        ("latest update of EGMS", "update 3: 2019-01 to 2023-12"),
+        ("Is CORINE Land Cover a STAC collection?", "stac: absent"),
+    ],
+)
+def test_the_kind_of_fact_asked_for_is_told(toolbox: Toolbox, question: str, fact: str) -> None:
+    found = toolbox.search_products(question, period="2018" if "2018" in question else "")
+    assert fact in found.text
+    assert found.recommendation is not None
+    assert fact not in toolbox.search_products(found.recommendation.title).text
+
+
+def test_facts_asked_for_are_told_of_a_product_that_is_explained(index_dir: Path) -> None:
+    services = make_toolbox(index_dir).services
+    asked = Toolbox(services, Context(today=TODAY, session_id="test", question="Explain the classes of CORINE"))
+    assert "44 classes" in asked.explain_product("CORINE").text
+
+
+@pytest.mark.parametrize(
+    ("place", "covered"),
+    [("Congo Basin", False), ("the Alps", True), ("Po valley", True), ("Mombasa Beach", False), ("Gebäude", None)],
+)
+def test_a_place_is_understood_as_a_region_or_by_a_part_of_its_name(
+    toolbox: Toolbox, place: str, covered: bool | None
+) -> None:
+    found = toolbox.search_products("imperviousness density", place=place)
+    assert (found.recommendation is not None) is (covered is not False)
+    assert any("Coverage was not checked" in one for one in found.warnings) is (covered is None)
+
+
+def test_the_number_in_a_products_name_excludes_no_product(toolbox: Toolbox) -> None:
+    found = toolbox.search_products("land use in Natura 2000 sites", period="2000")
+    assert found.recommendation is not None
+    assert found.recommendation.product_id == "natura-2000"
+
+
+def test_words_too_far_from_any_product_lead_to_a_question_not_to_a_denial(toolbox: Toolbox) -> None:
+    found = toolbox.search_products("blorp zindle quorx frabble snork gimble soil")
+    assert found.recommendation is None
+    assert "No CLMS product" not in found.text
+    assert "Name the subject" in found.text

@@ -10,8 +10,9 @@ from knowledge.elsewhere import load_elsewhere
 from knowledge.embeddings import check_weights
 from knowledge.errors import EmbeddingUnavailable, IndexMissing, SourceInvalid
 from knowledge.ingest import build_index
+from knowledge.ranking import judge
 from knowledge.retrieval import Retriever, fuse
-from knowledge.wording import read_wording
+from knowledge.wording import is_in_name, read_wording
 
 AFRICA = (36.0, -2.0, 38.0, 0.0)
 
@@ -118,6 +119,64 @@ def test_products_that_the_question_does_not_want_are_left_out(
 )
 def test_the_pixel_size_a_question_demands_is_read(retriever: Retriever, question: str, pixel_m: float | None) -> None:
     assert read_wording(question, retriever.catalogue).pixel_m == pixel_m
+
+
+@pytest.mark.parametrize(
+    ("question", "unwanted"),
+    [
+        ("soil moisture without the surface layer", "surface layer"),
+        ("Gebäude ohne die Parkplätze", "parkplatze"),
+        ("forêts, pas les vergers", "vergers"),
+        ("bosques sin los huertos", "huertos"),
+        ("boschi senza i frutteti", "frutteti"),
+        ("grassland that was not ploughed", None),
+        ("tierras sin sembrar", None),
+    ],
+)
+def test_things_left_out_are_read_in_five_languages_and_verbs_are_not(
+    retriever: Retriever, question: str, unwanted: str | None
+) -> None:
+    wording = read_wording(question, retriever.catalogue)
+    assert wording.unwanted == ((unwanted,) if unwanted else ())
+    assert not unwanted or unwanted not in wording.subject
+
+
+def test_leaving_one_out_means_the_product_named_before(retriever: Retriever) -> None:
+    wording = read_wording("cattle pasture; CORINE is too coarse, so leave that one out", retriever.catalogue)
+    assert "corine-land-cover" in wording.excluded
+
+
+@pytest.mark.parametrize(
+    ("question", "first", "named"),
+    [
+        ("quanti tipi distingue corine?", "corine-land-cover", True),
+        ("¿qué hay de nuevo en EGMS?", "ground-motion", True),
+        ("soil sealing in 2018", "imperviousness", False),
+    ],
+)
+def test_a_product_is_known_by_its_name_in_any_language(
+    retriever: Retriever, question: str, first: str, named: bool
+) -> None:
+    assert (first in read_wording(question, retriever.catalogue).named) is named
+    assert retriever.find(question).matches[0].product.id == first
+
+
+def test_the_number_in_a_name_is_no_year(retriever: Retriever) -> None:
+    assert is_in_name("2000", "land use in Natura 2000 sites", retriever.catalogue)
+    assert not is_in_name("2000", "Natura 2000 sites in 2000", retriever.catalogue)
+    assert not is_in_name("2018", "CORINE Land Cover 2018", retriever.catalogue)
+
+
+@pytest.mark.parametrize(
+    ("others", "certain", "denied"), [(0.9, True, True), (0.52, False, True), (0.6, True, True), (0.4, True, False)]
+)
+def test_a_subject_of_others_must_be_clearly_nearer(
+    retriever: Retriever, others: float, certain: bool, denied: bool
+) -> None:
+    match = retriever.products("ground subsidence")[0].model_copy(update={"relevance": 0.5})
+    found = judge([match], {"ocean": others}, named=frozenset(), limit=3)
+    assert (found.certain, found.elsewhere is not None) == (certain, denied)
+    assert judge([match], {"ocean": others}, named=frozenset({"ground-motion"}), limit=3).elsewhere is None
 
 
 @pytest.mark.parametrize(

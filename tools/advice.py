@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from statistics import median
 from typing import TYPE_CHECKING
 
+from knowledge.asked import asked_facts
 from knowledge.elsewhere import Elsewhere
 from knowledge.fitness import Need, differences
 from knowledge.schema import Bbox, Citation, Product, ProductMatch
@@ -60,14 +61,36 @@ def advise(
     start, end = (period.start, period.end) if period else (None, None)
     need = Need(bbox=bbox, start=start, end=end, unit_m=unit_m)
     found = retriever.find(question, need, limit=CANDIDATES, spoken=spoken)
-    matches = tuple(comparable(found.matches))
-    if not matches or found.elsewhere or not found.relevant or not matches[0].fits:
+    matches = tuple(comparable(found.matches, keep_second=not found.certain))
+    if matches and not found.relevant and not found.elsewhere:
+        return _unclear(retriever, matches)
+    if not matches or (found.elsewhere and found.certain) or not matches[0].fits:
         return _no_product(retriever, found, matches)
     best, *others = matches
-    recommendation = recommend(matches)
+    facts = asked_facts(best.product, question, retriever.catalogue, start, end)
+    recommendation = recommend(matches, facts=facts, certain=found.certain)
+    if not found.certain and found.elsewhere:
+        recommendation = recommendation.model_copy(
+            update={"lacks": f"{recommendation.lacks} {_or_else(found.elsewhere)}".strip()}
+        )
     quotes = cite(retriever, best.product, [*best.why, *best.product.access, *best.product.cautions])
     quotes += tuple(quote for one in others for quote in cite(retriever, one.product, [one.not_for]))
     return Advice(recommendation_text(recommendation), matches, recommendation, None, quotes)
+
+
+def _or_else(other: Elsewhere) -> str:
+    return f"If you mean {other.subject[:1].lower()}{other.subject[1:]}: {other.provider} has that."
+
+
+def _unclear(retriever: "Retriever", near: tuple[ProductMatch, ...]) -> Advice:
+    """Ask what is meant: that words lead to no product is no proof that there is none."""
+    lines = [
+        "I could not tell which product you mean. Name the subject in other words: what is to be mapped or measured.",
+        "Nearest found, not certain:",
+        *(f"- {one.product.title} (id {one.product.id}): {one.product.summary}" for one in near),
+    ]
+    quotes = tuple(quote for one in near for quote in cite(retriever, one.product, [one.product.summary]))
+    return Advice("\n".join(lines), near, None, None, quotes)
 
 
 def _no_product(retriever: "Retriever", found: "Findings", matches: tuple[ProductMatch, ...]) -> Advice:
@@ -101,23 +124,28 @@ def unit_size_m(area: Polygons | None) -> float | None:
     return math.sqrt(median(areas)) if areas else None
 
 
-def comparable(matches: Sequence[ProductMatch]) -> list[ProductMatch]:
-    """Keep the best match and the two nearest to the subject that share a theme with it; others are no alternative."""
+def comparable(matches: Sequence[ProductMatch], *, keep_second: bool = False) -> list[ProductMatch]:
+    """Keep the best match and the two nearest to the subject that share a theme with it; others are no alternative.
+
+    `keep_second`: the second one is nearer to the subject and was passed over, which must be told.
+    """
     if not matches:
         return []
     best, *others = matches
     themes = set(best.product.themes)
+    second = others[:1] if keep_second else []
     kin = sorted((one for one in others if themes.intersection(one.product.themes)), key=lambda one: -one.relevance)
-    return [best, *kin[:2]]
+    return [best, *second, *(one for one in kin if one not in second)][:3]
 
 
-def recommend(matches: Sequence[ProductMatch]) -> Recommendation:
-    """Recommend the first of at least one match and name the others with what they lack."""
+def recommend(matches: Sequence[ProductMatch], *, facts: Sequence[str] = (), certain: bool = True) -> Recommendation:
+    """Recommend the first of at least one match, with the facts asked for, and name the others with what they lack."""
     best, *others = matches
     return Recommendation(
         product_id=best.product.id,
         title=best.product.title,
-        why=best.why,
+        why=(*facts, *best.why),
+        certain=certain,
         lacks=" ".join(one.text for one in best.shortfalls),
         alternatives=tuple(
             Alternative(product_id=one.product.id, title=one.product.title, lacks=_why_not(one, best)) for one in others
@@ -152,6 +180,7 @@ def cite(retriever: "Retriever", product: Product, sentences: Sequence[str]) -> 
             url=entry.url,
             quote=sentence,
             verified=entry.id in stored and sentence in stored[entry.id].text,
+            own_words=True,
         )
         for sentence, entry in backed
     )
@@ -159,7 +188,8 @@ def cite(retriever: "Retriever", product: Product, sentences: Sequence[str]) -> 
 
 def recommendation_text(advice: Recommendation) -> str:
     """Tell a recommendation in a few lines."""
-    lines = [f"Recommended product: {advice.title} (id {advice.product_id})."]
+    lead = "Recommended product" if advice.certain else "Nearest product found, not certain"
+    lines = [f"{lead}: {advice.title} (id {advice.product_id})."]
     lines += [f"It falls short: {advice.lacks}"] if advice.lacks else []
     lines += [f"Why: {' '.join(one.rstrip('.') + '.' for one in advice.why)}"] if advice.why else []
     lines += [f"Alternative: {one.title} (id {one.product_id}): {one.lacks}" for one in advice.alternatives]

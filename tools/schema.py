@@ -205,6 +205,8 @@ class Recommendation(Frozen):
     why: tuple[str, ...]
     lacks: str = ""
     """What even this product does not give; empty when nothing is known to be missing."""
+    certain: bool = True
+    """False when it is only the nearest product found: the question may mean something else."""
     alternatives: tuple[Alternative, ...] = ()
     access: tuple[str, ...] = ()
     """How to get it."""

@@ -150,14 +150,18 @@ class Toolbox:
         self, question: Words, place: PlaceName = "", period: SearchPeriod = "", units: SearchUnits = "any"
     ) -> ToolResult:
         """Find the Copernicus land product that answers a question, or say that there is none and who else has it."""
+        from knowledge.wording import is_in_name, unknown_words
         from tools.advice import UNIT_M, advise, unit_size_m
+        from tools.reach import find_reach
 
-        bbox, unread_place = self._reach(place)
-        when, unread_period = self._when(period, bbox)
+        reach = find_reach(place, self.context.area, self.services.nuts)
+        # The number in "Natura 2000" is no year.
+        if is_in_name(period, question, self.services.retriever.catalogue):
+            period = ""
+        when, unread_period = self._when(period, reach.bbox)
         unit_m = unit_size_m(self.context.area) or UNIT_M.get(units)
-        advice = advise(
-            self.services.retriever, question, bbox=bbox, period=when, unit_m=unit_m, spoken=(place, period)
-        )
+        spoken = (reach.spoken or unknown_words(place), period if when else "")
+        advice = advise(self.services.retriever, question, bbox=reach.bbox, period=when, unit_m=unit_m, spoken=spoken)
         other = advice.elsewhere
         return ToolResult(
             text=advice.text,
@@ -167,19 +171,8 @@ class Toolbox:
             },
             recommendation=advice.recommendation,
             citations=advice.citations,
-            warnings=(*unread_place, *unread_period),
+            warnings=(*reach.warnings, *unread_period),
         )
-
-    def _reach(self, place: str) -> tuple[Bbox | None, tuple[str, ...]]:
-        """Give the box that a product must cover; a place that is not known hinders no advice, but is told."""
-        from tools.planning import choose_place
-
-        if not place and self.context.area is None:
-            return None, ()
-        try:
-            return choose_place(place, self.context.area, self.services.nuts).bbox, ()
-        except ToolInputError:
-            return None, (f"Coverage was not checked: no single place is called {place!r}.",)
 
     def _when(self, period: str, bbox: Bbox | None) -> tuple[Period | None, tuple[str, ...]]:
         """Give the period in which a product must have data; one that cannot be read is told."""
@@ -195,12 +188,15 @@ class Toolbox:
 
     def explain_product(self, product_id: ProductId) -> ToolResult:
         """Tell what one product is, what it is good for, and how to get it."""
+        from knowledge.asked import asked_facts
         from tools.advice import cite, product_text
 
-        product = self.services.retriever.catalogue.get(product_id)
+        catalogue = self.services.retriever.catalogue
+        product = catalogue.get(product_id)
+        facts = asked_facts(product, f"{self.context.question} {product_id}", catalogue)
         said = (product.summary, *product.choose_when, *product.not_for, *product.cautions, *product.access)
         return ToolResult(
-            text=product_text(product),
+            text="\n".join((*facts, product_text(product))),
             data={"product": product.model_dump(mode="json")},
             citations=cite(self.services.retriever, product, said),
         )

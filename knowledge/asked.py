@@ -1,0 +1,155 @@
+"""Facts of a product that a question asks for by their kind: DOI, scale, smallest patch, class codes, versions, ids."""
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import date
+
+from knowledge.catalogue import Catalogue, normalise
+from knowledge.ingest import stems
+from knowledge.lexicon import in_english
+from knowledge.schema import Edition, Product, Variable
+from knowledge.services import services
+
+MOST_EDITIONS = 6
+MOST_CODES = 5
+_CUES = {
+    "doi": r"doi|cit(?:e|es|ed|ation|er|ons|ar|o|are|azione)|zitier\w*|reference for a paper",
+    "decoding": r"scal(?:e|ing)\w*|offset|digital numbers?|dn|decode|raw (?:values?|numbers?)|stored values?|"
+    r"pixel values?|unit|units|skalier\w*|umrechn\w*|einheit\w*|facteurs?|echelle|unites?|convert\w*|my pixels|"
+    r"factor(?:es)?|escala|unidad(?:es)?|fattor[ei]|scala|unita|valid range|no.?data|pixelwerte?",
+    "patch": r"mmu|minimum mapping|small(?:est)?|tiny|mapping unit|mindest\w*|kleinste?n?|klein|unite minimale|"
+    r"surface minimale|petite?s?|unidad minima|superficie minima|pequen[oa]s?|unita minima|"
+    r"piccol[oaie]",
+    "classes": r"class(?:es)?|codes?|legend|nomenclature|types|klassen?|schlussel|legende|nomenklatur|codigos?|clases?|"
+    r"leyenda|codic[ei]|classi|legenda|tipos|tipi|typen|arten",
+    "versions": r"latest|newest|newer|replac\w*|updates?|versions?|editions?|which years|reference years?|recent|"
+    r"last one|neue[rsn]?|neueste\w*|ersetz\w*|aktuell\w*|version(?:en)?|ausgaben?|remplac\w*|dernier\w*|mise a jour|"
+    r"annees|sustituy\w*|actualiza\w*|ultim[oa]s?|nuev[oa]s?|versione|sostitui\w*|aggiorna\w*|edizion[ei]|quand|years|anos",
+    "services": r"stac|openeo|wms|wmts|sentinel hub|byoc|s3|odata|wekeo|cdse|data space|collections?|api|identifier|id",
+}
+CUES = {kind: re.compile(rf"\b(?:{words})\b") for kind, words in _CUES.items()}
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """What a fact is looked up in."""
+
+    editions: tuple[Edition, ...]
+    question: str
+    catalogue: Catalogue
+
+
+def asked_facts(
+    product: Product, question: str, catalogue: Catalogue, start: date | None = None, end: date | None = None
+) -> tuple[str, ...]:
+    """Give the facts whose kind a question names, of the editions of a period where it names one.
+
+    Unknown facts are said to be not verified; a question that names no kind gets none.
+    """
+    text = normalise(question)
+    asked = _Asked(tuple(_meant(product, start, end)), question, catalogue)
+    kinds = [kind for kind, cue in CUES.items() if cue.search(text)]
+    said = [one for one in product.cautions if any(CUES[kind].search(normalise(one)) for kind in kinds)]
+    return tuple(dict.fromkeys([*(line for kind in kinds for line in _TELL[kind](asked)), *said]))
+
+
+def _meant(product: Product, start: date | None, end: date | None) -> list[Edition]:
+    """Give the editions of a period, else those in use, the newest first."""
+    editions = sorted(product.editions, key=lambda one: (one.status == "current", one.start or ""), reverse=True)
+    if start and end:
+        ids = {
+            one.id for one in editions if _years(one) and _years(one)[0] <= end.year and _years(one)[1] >= start.year
+        }
+        editions = [one for one in editions if one.id in ids] or editions
+    return editions[:MOST_EDITIONS]
+
+
+def _years(edition: Edition) -> tuple[int, ...]:
+    found = [re.match(r"\d{4}", text or "") for text in (edition.start, edition.end)]
+    return (int(found[0][0]), int(found[1][0]) if found[1] else 9999) if found[0] else ()
+
+
+def _doi(asked: _Asked) -> list[str]:
+    known = [f"{one.id}: {', '.join(one.dois)}" for one in asked.editions if one.dois]
+    return [f"DOI: {'; '.join(known)}." if known else f"DOI of {asked.editions[0].id}: not verified."]
+
+
+def _decoding(asked: _Asked) -> list[str]:
+    lines = dict.fromkeys(
+        line
+        for edition in asked.editions
+        if edition.status == "current"
+        for one in edition.variables
+        if (line := _rule(one))
+    )
+    ranges = dict.fromkeys(f"Valid range: {one.valid_range}." for one in asked.editions if one.valid_range)
+    gaps = dict.fromkeys(f"No data: {one.no_data}." for one in asked.editions if one.no_data)
+    return [*lines][:MOST_CODES] + [*ranges][:1] + [*gaps][:1]
+
+
+def _rule(variable: Variable) -> str:
+    """Tell how stored values of a layer become physical ones; empty where nothing is known."""
+    unit = f" in {variable.unit}" if variable.unit else ""
+    note = f" ({variable.encoding.note})" if variable.encoding and variable.encoding.note else ""
+    if variable.scale is None:
+        return f"{variable.name}: values{unit}; scale and offset not verified{note}." if variable.unit or note else ""
+    offset = variable.offset or 0.0
+    shift = f" {'-' if offset < 0 else '+'} {abs(offset):g}" if offset else ""
+    numbers = f"scale {variable.scale:g}, offset {offset:g}"
+    return f"{variable.name}{unit}: stored value x {variable.scale:g}{shift} ({numbers}){note}."
+
+
+def _patch(asked: _Asked) -> list[str]:
+    lines: dict[str, Edition] = {}
+    for one in asked.editions:
+        size = f"{one.minimum_mapping_unit_ha:g} ha" if one.minimum_mapping_unit_ha else ""
+        width = f"minimum width {one.minimum_mapping_width_m:g} m" if one.minimum_mapping_width_m else ""
+        told = "; ".join(part for part in (size, width, one.mapping_unit_note or "") if part)
+        if told:
+            lines.setdefault(f"Minimum mapping unit: {told.rstrip('.')}.", one)
+    return [*lines][:2]
+
+
+def _classes(asked: _Asked) -> list[str]:
+    names = dict.fromkeys(
+        name for one in asked.editions for name in (*one.legends, *(v.legend for v in one.variables)) if name
+    )
+    lines: list[str] = []
+    words_asked = set(stems(in_english(asked.question)))
+    for legend in [asked.catalogue.legend(name) for name in names][:3]:
+        if not legend.classes:
+            continue
+        lines.append(f"{legend.title}: {len(legend.classes)} classes.")
+        hits = [one for one in legend.classes if (words := set(stems(one.label))) and words <= words_asked]
+        lines += [f"Code {one.code}: {one.label} ({legend.title})." for one in hits[:MOST_CODES]]
+    return lines
+
+
+def _versions(asked: _Asked) -> list[str]:
+    told = []
+    for one in asked.editions:
+        end = {None: "", one.start: "", "present": " to today"}.get(one.end, f" to {one.end}")
+        state = f", replaced by {one.superseded_by}" if one.superseded_by else ""
+        told.append(f"{one.id} ({one.start or 'years not verified'}{end}, {one.status}{state})")
+    updates = dict.fromkeys(text for one in asked.editions for text in (*one.updates, one.version_note or "") if text)
+    return [f"Editions: {'; '.join(told)}.", *(f"{text.rstrip('.')}." for text in [*updates][-4:])]
+
+
+def _services(asked: _Asked) -> list[str]:
+    edition = asked.editions[0]
+    told = []
+    for one in services(edition):
+        ids = f" {', '.join(one.ids)}" if one.ids else ""
+        told.append(f"{one.name}: {one.state}{ids}")
+    return [f"Services of {edition.id}: {'; '.join(told)}."]
+
+
+_TELL: dict[str, Callable[[_Asked], list[str]]] = {
+    "doi": _doi,
+    "decoding": _decoding,
+    "patch": _patch,
+    "classes": _classes,
+    "versions": _versions,
+    "services": _services,
+}

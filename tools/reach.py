@@ -1,0 +1,60 @@
+"""Where a product must have data: the box of a named place, of a part of its name, or of a large region."""
+
+from typing import TYPE_CHECKING
+
+from tools.errors import PlaceAmbiguous, ToolInputError
+from tools.schema import Bbox, Frozen, Polygons
+
+if TYPE_CHECKING:
+    from tools.nuts import NutsSource
+
+LEAST_LETTERS = 4
+LARGE_TOWN_KM2 = 30.0
+"""A part of a name counts when it is a country, a region or a town whose box is at least this large."""
+
+
+class Reach(Frozen):
+    """What is known of the place that a question names."""
+
+    bbox: Bbox | None = None
+    spoken: str = ""
+    """The words that were understood as a place."""
+    warnings: tuple[str, ...] = ()
+
+
+def find_reach(place: str, area: Polygons | None, nuts: "NutsSource | None") -> Reach:
+    """Give the box that a product must cover; a place that is not known hinders no advice, but is told."""
+    from knowledge.regions import find_region
+    from tools.planning import choose_place
+
+    if not place.strip() and area is None:
+        return Reach()
+    try:
+        return Reach(bbox=choose_place(place, area, nuts).bbox, spoken=place)
+    except PlaceAmbiguous:
+        return Reach(bbox=_around_all(place), spoken=place)
+    except ToolInputError:
+        if region := find_region(place):
+            return Reach(bbox=region[1], spoken=place)
+    return _by_part(place)
+
+
+def _around_all(place: str) -> Bbox | None:
+    """Give the box around all places of a name: what reaches none of them covers none."""
+    from tools.places import find_places
+
+    boxes = [one.bbox for one in find_places(place)]
+    west, south, east, north = zip(*boxes, strict=True)
+    return (min(west), min(south), max(east), max(north))
+
+
+def _by_part(place: str) -> Reach:
+    """Take the first part of a name that is a large enough place, and say so."""
+    from tools.places import find_places
+
+    for word in place.replace("-", " ").split():
+        found = find_places(word, limit=1) if word[:1].isupper() and len(word) >= LEAST_LETTERS else []
+        if found and (found[0].kind != "city" or found[0].area_km2 >= LARGE_TOWN_KM2):
+            told = f"No place called {place!r} is known: coverage was checked for {found[0].name}."
+            return Reach(bbox=_around_all(word), spoken=word, warnings=(told,))
+    return Reach(warnings=(f"Coverage was not checked: no single place is called {place!r}.",))
