@@ -13,6 +13,8 @@ from tools.zonal import curve, summary
 
 _SENTENCE_END = re.compile(r"(?<=[.!?])\s+(?=[A-ZÀ-Þ*\"“«„¿¡])")
 _OF = re.compile(r"\b(\d+) (?:of|out of|von|sur|de|su) (\d+)\b|\b(\d+)/(\d+)\b")
+NO_YEAR = 0
+"""Year of a date that was told without one: it supports the same day without a year, and no other."""
 _NOT_EVIDENCE = {"geometry", "collection", "coordinates", "size_bytes"}
 _ONLY_NAMES = {"fingerprint", "plan_fingerprint", "sha256", "path", "id"}
 
@@ -103,8 +105,8 @@ class Evidence:
                 self.add_number(node)
 
     def _add_date(self, year: int | None, month: int, day: int) -> None:
+        self.dates.add((year or NO_YEAR, month, day))
         if year is not None:
-            self.dates.add((year, month, day))
             self.numbers.add(float(year))
 
 

@@ -104,6 +104,13 @@ def test_one_positive_value_supports_no_other_sign_size_or_change(written: str) 
     assert find_invented(language.format(written), Evidence(numbers={0.6234}))
 
 
+def test_a_day_without_a_year_supports_itself_and_no_year() -> None:
+    known = gather([], ["The hydrological year starts on 1 September."])
+    assert find_invented("It starts on September 1.", known) == ()
+    assert find_invented("It starts on 2 September.", known)
+    assert find_invented("It starts on 1 September 2025.", known)
+
+
 @pytest.mark.parametrize(
     ("text", "number"),
     [
