@@ -41,7 +41,11 @@ class Citation(Frozen):
         """Say where the quote stands, in words."""
         if self.own_words:
             return f"Product card of this catalogue, {self.title}"
-        parts = [self.title, f"version {self.version}" if self.version else "", f"page {self.page}" if self.page else ""]
+        parts = [
+            self.title,
+            f"version {self.version}" if self.version else "",
+            f"page {self.page}" if self.page else "",
+        ]
         return ", ".join(part for part in parts if part)
 
 
