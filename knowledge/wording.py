@@ -19,7 +19,9 @@ _PIXEL_SIZES = (
         r"(?!.{0,12}(?:depth|deep|tief|profond|hoch|high|above|haut|below|unter))"
     ),
     # "at 10 m" speaks of pixels, "at 2 m above ground" and "at 10 m depth" do not.
-    re.compile(rf"\b(?:at|a|mit|bei|con)\s+{_SIZE}(?=\s*(?:$|[?.,;!)]|(?:for|in|of|over|per|pour|fur|para)\b))"),
+    re.compile(
+        rf"\b(?:at|a|mit|bei|con)\s+{_SIZE}(?=\s*(?:$|[?.,;!)]|(?:for|in|of|over|per|pour|dans|sur|fur|im|uber|para|en|nel|nella|nei|su)\b))"
+    ),
 )
 _NOT = (
     r"(?:anything|everything|something|all) (?:but|except)|other than|rather than|instead of|apart from|"
@@ -115,9 +117,9 @@ def is_in_name(period: str, question: str, catalogue: Catalogue) -> bool:
     return bool(numbers) and all(number in question and number not in rest for number in numbers)
 
 
-def unknown_words(place: str) -> str:
-    """Give the name of a place that is not known, or nothing when its words are terms of the trade."""
-    return "" if to_english(place) else place
+def unknown_words(text: str) -> str:
+    """Give words for a place or a period, or nothing when they are terms of the trade, as "growing season" is."""
+    return "" if to_english(text) else text
 
 
 def extra_words(question: str, named: frozenset[str], catalogue: Catalogue) -> dict[str, int]:

@@ -160,7 +160,7 @@ class Toolbox:
             period = ""
         when, unread_period = self._when(period, reach.bbox)
         unit_m = unit_size_m(self.context.area) or UNIT_M.get(units)
-        spoken = (reach.spoken or unknown_words(place), period if when else "")
+        spoken = (reach.spoken or unknown_words(place), unknown_words(period) if when else "")
         advice = advise(self.services.retriever, question, bbox=reach.bbox, period=when, unit_m=unit_m, spoken=spoken)
         other = advice.elsewhere
         return ToolResult(
