@@ -60,11 +60,13 @@ def compose(read: Slots, results: Sequence[ToolResult]) -> str:
         return out_of_scope_text()
     if not results:
         return "Not run: no tool could be used for this question.\n\n" + help_text()
+    findings = _findings(results)
     sections = [
         _not_computed(read, results),
-        _findings(results),
+        findings,
         comparison.side_by_side(results, len(read.computes)) if read.compares else "",
         _product(results),
+        _bullets("The documents say", _quotes(results, told=findings)),
         _how(read, results),
         _bullets("Cautions", cautions(results)),
         _sources(results),
@@ -303,11 +305,21 @@ def _how(read: Slots, results: Sequence[ToolResult]) -> str:
     return _bullets("How it was computed", tuple(dict.fromkeys(lines)))
 
 
+def _quotes(results: Sequence[ToolResult], *, told: str) -> tuple[str, ...]:
+    """Give what manuals say and is not told yet, word for word, with the page it stands on."""
+    quoted = [one for result in results for one in result.citations if not one.own_words and one.quote not in told]
+    return tuple(
+        f"“{one.quote}” ({one.place}{'' if one.verified else '; quote not verified'})"
+        + (f" <{one.url}>" if one.url else "")
+        for one in quoted
+    )
+
+
 def _sources(results: Sequence[ToolResult]) -> str:
     seen: dict[str, str] = {}
     for result in results:
-        for citation in result.citations:
-            link = f" {'More: ' if citation.own_words else ''}<{citation.url}>" if citation.url else ""
+        for citation in (one for one in result.citations if one.own_words):
+            link = f" More: <{citation.url}>" if citation.url else ""
             mark = "" if citation.verified else " (quote not verified)"
             quote = f" “{citation.quote}”" if citation.quote else ""
             seen.setdefault(citation.passage_id, f"{citation.place}:{quote}{mark}{link}")

@@ -20,6 +20,7 @@ from knowledge.ingest import ALIASES, ELSEWHERE, SUBJECTS, search_words, stems
 from knowledge.lexicon import in_english
 from knowledge.ranking import ALIKE, MOSTLY, NAMED, UNWANTED, Findings, add_up, judge, name_shares, order, word_shares
 from knowledge.schema import Bbox, Passage, ProductMatch
+from knowledge.storage import open_index
 from knowledge.vectors import open_vectors
 from knowledge.wording import extra_words, read_wording, set_aside
 
@@ -286,7 +287,7 @@ class Retriever:
         path = self._index_dir / "index.sqlite"
         if not path.exists():
             raise IndexMissing("The search index has not been built yet.", hint="Run `clms-assistant ingest`.")
-        return sqlite3.connect(path)
+        return open_index(path)
 
 
 def fuse(orders: Iterable[list[str]]) -> dict[str, float]:

@@ -1,12 +1,19 @@
 """Quotes from manuals: word for word, from the page that says so, and none where no document speaks of it."""
 
+from datetime import date
+from pathlib import Path
+
 import pytest
 
+from assistant.answers import compose
+from assistant.slots import read
 from knowledge.ingest import build_index
 from knowledge.ingest_documents import ingest_documents
 from knowledge.retrieval import Retriever
 from tests.made import manual_pdf
 from tools.documents import quote_documents
+from tools.toolbox import Context, Services, Toolbox
+from tools.workspace import Workspace
 
 
 @pytest.fixture(scope="module")
@@ -53,3 +60,13 @@ def test_where_no_document_speaks_of_it_none_is_quoted(retriever: Retriever, que
 
 def test_documents_of_other_products_are_not_quoted_for_a_product(retriever: Retriever) -> None:
     assert quote_documents(retriever, "zorblat threshold", product_id="urban-atlas").citations == ()
+
+
+def test_an_answer_quotes_the_manual_once_with_its_page(retriever: Retriever, tmp_path: Path) -> None:
+    question = "Which product tells the zorblat threshold of snow?"
+    services = Services(retriever, stac_url="", openeo_url="", workspace=Workspace(tmp_path))
+    found = Toolbox(services, Context(today=date(2026, 9, 20), session_id="t")).search_products(question)
+    text = compose(read(question), [found])
+    assert text.count("The zorblat threshold is 41 percent.") == 1
+    assert "Snow cover - Product User Manual, version 2, page 2" in text
+    assert any("newer version" in warning for warning in found.warnings)

@@ -163,7 +163,7 @@ class Toolbox:
         spoken = (reach.spoken or unknown_words(place), unknown_words(period) if when else "")
         advice = advise(self.services.retriever, question, bbox=reach.bbox, period=when, unit_m=unit_m, spoken=spoken)
         other = advice.elsewhere
-        return ToolResult(
+        found = ToolResult(
             text=advice.text,
             data={
                 "products": [{"id": one.product.id, "title": one.product.title} for one in advice.matches],
@@ -173,6 +173,21 @@ class Toolbox:
             citations=advice.citations,
             warnings=(*reach.warnings, *unread_period),
         )
+        return self._with_documents(found, question)
+
+    def _with_documents(self, found: ToolResult, question: str, product_id: str | None = None) -> ToolResult:
+        """Add what the manuals in the index say to the question, word for word."""
+        from tools.documents import quote_documents
+
+        said = quote_documents(self.services.retriever, question, product_id=product_id)
+        if not said.citations:
+            return found
+        more = {
+            "text": f"{found.text}\nThe documents say:\n{said.text}",
+            "citations": (*found.citations, *said.citations),
+            "warnings": (*found.warnings, *said.warnings),
+        }
+        return found.model_copy(update=more)
 
     def _when(self, period: str, bbox: Bbox | None) -> tuple[Period | None, tuple[str, ...]]:
         """Give the period in which a product must have data; one that cannot be read is told."""
@@ -195,11 +210,12 @@ class Toolbox:
         product = catalogue.get(product_id)
         facts = asked_facts(product, f"{self.context.question} {product_id}", catalogue)
         said = (product.summary, *product.choose_when, *product.not_for, *product.cautions, *product.access)
-        return ToolResult(
+        found = ToolResult(
             text="\n".join((*facts, product_text(product))),
             data={"product": product.model_dump(mode="json")},
             citations=cite(self.services.retriever, product, said),
         )
+        return self._with_documents(found, self.context.question, product.id)
 
     def find_place(self, name: PlaceName) -> ToolResult:
         """Find where a named place is."""

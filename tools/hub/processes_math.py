@@ -1,5 +1,6 @@
 """Processes on single values: arithmetic, comparison, three-valued logic. All take numbers and numpy blocks alike."""
 
+import math
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -350,7 +351,7 @@ _CALCULATIONS: dict[str, Callable[..., Any]] = {
 }  # fmt: skip
 PROCESSES: dict[str, Callable[..., Any]] = {
     **{name: _needs_data(function) for name, function in _CALCULATIONS.items()},
-    "pi": lambda: float(np.pi), "e": lambda: float(np.e), "nan": lambda: float("nan"), "constant": constant,
+    "pi": lambda: math.pi, "e": lambda: math.e, "nan": lambda: float("nan"), "constant": constant,
     "eq": eq, "neq": neq, "gt": gt, "gte": gte, "lt": lt, "lte": lte, "between": between,
     "and": and_, "or": or_, "xor": xor, "not": not_, "if": if_,
     "is_nan": is_nan, "is_nodata": is_nodata, "is_valid": is_valid, "is_infinite": is_infinite,
