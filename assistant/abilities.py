@@ -47,7 +47,7 @@ def outputs() -> dict[str, str]:
 def computable_text() -> str:
     """Tell in a phrase what can be computed now."""
     *most, last = outputs().values()
-    spectral = f"NDVI and {len(indices()) - 1} other spectral indices as {', '.join(most)} or {last}"
+    spectral = f"NDVI and other spectral indices as {', '.join(most)} or {last}"
     return f"{spectral}; and, of product layers that are here, means of densities and areas of classes"
 
 

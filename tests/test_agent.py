@@ -201,3 +201,10 @@ def test_a_full_disk_is_told_as_one(tmp_path: Path) -> None:
     assert "full" in str(storage_failure(caught.value, tmp_path))
     assert storage_failure(OSError(errno.ENOENT, "No such file", "/elsewhere"), tmp_path) is None
     assert storage_failure(sqlite3.OperationalError("no such table: words"), tmp_path) is None
+
+
+@pytest.mark.parametrize("question", ["What can you do?", "hello", "Book me a flight to Rome"])
+async def test_what_it_says_of_itself_passes_its_own_check(settings: Settings, question: str) -> None:
+    answer = await small_assistant(settings).ask(question)
+    assert "NDVI" in answer.text
+    assert answer.warnings == ()
