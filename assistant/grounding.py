@@ -9,6 +9,7 @@ from typing import Any
 from assistant.claims import Day, Number, Reading, is_month, read_claims, remove_links, without_list_marks
 from knowledge.lexicon import language_of
 from tools.schema import ToolResult
+from tools.telling import ROWS_IN_TEXT
 from tools.zonal import curve, summary
 
 _SENTENCE_END = re.compile(r"(?<=[.!?])\s+(?=[A-ZÀ-Þ*\"“«„¿¡])")
@@ -26,6 +27,8 @@ class Evidence:
     numbers: set[float] = field(default_factory=set)
     shares: set[float] = field(default_factory=set)
     """Numbers that may be written as a percentage: percentages, and shares between 0 and 1 times 100."""
+    row_numbers: set[float] = field(default_factory=set)
+    """Numbers of single rows of a long table: no share or change in words stands for one of them."""
     dates: set[tuple[int, int, int]] = field(default_factory=set)
     links: set[str] = field(default_factory=set)
     names: set[str] = field(default_factory=set)
@@ -69,19 +72,26 @@ class Evidence:
 
     def add_result(self, result: ToolResult) -> None:
         """Take over a tool result, with what its rows say together."""
-        self._add_tree(result.model_dump(mode="json"))
+        rows = result.statistics.rows if result.statistics else ()
+        many = len(rows) > ROWS_IN_TEXT
+        self._add_tree(result.model_dump(mode="json", exclude={"statistics": {"rows"}} if many else None))
         if result.plan:
             self.add_names(result.plan.fingerprint)
         if result.statistics:
-            rows = result.statistics.rows
+            # Of many rows, one is near any percentage: as such only those count that the tool told in words.
+            single = Evidence() if many else self
             for row in rows:
-                self.shares.add(row.valid_share * 100)
+                single._add_tree(row.model_dump(mode="json"))
+                single.shares.add(row.valid_share * 100)
             together = summary(rows)
             self._add_tree(together)
             for name in ("polygons_ok", "polygons_no_data", "polygons_not_covered"):
                 self.shares.add(100 * together[name] / max(1, together["polygons"]))
             for label in {row.label for row in rows}:
-                self._add_tree(curve([row for row in rows if row.label == label]))
+                single._add_tree(curve([row for row in rows if row.label == label]))
+            self.row_numbers |= single.numbers
+            self.dates |= single.dates
+            self.names |= single.names
             self.add_number(len(rows))
 
     def _add_tree(self, node: Any, key: str = "") -> None:
@@ -184,7 +194,11 @@ def _known_number(number: Number, evidence: Evidence) -> bool:
         if number.share:
             share = Reading(reading.value * 100, reading.tolerance * 100)
             return _is_near(reading, evidence.numbers) or _is_near(share, evidence.shares)
-        return _is_near(reading, evidence.shares if number.percent else evidence.numbers, percent=number.percent)
+        return _is_near(
+            reading,
+            evidence.shares if number.percent else evidence.numbers | evidence.row_numbers,
+            percent=number.percent,
+        )
 
     return any(readings and all(known(one) for one in readings) for readings in number.readings)
 

@@ -206,3 +206,17 @@ def test_an_unknown_link_goes_and_its_sentence_stays(evidence: Evidence) -> None
 def test_list_marks_stay_when_a_sentence_goes(evidence: Evidence) -> None:
     check = strip_invented("1. It is 0.62.\n2. It is 0.93.\n3. There are 12 scenes.", evidence)
     assert check.text == "1. It is 0.62.\n3. There are 12 scenes."
+
+
+@pytest.mark.parametrize(
+    "text", ["It fell 20 per cent.", "It rose by a fifth.", "It is roughly three quarters.", "It lost 37 %."]
+)
+def test_a_share_is_not_supported_by_some_row_of_a_long_table(text: str) -> None:
+    rows = tuple(
+        StatisticsRow(label=f"P{one}", value=one / 40, valid_pixels=one, total_pixels=40, outcome="ok")
+        for one in range(1, 41)
+    )
+    found = ToolResult(text="40 polygons.", statistics=Statistics(rows=rows, unit="1", method="m"))
+    evidence = gather([found], [])
+    assert find_invented(text, evidence)
+    assert find_invented("P8 has 0.2, P30 has 0.75.", evidence) == ()
