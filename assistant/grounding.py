@@ -2,13 +2,13 @@
 
 import math
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from assistant.claims import Day, Number, Reading, is_month, read_claims, remove_links, without_list_marks
 from knowledge.lexicon import language_of
-from tools.schema import ToolResult
+from tools.schema import StatisticsRow, ToolResult
 from tools.telling import ROWS_IN_TEXT
 from tools.zonal import curve, summary
 
@@ -16,6 +16,8 @@ _SENTENCE_END = re.compile(r"(?<=[.!?])\s+(?=[A-ZÀ-Þ*\"“«„¿¡])")
 _OF = re.compile(r"\b(\d+) (?:of|out of|von|sur|de|su) (\d+)\b|\b(\d+)/(\d+)\b")
 NO_YEAR = 0
 """Year of a date that was told without one: it supports the same day without a year, and no other."""
+RowKey = str | tuple[int, int, int]
+"""Label of a row, in lower case, or its year, month and day where a table has several dates."""
 _NOT_EVIDENCE = {"geometry", "collection", "coordinates", "size_bytes"}
 _ONLY_NAMES = {"fingerprint", "plan_fingerprint", "sha256", "path", "id"}
 
@@ -27,8 +29,8 @@ class Evidence:
     numbers: set[float] = field(default_factory=set)
     shares: set[float] = field(default_factory=set)
     """Numbers that may be written as a percentage: percentages, and shares between 0 and 1 times 100."""
-    row_numbers: set[float] = field(default_factory=set)
-    """Numbers of single rows of a long table: no share or change in words stands for one of them."""
+    rows: "dict[RowKey, Evidence]" = field(default_factory=dict)
+    """What single rows of a long table hold: it counts only where the row's label or date is named with it."""
     dates: set[tuple[int, int, int]] = field(default_factory=set)
     links: set[str] = field(default_factory=set)
     names: set[str] = field(default_factory=set)
@@ -78,21 +80,33 @@ class Evidence:
         if result.plan:
             self.add_names(result.plan.fingerprint)
         if result.statistics:
-            # Of many rows, one is near any percentage: as such only those count that the tool told in words.
-            single = Evidence() if many else self
             for row in rows:
-                single._add_tree(row.model_dump(mode="json"))
-                single.shares.add(row.valid_share * 100)
+                one = self.rows.setdefault(_row_key(row, rows), Evidence()) if many else self
+                one._add_tree(row.model_dump(mode="json"))
+                one.shares.add(row.valid_share * 100)
             together = summary(rows)
             self._add_tree(together)
             for name in ("polygons_ok", "polygons_no_data", "polygons_not_covered"):
                 self.shares.add(100 * together[name] / max(1, together["polygons"]))
-            for label in {row.label for row in rows}:
-                single._add_tree(curve([row for row in rows if row.label == label]))
-            self.row_numbers |= single.numbers
-            self.dates |= single.dates
-            self.names |= single.names
+            labels = {row.label for row in rows}
+            for label in labels:
+                one = self.rows.setdefault(label.lower(), Evidence()) if len(labels) > ROWS_IN_TEXT else self
+                one._add_tree(curve([row for row in rows if row.label == label]))
+            for one in self.rows.values():
+                self.dates |= one.dates
+                self.names |= one.names
             self.add_number(len(rows))
+
+    def with_rows(self, line: str, days: Sequence[Day]) -> "list[Evidence]":
+        """Give what may support a line: the evidence, and the single rows whose label or date the line names."""
+        spoken = line.lower()
+        told = {reading for day in days for reading in day.readings}
+        named = (
+            row
+            for key, row in self.rows.items()
+            if (_names_label(spoken, key) if isinstance(key, str) else key in told or (None, *key[1:]) in told)
+        )
+        return [self, *(source for row in named for source in row.with_rows(line, days))]
 
     def _add_tree(self, node: Any, key: str = "") -> None:
         if key in _NOT_EVIDENCE:
@@ -101,8 +115,11 @@ class Evidence:
             for name, value in node.items():
                 self._add_tree(value, str(name))
         elif isinstance(node, list | tuple):
+            long = len(node) > ROWS_IN_TEXT and all(isinstance(one, dict) and "label" in one for one in node)
             for value in node:
-                self._add_tree(value, key)
+                # Of many rows, some row is near any number: each speaks for itself alone.
+                one = self.rows.setdefault(str(value["label"]).lower(), Evidence()) if long else self
+                one._add_tree(value, key)
         elif isinstance(node, str):
             if key in _ONLY_NAMES:
                 self.add_names(*read_claims(node, language="en").names)
@@ -129,6 +146,18 @@ class Check:
     """Numbers, dates and links, as written, that nothing supports."""
 
 
+def _row_key(row: StatisticsRow, rows: Iterable[StatisticsRow]) -> RowKey:
+    """Tell by what a text names a row: its date when rows differ in it, else its label."""
+    if row.date is None or len({one.date for one in rows}) == 1:
+        return row.label.lower()
+    year, month, day = (int(part) for part in row.date[:10].split("-"))
+    return year, month, day
+
+
+def _names_label(text: str, label: str) -> bool:
+    return label in text and re.search(rf"(?<!\w){re.escape(label)}(?!\w)", text) is not None
+
+
 def gather(results: Iterable[ToolResult], texts: Iterable[str]) -> Evidence:
     """Collect the evidence of a conversation: its tool results, its questions and its checked answers."""
     evidence = Evidence()
@@ -142,7 +171,7 @@ def gather(results: Iterable[ToolResult], texts: Iterable[str]) -> Evidence:
 def find_invented(text: str, evidence: Evidence) -> tuple[str, ...]:
     """Find the numbers, percentages, years, dates and links of a text that no evidence supports."""
     language = language_of(text)
-    found = [_invented(rest, evidence, language) for _, rest in without_list_marks(text)]
+    found = [_invented(rest, rest, evidence, language) for _, rest in without_list_marks(text)]
     return tuple(dict.fromkeys(words for line in found for words in line))
 
 
@@ -154,7 +183,7 @@ def strip_invented(text: str, evidence: Evidence) -> Check:
     language = language_of(text)
     lines = []
     for mark, rest in without_list_marks(remove_links(text, _unknown_links(text, evidence, language))):
-        kept = [sentence for sentence in _sentences(rest) if not _invented(sentence, evidence, language)]
+        kept = [sentence for sentence in _sentences(rest) if not _invented(sentence, rest, evidence, language)]
         if kept or not rest.strip():
             lines.append(mark + " ".join(kept))
     return Check(re.sub(r"\n{3,}", "\n\n", "\n".join(lines)).strip(), invented)
@@ -171,11 +200,14 @@ def _sentences(line: str) -> list[str]:
     return sentences
 
 
-def _invented(text: str, evidence: Evidence, language: str) -> list[str]:
+def _invented(text: str, line: str, evidence: Evidence, language: str) -> list[str]:
+    """Find what nothing supports in a text, the line itself or a sentence of it."""
     claims = read_claims(text, language=language, known_names=evidence.names)
+    days = read_claims(line, language=language, known_names=evidence.names).days if evidence.rows else ()
+    sources = evidence.with_rows(line, days)
     found = [link for link in claims.links if not _known_link(link, evidence)]
     found += [day.words for day in claims.days if not _known_day(day, evidence)]
-    return found + [number.words for number in claims.numbers if not _known_number(number, evidence)]
+    return found + [number.words for number in claims.numbers if not _known_number(number, sources)]
 
 
 def _unknown_links(text: str, evidence: Evidence, language: str) -> tuple[str, ...]:
@@ -189,18 +221,17 @@ def _known_link(link: str, evidence: Evidence) -> bool:
     return any(known.rstrip("/") == bare or known.startswith(f"{bare}/") for known in evidence.links)
 
 
-def _known_number(number: Number, evidence: Evidence) -> bool:
-    def known(reading: Reading) -> bool:
+def _known_number(number: Number, sources: Sequence[Evidence]) -> bool:
+    def known(reading: Reading, evidence: Evidence) -> bool:
         if number.share:
             share = Reading(reading.value * 100, reading.tolerance * 100)
             return _is_near(reading, evidence.numbers) or _is_near(share, evidence.shares)
-        return _is_near(
-            reading,
-            evidence.shares if number.percent else evidence.numbers | evidence.row_numbers,
-            percent=number.percent,
-        )
+        return _is_near(reading, evidence.shares if number.percent else evidence.numbers, percent=number.percent)
 
-    return any(readings and all(known(one) for one in readings) for readings in number.readings)
+    return any(
+        readings and all(any(known(one, evidence) for evidence in sources) for one in readings)
+        for readings in number.readings
+    )
 
 
 def _is_near(reading: Reading, known: set[float], *, percent: bool = False) -> bool:

@@ -208,15 +208,52 @@ def test_list_marks_stay_when_a_sentence_goes(evidence: Evidence) -> None:
     assert check.text == "1. It is 0.62.\n3. There are 12 scenes."
 
 
-@pytest.mark.parametrize(
-    "text", ["It fell 20 per cent.", "It rose by a fifth.", "It is roughly three quarters.", "It lost 37 %."]
-)
-def test_a_share_is_not_supported_by_some_row_of_a_long_table(text: str) -> None:
+@pytest.fixture
+def long_table() -> Evidence:
     rows = tuple(
         StatisticsRow(label=f"P{one}", value=one / 40, valid_pixels=one, total_pixels=40, outcome="ok")
         for one in range(1, 41)
     )
-    found = ToolResult(text="40 polygons.", statistics=Statistics(rows=rows, unit="1", method="m"))
-    evidence = gather([found], [])
-    assert find_invented(text, evidence)
-    assert find_invented("P8 has 0.2, P30 has 0.75.", evidence) == ()
+    data = {"difference": {"rows": [{"label": row.label, "earlier": 0.9114 + place} for place, row in enumerate(rows)]}}
+    return gather([ToolResult(text="40.", statistics=Statistics(rows=rows, unit="1", method="m"), data=data)], [])
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "It fell 20 per cent.",
+        "It rose by a fifth.",
+        "It is roughly three quarters.",
+        "It lost 37 %.",
+        "The mean is 0.2.",
+        "P8 has 0.75, or 38 % valid pixels.",
+        "It was 0.91 before.",
+    ],
+)
+def test_no_row_of_a_long_table_supports_what_is_not_said_of_it(text: str, long_table: Evidence) -> None:
+    assert find_invented(text, long_table)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "P8 has 0.2, P30 has 0.75.",
+        "- P8: 0.2 (8 of 40 pixels valid, 20 %), earlier 7.91\n| P30 | 0.75 | 75 % |",
+        "The highest is P40. It has 1.0.",
+        "Over all 40 polygons the mean is 0.5125, from 0.025 to 1.",
+    ],
+)
+def test_a_row_of_a_long_table_supports_what_is_said_of_it(text: str, long_table: Evidence) -> None:
+    assert find_invented(text, long_table) == ()
+
+
+def test_a_date_of_a_long_series_supports_what_is_said_of_it() -> None:
+    rows = tuple(
+        StatisticsRow(
+            label="Field", date=f"2025-05-{one:02}", value=one / 40, valid_pixels=one, total_pixels=40, outcome="ok"
+        )
+        for one in range(1, 31)
+    )
+    evidence = gather([ToolResult(text="30.", statistics=Statistics(rows=rows, unit="1", method="m"))], [])
+    assert find_invented("On 8 May 2025 the field had 0.2, on 2025-05-30 it had 0.75.", evidence) == ()
+    assert find_invented("The field had 0.35 at last.", evidence) == ("0.35",)
