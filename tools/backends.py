@@ -74,6 +74,15 @@ class OpenEOBackend:
         if not usable:
             raise JobFailed("The back-end gave a GeoTIFF without bands or without a place.", TRY_LATER)
 
+    def run_netcdf(self, graph: dict[str, Any], target: Path) -> None:
+        """Run a graph that ends in a netCDF file and write it to `target`."""
+        connection = self._connect()
+        with _failures_told(self.url):
+            connection.download(graph, str(target), timeout=self.timeout_s, validate=False)
+        with target.open("rb") as stream:
+            if not stream.read(4).startswith((b"\x89HDF", b"CDF")):
+                raise JobFailed("The back-end answered something that is no netCDF file.", TRY_LATER)
+
     def _connect(self) -> Any:
         if self._connection is None:
             import openeo

@@ -1,7 +1,7 @@
 """From words to a plan: place, period, collection, polygons, scenes, and what it will cost."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -44,9 +44,20 @@ class Prepared:
 
 
 def prepare(
-    services: "Services", context: "Context", *, recipe_id: str, place: str, period: str, output: Output, units: str
+    services: "Services",
+    context: "Context",
+    *,
+    recipe_id: str,
+    place: str,
+    period: str,
+    output: Output,
+    units: str,
+    widen: Callable[[Layers], Recipe] | None = None,
 ) -> Prepared:
-    """Fill in the recipe: everything is looked up and checked, nothing is computed yet."""
+    """Fill in the recipe: everything is looked up and checked, nothing is computed yet.
+
+    With `widen`, the recipe only chooses the collection, whose layers then make the recipe that is planned.
+    """
     recipe = get_recipe(recipe_id)
     where = choose_place(place, context.area, services.nuts)
     when = choose_period(period, where, context)
@@ -60,6 +71,7 @@ def prepare(
     layers = choose_collection(
         stac, collections, bbox, when, wanted=context.collection_id, recipe=recipe, place_name=where.name
     )
+    recipe = widen(layers) if widen else recipe
     plan = Plan(
         recipe_id=recipe.id,
         collection_id=layers.collection_id,

@@ -40,7 +40,7 @@ def build_graphs(plan: Plan, layers: Layers, units: Polygons, box: Bbox) -> dict
     series) is the composite as GeoTIFF.
     """
     recipe = get_recipe(plan.recipe_id)
-    index = _index_cube(plan, recipe, layers, box)
+    index = index_cube(plan, recipe, layers, box)
     if plan.output != "series":
         index = index.reduce_dimension(dimension="t", reducer="median")
     index = index.add_dimension(name="bands", label=recipe.title, type="bands")
@@ -62,7 +62,7 @@ def build_difference(later: tuple[Plan, Layers], earlier: tuple[Plan, Layers], b
     """Build the flat graph of a map: median of the later period minus that of the earlier one, where both have one."""
     recipe = get_recipe(later[0].recipe_id)
     cubes = [
-        _index_cube(plan, recipe, layers, box)
+        index_cube(plan, recipe, layers, box)
         .reduce_dimension(dimension="t", reducer="median")
         .add_dimension(name="bands", label=label, type="bands")
         for label, (plan, layers) in (("LATER", later), ("EARLIER", earlier))
@@ -77,19 +77,20 @@ def build_difference(later: tuple[Plan, Layers], earlier: tuple[Plan, Layers], b
 def build_band_means(plan: Plan, layers: Layers, units: Polygons, box: Bbox) -> dict[str, Any]:
     """Build the flat graph of the mean stored value of each band per polygon: it shows what units they are in."""
     recipe = get_recipe(plan.recipe_id)
-    cube = _load(plan, recipe, layers, box).reduce_dimension(dimension="t", reducer="median")
+    cube = load_bands(plan, recipe, layers, box).reduce_dimension(dimension="t", reducer="median")
     table = cube.aggregate_spatial(geometries=_geometries(units), reducer="mean")
     graph: dict[str, Any] = table.save_result(format="JSON").flat_graph()
     return graph
 
 
-def _index_cube(plan: Plan, recipe: Recipe, layers: Layers, box: Bbox) -> Any:
+def index_cube(plan: Plan, recipe: Recipe, layers: Layers, box: Bbox) -> Any:
     """Load the bands and reduce them to the index, one value per pixel and date."""
-    cube = _load(plan, recipe, layers, box)
+    cube = load_bands(plan, recipe, layers, box)
     return cube.reduce_dimension(dimension="bands", reducer=_per_pixel(recipe, layers))
 
 
-def _load(plan: Plan, recipe: Recipe, layers: Layers, box: Bbox) -> Any:
+def load_bands(plan: Plan, recipe: Recipe, layers: Layers, box: Bbox) -> Any:
+    """Load the bands of a recipe in the order of its symbols, then the scene classification where there is one."""
     from openeo.rest.datacube import DataCube
 
     names = [band.name for band in used_layers(recipe, layers)] + ([layers.scl] if layers.scl else [])
@@ -105,22 +106,44 @@ def _load(plan: Plan, recipe: Recipe, layers: Layers, box: Bbox) -> Any:
 
 
 def _per_pixel(recipe: Recipe, layers: Layers) -> Callable[[Any], Any]:
-    from openeo.processes import and_, array_element, if_, neq
+    from openeo.processes import array_element, if_
 
     used = used_layers(recipe, layers)
 
     def reducer(data: Any) -> Any:
-        physical = [_physical(array_element(data, index=place), band) for place, band in enumerate(used)]
+        physical = [physical_value(array_element(data, index=place), band) for place, band in enumerate(used)]
         value = _value(recipe, dict(zip(recipe.needs, physical, strict=True)))
         if layers.scl is None:
             return value
-        scl = array_element(data, index=len(used))
-        clear = neq(scl, SCL_MASKED[0])
-        for code in SCL_MASKED[1:]:
-            clear = and_(clear, neq(scl, code))
-        return if_(value=clear, accept=value)
+        return if_(value=_is_clear(array_element(data, index=len(used))), accept=value)
 
     return reducer
+
+
+def _is_clear(scl: Any) -> Any:
+    from openeo.processes import and_, neq
+
+    return reduce(and_, [neq(scl, code) for code in SCL_MASKED])
+
+
+def clear_bands(plan: Plan, recipe: Recipe, layers: Layers, box: Bbox) -> Any:
+    """Load the bands of a recipe as physical values, nothing where the scene classification says so.
+
+    The bands of the cube have the names that the collection gives them.
+    """
+    from openeo.processes import array_create, array_element, if_
+
+    used = used_layers(recipe, layers)
+
+    def physical(data: Any) -> Any:
+        values = [physical_value(array_element(data, index=place), band) for place, band in enumerate(used)]
+        if layers.scl is None:
+            return array_create(data=values)
+        clear = _is_clear(array_element(data, index=len(used)))
+        return array_create(data=[if_(value=clear, accept=value) for value in values])
+
+    cube = load_bands(plan, recipe, layers, box).apply_dimension(dimension="bands", process=physical)
+    return cube.rename_labels(dimension="bands", target=[band.name for band in used])
 
 
 def _value(recipe: Recipe, bands: dict[str, Any]) -> Any:
@@ -142,7 +165,8 @@ def _value(recipe: Recipe, bands: dict[str, Any]) -> Any:
     return if_(value=reduce(and_, sensible), accept=formulas.evaluate(tree, values))
 
 
-def _physical(value: Any, band: Layer) -> Any:
+def physical_value(value: Any, band: Layer) -> Any:
+    """Scale a stored value of a band to its physical one."""
     if band.scale is not None and band.scale != 1:
         value = value * band.scale
     if band.offset:

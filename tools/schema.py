@@ -130,6 +130,9 @@ class Plan(Frozen):
     layer: LayerChoice | None = None
     """Set for statistics of a product layer; `recipe_id` then names no index."""
 
+    parameters: dict[str, str | float | list[str] | list[float]] = Field(default_factory=dict)
+    """Further settings of what is more than one index: the number of classes, the bands of a stack."""
+
     @property
     def fingerprint(self) -> str:
         """Sixteen hex digits that name the cache entry and the files."""
