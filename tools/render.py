@@ -23,12 +23,12 @@ WATERMARK = "SYNTHETIC DEMO DATA"
 _MAX_SIDE = 1200  # Pixels drawn on the longer side: more cannot be seen at this size of figure.
 _MAX_LABELS = 60
 _MANY = 12  # From here on labels are smaller, and only drawn where they fit into their polygon.
-_MAX_LINES = 8
+MAX_LINES = 8
 _MAX_BARS = 40
-_LINE_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#8C6D31")  # Okabe-Ito
+LINE_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#8C6D31")  # Okabe-Ito
 _NO_DATA = "#d9d9d9"
 _MAP_WIDTH_POINTS = 480.0  # About what the colour bar leaves of a figure 8 inches wide.
-_LOW_SHARE = 0.5
+LOW_SHARE = 0.5
 
 
 Extent = tuple[float, float, float, float]
@@ -64,7 +64,7 @@ def render_map(
     """
     image, extent, crs = _read(raster)
     height_share = (extent[3] - extent[2]) / (extent[1] - extent[0])
-    figure, axes = _figure(8.0, min(max(6.2 * height_share, 3.0), 10.0) + 1.7)
+    figure, axes = new_figure(8.0, min(max(6.2 * height_share, 3.0), 10.0) + 1.7)
     colours = _colormap(colormap)
     value_range = value_range or _spread(image)
     shown = axes.imshow(
@@ -73,9 +73,9 @@ def render_map(
     bar = figure.colorbar(shown, ax=axes, extend="both", shrink=0.8, pad=0.02)
     bar.set_label(_axis_label(plan, unit))
     _dress_map(axes, plan, extent, crs, statistics, synthetic=synthetic)
-    axes.set_title(_heading(title, plan), fontsize=11, loc="left")
-    _footer(figure, f"{source_line} Grey: no data.")
-    return _save(workspace, figure, "map", title, plan)
+    axes.set_title(heading(title, plan), fontsize=11, loc="left")
+    add_footer(figure, f"{source_line} Grey: no data.")
+    return save_figure(workspace, figure, "map", title, plan)
 
 
 def render_classes(
@@ -102,16 +102,16 @@ def render_classes(
     for place, one in enumerate(met):
         places[np.ma.filled(image == one.code, False)] = place
     height_share = (extent[3] - extent[2]) / (extent[1] - extent[0])
-    figure, axes = _figure(10.0, min(max(6.2 * height_share, 3.0), 10.0) + 1.7)
+    figure, axes = new_figure(10.0, min(max(6.2 * height_share, 3.0), 10.0) + 1.7)
     palette = ListedColormap(colours).with_extremes(bad=_NO_DATA)
     axes.imshow(places, extent=extent, cmap=palette, vmin=-0.5, vmax=len(colours) - 0.5, interpolation="nearest")
-    patches = [Patch(color=colour, label=_short(one.label, 38)) for colour, one in zip(colours, met, strict=False)]
+    patches = [Patch(color=colour, label=shortened(one.label, 38)) for colour, one in zip(colours, met, strict=False)]
     figure.legend(handles=patches, loc="outside right upper", fontsize=7, frameon=False)
     _dress_map(axes, plan, extent, crs, None, synthetic=synthetic)
-    axes.set_title(_heading(title, plan), fontsize=11, loc="left")
+    axes.set_title(heading(title, plan), fontsize=11, loc="left")
     ours = " Classes without an official colour have one of ours." if any(one.color is None for one in met) else ""
-    _footer(figure, f"{source_line} Grey: no data or no class.{ours}")
-    return _save(workspace, figure, "map", title, plan)
+    add_footer(figure, f"{source_line} Grey: no data or no class.{ours}")
+    return save_figure(workspace, figure, "map", title, plan)
 
 
 def _dress_map(
@@ -126,7 +126,7 @@ def _dress_map(
     axes.set_yticks([])
     _scale_bar(axes, extent, crs)
     if synthetic:
-        _watermark(axes, faint=False)
+        add_watermark(axes, faint=False)
 
 
 def render_chart(
@@ -141,21 +141,22 @@ def render_chart(
     if not rows:
         raise JobFailed("There is no value to draw.", "Choose a longer period or another place.")
     if plan.output == "series":
-        figure, axes = _figure(8.0, 4.8)
+        figure, axes = new_figure(8.0, 4.8)
         note = _draw_lines(axes, rows)
     else:
-        figure, axes = _figure(8.0, 2.2 + 0.22 * min(len(statistics.rows), _MAX_BARS))
+        figure, axes = new_figure(8.0, 2.2 + 0.22 * min(len(statistics.rows), _MAX_BARS))
         note = _draw_bars(axes, list(statistics.rows))
     (axes.set_ylabel if plan.output == "series" else axes.set_xlabel)(_axis_label(plan, statistics.unit))
     axes.spines[["top", "right"]].set_visible(False)
     if synthetic:
-        _watermark(axes, faint=True)
-    axes.set_title(_heading(title, plan), fontsize=11, loc="left")
-    _footer(figure, " ".join(part for part in (source_line, note) if part))
-    return _save(workspace, figure, "chart", title, plan)
+        add_watermark(axes, faint=True)
+    axes.set_title(heading(title, plan), fontsize=11, loc="left")
+    add_footer(figure, " ".join(part for part in (source_line, note) if part))
+    return save_figure(workspace, figure, "chart", title, plan)
 
 
-def _figure(width: float, height: float) -> tuple[Any, Any]:
+def new_figure(width: float, height: float) -> tuple[Any, Any]:
+    """Make an empty figure with one set of axes; width and height in inches."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
@@ -164,7 +165,8 @@ def _figure(width: float, height: float) -> tuple[Any, Any]:
     return figure, figure.add_subplot()
 
 
-def _save(workspace: Workspace, figure: Any, kind: str, title: str, plan: Plan) -> Artifact:
+def save_figure(workspace: Workspace, figure: Any, kind: str, title: str, plan: Plan) -> Artifact:
+    """Save a figure as PNG in the workspace."""
     name = f"{kind.capitalize()}: {title}"
     with workspace.new("map" if kind == "map" else "chart", name, "image/png", ".png", plan.fingerprint) as draft:
         figure.savefig(draft.path, format="png")
@@ -234,7 +236,7 @@ def _outline_polygons(axes: Any, plan: Plan, crs: Any, statistics: Statistics | 
             for ring in (part.exterior, *part.interiors):
                 axes.plot(*ring.xy, color="black", linewidth=0.9, path_effects=halo)
         if len(features) <= _MAX_LABELS:
-            text = _short(name, 22) + _value_line(value, statistics)
+            text = shortened(name, 22) + _value_line(value, statistics)
             _label(axes, polygon, text, crowded=len(features) > _MANY)
 
 
@@ -299,12 +301,12 @@ def _draw_lines(axes: Any, rows: list[StatisticsRow]) -> str:
     from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
 
     labels = list(dict.fromkeys(row.label for row in rows))
-    for colour, label in zip(_LINE_COLOURS, labels[:_MAX_LINES], strict=False):
+    for colour, label in zip(LINE_COLOURS, labels[:MAX_LINES], strict=False):
         points = sorted((row for row in rows if row.label == label and row.date), key=lambda row: str(row.date))
         days, values = [date.fromisoformat(str(row.date)[:10]) for row in points], [row.value for row in points]
-        axes.plot(days, values, color=colour, linewidth=1.6, label=_short(label, 30))
+        axes.plot(days, values, color=colour, linewidth=1.6, label=shortened(label, 30))
         # A hollow dot says that less than half of the pixels were seen on that day.
-        faces = [colour if row.valid_share >= _LOW_SHARE else "white" for row in points]
+        faces = [colour if row.valid_share >= LOW_SHARE else "white" for row in points]
         axes.scatter(days, values, s=26, c=faces, edgecolors=colour, zorder=3)
     locator = AutoDateLocator(minticks=4, maxticks=9)
     axes.xaxis.set_major_locator(locator)
@@ -313,11 +315,9 @@ def _draw_lines(axes: Any, rows: list[StatisticsRow]) -> str:
     if len(labels) > 1:
         axes.legend(fontsize=8, frameon=False, ncols=2)
     note = (
-        "Hollow dots: fewer than half of the pixels were valid."
-        if any(r.valid_share < _LOW_SHARE for r in rows)
-        else ""
+        "Hollow dots: fewer than half of the pixels were valid." if any(r.valid_share < LOW_SHARE for r in rows) else ""
     )
-    left_out = f"Shown: the first {_MAX_LINES} of {len(labels)} units." if len(labels) > _MAX_LINES else ""
+    left_out = f"Shown: the first {MAX_LINES} of {len(labels)} units." if len(labels) > MAX_LINES else ""
     return f"{note} {left_out}".strip()
 
 
@@ -325,11 +325,11 @@ def _draw_bars(axes: Any, rows: list[StatisticsRow]) -> str:
     known = sorted((row for row in rows if row.value is not None), key=lambda row: row.value or 0.0, reverse=True)
     shown = (known + [row for row in rows if row.value is None])[:_MAX_BARS]
     places = range(len(shown))
-    faces = [_LINE_COLOURS[0] if row.valid_share >= _LOW_SHARE else "white" for row in shown]
-    axes.barh(places, [row.value or 0.0 for row in shown], color=faces, edgecolor=_LINE_COLOURS[0], height=0.7)
+    faces = [LINE_COLOURS[0] if row.valid_share >= LOW_SHARE else "white" for row in shown]
+    axes.barh(places, [row.value or 0.0 for row in shown], color=faces, edgecolor=LINE_COLOURS[0], height=0.7)
     for place, row in zip(places, shown, strict=True):
         axes.text(max(row.value or 0.0, 0.0), place, f"  {_bar_words(row)}", va="center", fontsize=7, color="#333333")
-    axes.set_yticks(list(places), [_short(row.label, 30) for row in shown], fontsize=8)
+    axes.set_yticks(list(places), [shortened(row.label, 30) for row in shown], fontsize=8)
     axes.invert_yaxis()
     axes.margins(x=0.18, y=0.01)
     if all((row.value or 0.0) >= 0 for row in shown):
@@ -340,7 +340,7 @@ def _draw_bars(axes: Any, rows: list[StatisticsRow]) -> str:
     notes = []
     if any(row.valid_pixels < row.total_pixels for row in known):
         notes.append("Percentages: share of valid pixels, where not all are.")
-    if any(row.valid_share < _LOW_SHARE for row in known):
+    if any(row.valid_share < LOW_SHARE for row in known):
         notes.append("Hollow bars: fewer than half of the pixels were valid.")
     if len(rows) > _MAX_BARS:
         notes.append(f"Shown: {_MAX_BARS} of {len(rows)} units.")
@@ -359,7 +359,7 @@ def _axis_label(plan: Plan, unit: str) -> str:
     return name if unit in ("", "1") else f"{name} ({unit})"
 
 
-def _watermark(axes: Any, *, faint: bool) -> None:
+def add_watermark(axes: Any, *, faint: bool) -> None:
     """Write across the picture that its data are invented: faint over bars and lines, bold over a coloured map."""
     from matplotlib.patheffects import withStroke
 
@@ -370,7 +370,8 @@ def _watermark(axes: Any, *, faint: bool) -> None:
     )  # fmt: skip
 
 
-def _heading(title: str, plan: Plan) -> str:
+def heading(title: str, plan: Plan) -> str:
+    """Give the title of a picture: at most two lines, then the dates."""
     dates = " minus ".join(_dates(period) for period in (plan.period, plan.against) if period)
     return "\n".join((*textwrap.wrap(_plain(title), 75)[:2], dates))
 
@@ -380,11 +381,13 @@ def _dates(period: Period) -> str:
     return first if period.start == period.end else f"{first} to {last}"
 
 
-def _footer(figure: Any, text: str) -> None:
+def add_footer(figure: Any, text: str) -> None:
+    """Write source and notes under a picture."""
     figure.supxlabel("\n".join(textwrap.wrap(_plain(text), 115)), fontsize=7, color="#444444", x=0.01, ha="left")
 
 
-def _short(text: str, length: int) -> str:
+def shortened(text: str, length: int) -> str:
+    """Cut a name to a length."""
     return _plain(text if len(text) <= length else text[: length - 1] + "…")
 
 
