@@ -16,7 +16,7 @@ MAX_WORDS = 5
 
 CONTENT = (
     "product", "ask", "recommend", "scenes", "vegetation", "compute", "amount", "parcels", "districts", "area_noun",
-    "mine", "series", "changing", "map", "compare", "difference", "threshold", "ranking", "highest",
+    "mine", "time_noun", "series", "changing", "map", "compare", "difference", "threshold", "ranking", "highest",
     "lowest", "phenology", "area",
     "forecast", "anomaly", "trade", "land", "land_state",
 )  # fmt: skip

@@ -7,6 +7,7 @@ from assistant import lexicon
 from assistant.spans import When
 from assistant.spelled import spelled_numbers
 from knowledge.lexicon import language_of
+from tools.place_radius import without_radius
 from tools.selection import Rank
 
 COUNT, ALL_COUNT = 5, 20
@@ -39,7 +40,7 @@ class Pick:
 
 def read_pick(question: str, whens: tuple[When, ...]) -> Pick:
     """Read thresholds and rankings in a question; numbers in its periods count for neither."""
-    text = without_periods(question, whens)
+    text = without_radius(without_periods(question, whens))
     if inside := _between(text):
         return Pick(*inside)
     above, rest = _threshold(text, "above")

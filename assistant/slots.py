@@ -7,6 +7,7 @@ from typing import Literal
 from assistant import abilities, layers, lexicon
 from assistant.picks import Pick, of_change, read_pick, speaks_of_change, without_periods
 from assistant.spans import Ends, When, compared_places, find_periods, find_places, is_day, is_known_place
+from tools.place_radius import without_radius
 from tools.schema import Output
 
 Intent = Literal["greeting", "help", "explain", "scenes", "compute", "recommend", "out_of_scope"]
@@ -91,7 +92,7 @@ def _read(question: str, before: list[Slots], earlier: tuple[str, ...]) -> Slots
         periods=_words(question, whens),
         product=_explained(question) if intent == "explain" else "",
         missing=_missing(question, intent, whens),
-        compares=lexicon.has(question, *COMPARED),
+        compares=lexicon.has(question, *COMPARED) or (len(whens) > 1 and lexicon.has(question, "changing")),
     )
     if last and leans and last.intent in ("compute", "recommend") and not lexicon.has(question, *SUBJECTS):
         found = replace(found, subject=last.subject or earlier[-1])
@@ -135,7 +136,10 @@ def _intent(question: str, whens: tuple[When, ...]) -> Intent:
     where = bool(_place(question, "compute") or _is_about_attachment(question))
     wants_value = lexicon.has(question, "compute", "map", "changing", "series")
     # A colour alone is no task: it takes a place and a time, or a word for what to do.
-    settled = where or (bool(whens) and (bool(named) or bare or lexicon.has(question, "compute")))
+    settled = where or (
+        (bool(whens) or lexicon.has(question, "same_year"))
+        and (bool(named) or bare or lexicon.has(question, "compute"))
+    )
     if green and settled and (named or whens or wants_value) and not _asks_for_product(question):
         return "compute"
     return "explain" if _explained(question) and not lexicon.has(question, "recommend") else "recommend"
@@ -168,10 +172,12 @@ def _explained(question: str) -> str:
 
 
 def _periods(question: str) -> tuple[When, ...]:
-    compares = lexicon.has(question, *COMPARED)
-    series = lexicon.has(question, "series")
-    ends: Ends = "compared" if compares else "bounds" if series else "unclear"
-    return find_periods(question, ends=ends)
+    cues: tuple[tuple[Ends, tuple[str, ...]], ...] = (
+        ("compared", COMPARED),
+        ("bounds", ("series",)),
+        ("changed", ("changing",)),
+    )
+    return find_periods(question, ends=next((ends for ends, slots in cues if lexicon.has(question, *slots)), "unclear"))
 
 
 def _words(question: str, whens: tuple[When, ...]) -> tuple[str, ...]:
@@ -199,7 +205,7 @@ def _missing(question: str, intent: Intent, whens: tuple[When, ...]) -> tuple[st
         return ()
     indices = [name for name in abilities.find_indices(question) if name not in abilities.indices()]
     kinds = abilities.missing_kinds(question)
-    if "threshold" not in abilities.missing_kinds(without_periods(question, whens)):
+    if "threshold" not in abilities.missing_kinds(without_radius(without_periods(question, whens))):
         kinds = tuple(kind for kind in kinds if kind != "threshold")  # "over 2025" is no threshold
     somewhere = bool(whens or find_places(question, any_name=False) or _is_about_attachment(question))
     values = intent == "recommend" and not indices and _wants_values(question, somewhere)
@@ -215,6 +221,9 @@ def _with_layer(found: Slots, question: str) -> Slots:
     beyond = any(abilities.KINDS[kind] in found.missing for kind in layers.BEYOND)
     if _asks_for_product(question) or beyond:
         return found
+    if lexicon.has(question, "changing"):
+        # A layer has no curve: its change from one year to another is that of two editions.
+        found = replace(found, compares=True, periods=_words(question, find_periods(question, ends="compared")))
     two = found.compares and len(found.periods) > 1
     wants = VALUES in found.missing or two or lexicon.has(question, "amount") or layers.asks_how_much(question)
     place = found.place or _place(question, "compute")
@@ -331,7 +340,7 @@ def _asked(
     question: str, whens: tuple[When, ...], periods: tuple[str, ...], before: ComputeRequest | None
 ) -> list[tuple[Output, str]]:
     """Pair the outputs and the periods that the parts of a question name."""
-    usual: Output = _output(question) or (before.output if before else "composite")
+    usual: Output = _output(question, [when.words for when in whens]) or (before.output if before else "composite")
     output: Output | None = None
     asked: list[tuple[Output, str]] = []
     for start, end in _clauses(question, whens):

@@ -9,8 +9,8 @@ from assistant import lexicon
 from knowledge.lexicon import language_of
 from tools.periods import ATOM, CANONICAL, FILLERS, MONTH, SEASON, UNIT, YEAR
 
-Ends = Literal["bounds", "compared", "unclear"]
-"""What "between A and B" means: one period, two periods, or whatever its form suggests."""
+Ends = Literal["bounds", "compared", "changed", "unclear"]
+"""What "between A and B" means: one period, two, two where both are the same month, or what its form suggests."""
 
 HEAD = rf"(?:\d{{1,2}} )?(?:{MONTH})|(?:{SEASON})"
 """What can stand before a year: "3 may", "may", "summer"."""
@@ -45,6 +45,8 @@ _WORD = r"[A-ZÀ-ÖØ-ÞŁŚŻŠŽČ](?:\w{0,2}\.(?=\s?\w)|[\w'’\-]*)"
 _CONNECTOR = r"de|du|des|del|della|di|la|le|les|sur|am|an der|im|of|the|and|et|und|y|e"
 _NAME = re.compile(rf"{_WORD}(?:(?:,?\s+|\s+(?:{_CONNECTOR})\s+){_WORD}){{0,5}}")
 _MAX_NAME_WORDS = 8
+_SHORT = 2
+"""A lower-case word of so few letters ("is") is no name."""
 _NEAR = 40
 """Characters around a name in which a word such as "province" can stand."""
 _LOOSE_ENDS = re.compile(rf"^(?:(?:{_CONNECTOR})\s+)+|(?:\s+(?:{_CONNECTOR}))+$")
@@ -135,7 +137,7 @@ def find_places(text: str, *, any_name: bool = True) -> tuple[str, ...]:
         found = [_lower_name(match[0]) for end in after if (match := _LOWER_NAME.match(rest, end))]
     if any_name and not any(found) and rest != text:
         found = _names_left(rest)
-    return tuple(dict.fromkeys(name for name in found if name))
+    return tuple(dict.fromkeys(_widened(rest, name) for name in found if name))
 
 
 def is_known_place(text: str) -> bool:
@@ -161,6 +163,15 @@ def _with_kind(text: str, match: "re.Match[str]", ending: int) -> str:
         return ""
     before, after = kind_around(text[max(0, match.start() - _NEAR) : match.start()], text[match.end() :][:_NEAR])
     return f"{before} {name} {after}".strip()
+
+
+def _widened(text: str, name: str) -> str:
+    """Give a name with the radius around it that a text speaks of: "3 km around Rennes"."""
+    from tools.place_radius import radius_around
+
+    start, end = text.find(name), text.find(name) + len(name)
+    radius = radius_around(text[max(0, start - _NEAR) : start], text[end:][:_NEAR]) if start >= 0 else ""
+    return f"{radius} around {name}" if radius else name
 
 
 def compared_places(text: str) -> tuple[str, ...]:
@@ -208,10 +219,21 @@ def _are_two(words: _Words, both: "re.Match[str]", ends: Ends) -> bool:
     if ends == "compared":
         before = words.text[: words.span(*both.span())[0]]
         lead = re.search(rf"(?<!\w)(?:{lexicon.alternatives('from')})\s*$", lexicon.fold(before))
-        return both["link"] == "and" or (both["link"] == "to" and not lead and not re.fullmatch(HEAD, both["first"]))
+        apart = not lead and not re.fullmatch(HEAD, both["first"])
+        return both["link"] == "and" or (both["link"] == "to" and (apart or _same_kind(both)))
+    return ends != "bounds" and bool(both["between"] or ends == "changed") and _same_month(both)
+
+
+def _same_month(both: "re.Match[str]") -> bool:
+    """Tell whether both ends are the same month or season: "June 2024", "June 2025"."""
     names = [_YEAR_AFTER_NAME.fullmatch(both[end]) for end in ("first", "second")]
-    same = names[0] and names[1] and names[0]["name"] == names[1]["name"]
-    return ends == "unclear" and bool(both["between"]) and bool(same)
+    return bool(names[0] and names[1] and names[0]["name"] == names[1]["name"])
+
+
+def _same_kind(both: "re.Match[str]") -> bool:
+    """Tell whether both ends are periods one would set against each other, rather than the ends of one period."""
+    years = all(re.fullmatch(YEAR, both[end]) for end in ("first", "second"))
+    return years or _same_month(both)
 
 
 def _bare(text: str) -> tuple[When, ...]:
@@ -252,7 +274,9 @@ def _names_left(text: str) -> list[str]:
     """Give the one word of a note such as "ndvi rennes 2024" that means nothing else; none when several are left."""
     known = lexicon.pattern(*lexicon.load().root)
     words = re.findall(r"[^\W\d_][\w'’-]+", text)
-    left = [word for word in words if not known.fullmatch(lexicon.fold(word)) and not _is_term(word)]
+    left = [
+        word for word in words if len(word) > _SHORT and not known.fullmatch(lexicon.fold(word)) and not _is_term(word)
+    ]
     return left if len(left) == 1 else []
 
 

@@ -11,6 +11,7 @@ from tools.errors import PlaceAmbiguous, PlaceNotFound
 from tools.gazetteer import CLMS_COUNTRIES, FRENCH_CODES, OUTLINE_SOURCE, TOWN_SOURCE, Entry
 from tools.names import fold
 from tools.nuts import NutsSource, find_nuts, is_nuts_code
+from tools.place_radius import split_radius, with_surroundings
 from tools.place_words import SPECIFIC, fits, split_kind, strip_lead
 from tools.schema import Place
 
@@ -55,8 +56,11 @@ class Match:
 def resolve_place(text: str, *, nuts: NutsSource | None = None) -> Place:
     """Return the one place meant by a name, a NUTS code, a "lon,lat" pair or a "west,south,east,north" box.
 
-    Raises PlaceNotFound with near spellings, or PlaceAmbiguous with options that each resolve.
+    "3 km around Rennes" is that place and its surroundings. Raises PlaceNotFound with near spellings, or
+    PlaceAmbiguous with options that each resolve.
     """
+    if around := split_radius(text):
+        return _surroundings(*around, nuts)
     drawn = read_coordinates(text)
     if drawn is not None:
         return drawn
@@ -74,8 +78,18 @@ def resolve_place(text: str, *, nuts: NutsSource | None = None) -> Place:
     return _place(matches[0].entry)
 
 
+def _surroundings(name: str, radius_km: float, nuts: NutsSource | None) -> Place:
+    try:
+        return with_surroundings(resolve_place(name, nuts=nuts), radius_km)
+    except PlaceAmbiguous as error:
+        options = tuple(f"{radius_km:g} km around {option}" for option in error.options)
+        raise PlaceAmbiguous(error.message, options=options) from error
+
+
 def find_places(text: str, *, limit: int = 5) -> list[Place]:
     """Return the places that answer to a name, best first; none is an answer too."""
+    if around := split_radius(text):
+        return [with_surroundings(place, around[1]) for place in find_places(around[0], limit=limit)]
     drawn = read_coordinates(text)
     return [drawn] if drawn is not None else [_place(match.entry) for match in _matches(text)[:limit]]
 
