@@ -28,7 +28,11 @@ UNITS_IN_TEXT = 12
 
 def area_rows(mean: ZonalJson, count: ZonalJson, names: Sequence[str], work: LayerWork) -> tuple[StatisticsRow, ...]:
     """Make one row for each polygon and class, in the order of the polygons, then of the legend; values in hectares."""
-    labels = [f"{name}: {one.label}" for name in names for one in work.rules.classes]
+    return table_rows(mean, count, [f"{name}: {one.label}" for name in names for one in work.rules.classes])
+
+
+def table_rows(mean: ZonalJson, count: ZonalJson, labels: Sequence[str]) -> tuple[StatisticsRow, ...]:
+    """Make one row for each polygon and band, polygon by polygon; a date, where there is one, is dropped."""
     tables = [next(iter(by_date(table).values()), []) for table in (mean, count)]
     return rows_from_json(tables[0], tables[1], labels)
 

@@ -4,8 +4,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from tools.coverage import WHOLE_SHARE
+from tools.errors import NotCovered
 from tools.layer_search import Release
-from tools.schema import Polygons
+from tools.schema import Polygons, StatisticsRow
 
 NAMED = 8
 """Polygons named one by one; the rest is counted."""
@@ -20,6 +21,34 @@ def outside(units: Polygons, release: Release) -> set[int]:
         return set()
     features = units.collection["features"]
     return {place for place, feature in enumerate(features) if not shape(feature["geometry"]).intersects(reach)}
+
+
+def mark_uncovered(
+    rows: Sequence[StatisticsRow], units: Polygons, releases: Sequence[Release]
+) -> tuple[StatisticsRow, ...]:
+    """Say of the rows of polygons that some release does not reach that they are not covered, whatever was counted.
+
+    Args:
+        rows: The same number for each polygon, polygon by polygon.
+        units: The polygons.
+        releases: What was computed from.
+
+    Raises:
+        NotCovered: None of the polygons is reached.
+    """
+    beyond = {place for release in releases for place in outside(units, release)}
+    features = units.collection["features"]
+    if len(beyond) == len(features):
+        raise NotCovered(
+            f"{releases[-1].holding.layers.title or releases[-1].holding.layers.collection_id} does not reach any of "
+            "these polygons.",
+            "Choose another place or collection.",
+        )
+    each = len(rows) // len(features)
+    return tuple(
+        row.model_copy(update={"outcome": "not_covered", "value": None}) if place // each in beyond else row
+        for place, row in enumerate(rows)
+    )
 
 
 def partly_covered(units: Polygons, release: Release) -> Sequence[str]:

@@ -1,6 +1,6 @@
-"""The openEO process graphs of a product layer: a mean per polygon, or the hectares of each class per polygon."""
+"""The openEO process graphs of a product layer: means or hectares of classes per polygon, of one year or two."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 from functools import reduce
 from typing import Any
@@ -13,6 +13,14 @@ EUROPE: Bbox = (-32.0, 27.0, 45.0, 72.0)
 """Where the equal-area grid of Europe is used; elsewhere the cylindrical one of the world."""
 OTHER_EQUAL_AREA = ("mollweide", "sinusoidal", "equal earth")
 M2_PER_HA = 10_000.0
+EARLIER, LATER, DIFFERENCE = "EARLIER", "LATER", "DIFFERENCE"
+CHANGED_TO, TRANSITION = "CHANGED_TO", "TRANSITION"
+UNCHANGED = -1
+"""Stands in the band CHANGED_TO where both years have the same class."""
+PAIR_BASE = 1000
+"""A transition is stored as one number, the earlier key times this plus the later one: exact in 32-bit floats."""
+Pair = tuple[int, int]
+"""Class code of the earlier and of the later year."""
 
 
 def is_equal_area(crs: str | int | None) -> bool:
@@ -39,8 +47,7 @@ def build_density_graphs(plan: Plan, rules: Rules, units: Polygons, box: Bbox) -
 
     The tables have the bands of `tools/zonal.py`: the value, and VALID, whose count is that of all pixels.
     """
-    value = _load(plan, box).reduce_dimension(dimension="bands", reducer=_physical(rules))
-    value = value.add_dimension(name="bands", label="VALUE", type="bands")
+    value = _values(plan, rules, box, "VALUE")
     return _graphs(value, value, units, reducer="mean")
 
 
@@ -57,15 +64,145 @@ def build_class_graphs(
         pixel_m: Side of a pixel in metres, in the equal-area system that is computed in.
         warp_to_epsg: That system, where the layer's own is not of equal area; nearest neighbour keeps the codes.
     """
-    cube = _load(plan, box)
-    if warp_to_epsg is not None:
-        # By name: the client's own method forgets the dimensions of a cube whose metadata were not fetched.
-        how = {"resolution": pixel_m, "projection": warp_to_epsg, "method": "near"}
-        cube = cube.process("resample_spatial", {"data": cube, **how})
+    cube = _warped(_load(plan, box), pixel_m, warp_to_epsg)
     areas = cube.apply_dimension(dimension="bands", process=_hectares(rules, pixel_m**2 / M2_PER_HA))
     areas = areas.rename_labels(dimension="bands", target=[f"CLASS_{one.code}" for one in rules.classes])
     codes = cube.reduce_dimension(dimension="bands", reducer=_codes(rules))
     return _graphs(areas, codes.add_dimension(name="bands", label="CLASS", type="bands"), units, reducer="sum")
+
+
+def build_density_change(
+    plans: tuple[Plan, Plan], rules: tuple[Rules, Rules], units: Polygons, box: Bbox
+) -> dict[str, dict[str, Any]]:
+    """Build the flat graphs of a difference, later minus earlier, of the pixels that have a value in both years.
+
+    `mean`, `count` and `raster` are of the difference; `sides` gives the means of both years over the same pixels.
+    """
+    from openeo.processes import array_create, array_element, if_, is_valid
+
+    named = zip(plans, rules, (EARLIER, LATER), strict=True)
+    first, second = (_values(plan, rule, box, label) for plan, rule, label in named)
+    both: Any = first.merge_cubes(second)
+    change = both.reduce_dimension(
+        dimension="bands", reducer=lambda data: array_element(data, index=1) - array_element(data, index=0)
+    )
+    change = change.add_dimension(name="bands", label=DIFFERENCE, type="bands")
+
+    def shared(data: Any) -> Any:
+        values = [array_element(data, index=place) for place in (0, 1)]
+        known = is_valid(values[1] - values[0])
+        return array_create([if_(value=known, accept=value) for value in values])
+
+    sides = both.apply_dimension(dimension="bands", process=shared)
+    sides = sides.rename_labels(dimension="bands", target=[EARLIER, LATER])
+    table = sides.aggregate_spatial(geometries=_outlines(units), reducer="mean").save_result(format="JSON")
+    return {**_graphs(change, change, units, reducer="mean"), "sides": table.flat_graph()}
+
+
+def build_transition_map(
+    plans: tuple[Plan, Plan], rules: tuple[Rules, Rules], box: Bbox, *, pixel_m: float, warp_to_epsg: int | None
+) -> dict[str, Any]:
+    """Build the flat graph of a GeoTIFF with two bands: what a pixel changed to, and which transition it made."""
+    from openeo.processes import array_create, array_element, eq, if_, is_valid
+
+    pair = _pair_cube(plans, rules, box, pixel_m=pixel_m, warp_to_epsg=warp_to_epsg)
+    codes = {key: code for code, key in pair_keys(rules[1]).items()}
+
+    def callback(data: Any) -> Any:
+        first, second = (array_element(data, index=place) for place in (0, 1))
+        changed = if_(value=eq(first, second), accept=UNCHANGED, reject=_translated(second, codes))
+        both: Any = first * PAIR_BASE + second
+        return array_create([if_(value=is_valid(both), accept=changed), both])
+
+    bands = pair.apply_dimension(dimension="bands", process=callback)
+    bands = bands.rename_labels(dimension="bands", target=[CHANGED_TO, TRANSITION])
+    graph: dict[str, Any] = bands.save_result(format="GTiff").flat_graph()
+    return graph
+
+
+def build_transition_tables(
+    plans: tuple[Plan, Plan],
+    rules: tuple[Rules, Rules],
+    units: Polygons,
+    box: Bbox,
+    *,
+    pairs: Sequence[Pair],
+    pixel_m: float,
+    warp_to_epsg: int | None,
+) -> dict[str, dict[str, Any]]:
+    """Build the flat graphs of tables: hectares (a sum) and count per polygon and transition.
+
+    Args:
+        plans: Of the earlier and the later year.
+        rules: How each is read; both have the same classes.
+        units: The polygons.
+        box: What is loaded, degrees.
+        pairs: Transitions that occur, each a band of its own.
+        pixel_m: Side of a pixel in metres, in the equal-area system that is computed in.
+        warp_to_epsg: That system, where the layers' own is not of equal area.
+    """
+    from openeo.processes import array_create, array_element, eq, if_, is_valid
+
+    keys, pixel_ha = pair_keys(rules[1]), pixel_m**2 / M2_PER_HA
+
+    def callback(data: Any) -> Any:
+        both: Any = array_element(data, index=0) * PAIR_BASE + array_element(data, index=1)
+        otherwise = if_(value=is_valid(both), accept=0)
+        wanted = [keys[first] * PAIR_BASE + keys[second] for first, second in pairs]
+        return array_create([if_(value=eq(both, one), accept=pixel_ha, reject=otherwise) for one in wanted])
+
+    areas = _pair_cube(plans, rules, box, pixel_m=pixel_m, warp_to_epsg=warp_to_epsg)
+    areas = areas.apply_dimension(dimension="bands", process=callback)
+    areas = areas.rename_labels(dimension="bands", target=[f"FROM_{one}_TO_{other}" for one, other in pairs])
+    return _tables(areas, units, reducer="sum")
+
+
+def pair_keys(rules: Rules) -> dict[int, int]:
+    """Give the number that stands for each class in a transition: its code, or its place where codes are long."""
+    codes = [one.code for one in rules.classes]
+    small = all(0 <= code < PAIR_BASE for code in codes)
+    return {code: code if small else place for place, code in enumerate(codes, 1)}
+
+
+def _values(plan: Plan, rules: Rules, box: Bbox, label: str) -> Any:
+    value = _load(plan, box).reduce_dimension(dimension="bands", reducer=_physical(rules))
+    return value.add_dimension(name="bands", label=label, type="bands")
+
+
+def _pair_cube(
+    plans: tuple[Plan, Plan], rules: tuple[Rules, Rules], box: Bbox, *, pixel_m: float, warp_to_epsg: int | None
+) -> Any:
+    """Put the classes of both years on one grid, as the keys that transitions are made of."""
+    cubes = []
+    for plan, rule, label in zip(plans, rules, (EARLIER, LATER), strict=True):
+        cube = _warped(_load(plan, box), pixel_m, warp_to_epsg).reduce_dimension(dimension="bands", reducer=_keys(rule))
+        cubes.append(cube.add_dimension(name="bands", label=label, type="bands"))
+    return cubes[0].merge_cubes(cubes[1])
+
+
+def _warped(cube: Any, pixel_m: float, warp_to_epsg: int | None) -> Any:
+    """Bring classes into an equal-area system; nearest neighbour keeps the codes."""
+    if warp_to_epsg is None:
+        return cube
+    # By name: the client's own method forgets the dimensions of a cube whose metadata were not fetched.
+    how = {"resolution": pixel_m, "projection": warp_to_epsg, "method": "near"}
+    return cube.process("resample_spatial", {"data": cube, **how})
+
+
+def _keys(rules: Rules) -> Callable[[Any], Any]:
+    """Give the reducer that turns stored codes into the keys of `pair_keys`, and the rest into nothing."""
+    keys, codes = pair_keys(rules), _codes(rules)
+    return lambda data: _translated(codes(data), keys)
+
+
+def _translated(value: Any, table: dict[int, int]) -> Any:
+    from openeo.processes import eq, if_
+
+    found = value
+    for old, new in table.items():
+        if old != new:
+            found = if_(value=eq(value, old), accept=new, reject=found)
+    return found
 
 
 def _load(plan: Plan, box: Bbox) -> Any:
@@ -86,15 +223,18 @@ def _load(plan: Plan, box: Bbox) -> Any:
 
 
 def _graphs(values: Any, picture: Any, units: Polygons, *, reducer: str) -> dict[str, dict[str, Any]]:
+    return {**_tables(values, units, reducer=reducer), "raster": picture.save_result(format="GTiff").flat_graph()}
+
+
+def _tables(values: Any, units: Polygons, *, reducer: str) -> dict[str, dict[str, Any]]:
     # Counting along the bands never gives nothing, so counting VALID counts every pixel.
     valid = values.reduce_dimension(dimension="bands", reducer="count")
     both = values.merge_cubes(valid.add_dimension(name="bands", label="VALID", type="bands"))
     outlines = _outlines(units)
-    tables = {
+    return {
         name: both.aggregate_spatial(geometries=outlines, reducer=how).save_result(format="JSON").flat_graph()
         for name, how in (("mean", reducer), ("count", "count"))
     }
-    return {**tables, "raster": picture.save_result(format="GTiff").flat_graph()}
 
 
 def _physical(rules: Rules) -> Callable[[Any], Any]:

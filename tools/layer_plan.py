@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from typing import TYPE_CHECKING
 
@@ -98,6 +98,16 @@ def look_up(
     here = {one.holding.layers.collection_id for one in releases}
     elsewhere = tuple(one.layers.collection_id for one in holdings if one.layers.collection_id not in here)
     return Subject(layer, where, polygons, product, advice, releases, elsewhere)
+
+
+def look_up_product(services: "Services", subject: Subject, product: Product) -> Subject:
+    """Find what of another product is here for the same place and polygons."""
+    stac = StacService(services.stac_url, timeout_s=services.timeout_s)
+    catalogue = services.retriever.catalogue
+    holdings = find_holdings(catalogue, stac.collections(), product=product, wanted="")
+    box = subject.polygons.bbox if subject.polygons else subject.place.bbox
+    releases = tuple(find_releases(stac, holdings, box))
+    return replace(subject, words=product.title, product=product, releases=releases, held_elsewhere=())
 
 
 def read_reference(words: str, context: "Context") -> Period | None:

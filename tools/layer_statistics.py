@@ -3,17 +3,24 @@
 from typing import TYPE_CHECKING, Any
 
 from tools.backends import Backend, OpenEOBackend
-from tools.errors import NotCovered
-from tools.layer_classes import area_rows, by_unit, class_lines, draw_classes, wanted_codes, write_classes
+from tools.layer_classes import (
+    area_rows,
+    by_unit,
+    class_lines,
+    draw_classes,
+    table_rows,
+    wanted_codes,
+    write_classes,
+)
 from tools.layer_compare import compare_editions
-from tools.layer_cover import outside
+from tools.layer_cover import mark_uncovered
 from tools.layer_graphs import build_class_graphs, build_density_graphs
 from tools.layer_plan import LayerWork, Subject, look_up, prepare_layer, read_reference
 from tools.layer_report import density_lines, how, marked, not_held, reference_sentence
 from tools.run_files import make_files
 from tools.schema import Artifact, Statistics, StatisticsRow, ToolResult
 from tools.telling import overall_outcome, quality, result_of
-from tools.zonal import ZonalJson, rows_from_json, summary
+from tools.zonal import summary
 
 if TYPE_CHECKING:
     from tools.toolbox import Context, Services
@@ -28,10 +35,14 @@ def layer_statistics(
     reference = read_reference(period, context)
     if against.strip():
         other = read_reference(against, context)
-        return compare_editions(services, context, subject, reference, other, run=run_layer)
+        return compare_editions(services, context, subject, (reference, other), compute=compute_layer)
     if not subject.releases:
         return not_held(subject)
-    work = prepare_layer(services, subject, reference)
+    return compute_layer(services, context, subject, prepare_layer(services, subject, reference))
+
+
+def compute_layer(services: "Services", context: "Context", subject: Subject, work: LayerWork) -> ToolResult:
+    """Compute the statistics of one release and tell them."""
     statistics, artifacts = run_layer(services, context, subject, work)
     return tell_layer(subject, work, statistics, artifacts)
 
@@ -107,22 +118,5 @@ def _rows(backend: Backend, graphs: dict[str, Any], work: LayerWork) -> tuple[St
     features = work.prepared.units.collection["features"]
     names = [str(feature["properties"]["name"]) for feature in features]
     mean, count = backend.run_table(graphs["mean"]), backend.run_table(graphs["count"])
-    if work.rules.classes:
-        rows = area_rows(mean, count, names, work)
-    else:
-        rows = rows_from_json(_of_one_date(mean), _of_one_date(count), names)
-    beyond = outside(work.prepared.units, work.release)
-    if len(beyond) == len(features):
-        raise NotCovered(
-            f"{work.prepared.recipe.title} does not reach any of these polygons.", "Choose another place or collection."
-        )
-    each = len(rows) // len(names)
-    return tuple(
-        row.model_copy(update={"outcome": "not_covered", "value": None}) if place // each in beyond else row
-        for place, row in enumerate(rows)
-    )
-
-
-def _of_one_date(table: ZonalJson) -> ZonalJson:
-    """Drop the date of a table that has one: a release is for its period, not for its first day."""
-    return next(iter(table.values())) if isinstance(table, dict) and len(table) == 1 else table
+    rows = area_rows(mean, count, names, work) if work.rules.classes else table_rows(mean, count, names)
+    return mark_uncovered(rows, work.prepared.units, (work.release,))

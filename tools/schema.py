@@ -110,6 +110,8 @@ class LayerChoice(Frozen):
     band: str
     reference: str
     """Year or day that the layer is for."""
+    earlier_collection_id: str | None = None
+    """Collection of the earlier year of a change, where it is another one."""
 
 
 class Plan(Frozen):
