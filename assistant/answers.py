@@ -61,17 +61,27 @@ def compose(read: Slots, results: Sequence[ToolResult]) -> str:
     if not results:
         return "Not run: no tool could be used for this question.\n\n" + help_text()
     findings = _findings(results)
-    sections = [
+    told = [
         _not_computed(read, results),
         findings,
         comparison.side_by_side(results, len(read.computes)) if read.compares else "",
         _product(results),
+    ]
+    sections = [
+        *(reversed(told) if _is_product_first(read, results) else told),
         _bullets("The documents say", _quotes(results, told=findings)),
         _how(read, results),
         _bullets("Cautions", cautions(results)),
         _sources(results),
     ]
     return "\n\n".join(section for section in sections if section)
+
+
+def _is_product_first(read: Slots, results: Sequence[ToolResult]) -> bool:
+    """Tell whether a sure product is the finding: nothing was computed beside it, for its layer is not here."""
+    product = recommendation(results)
+    nothing = not any(result.statistics or result.question for result in results)
+    return read.intent == "recommend" and product is not None and product.certain and nothing
 
 
 def planned_outcome(read: Slots, results: Sequence[ToolResult]) -> Outcome:

@@ -6,7 +6,7 @@ from functools import lru_cache
 from typing import Literal
 
 from assistant import lexicon
-from knowledge.lexicon import language_of
+from knowledge.lexicon import Language, is_function_word, language_of
 from tools.periods import ATOM, CANONICAL, FILLERS, MONTH, SEASON, UNIT, YEAR
 
 Ends = Literal["bounds", "compared", "changed", "unclear"]
@@ -53,6 +53,8 @@ _LOOSE_ENDS = re.compile(rf"^(?:(?:{_CONNECTOR})\s+)+|(?:\s+(?:{_CONNECTOR}))+$"
 _AND = re.compile(r"\s+(?:and|et|und|y|e)\s+")
 _ABSTRACT = re.compile(r"\w+(?:ung|heit|keit|schaft|tion|tat|ismus)(?:en)?")
 """German nouns that name no place, folded."""
+_INFINITIVE = re.compile(r"\bto\s*$", re.I)
+"""What comes after it in lower case is a verb rather than a place: "to know"."""
 _LOWER_NAME = re.compile(r"[^\W\d_][\w'’\-]+(?:[ ]+[^\W\d_][\w'’\-]+)?")
 
 
@@ -134,7 +136,9 @@ def find_places(text: str, *, any_name: bool = True) -> tuple[str, ...]:
     if any_name and not any(found):
         found = [_place_name(words, ending) for words in _names_inside(rest)]
     if any_name and not any(found):
-        found = [_lower_name(match[0]) for end in after if (match := _LOWER_NAME.match(rest, end))]
+        language = language_of(text)
+        starts = [end for end in after if not _INFINITIVE.search(rest[:end])]
+        found = [_lower_name(match[0], language) for end in starts if (match := _LOWER_NAME.match(rest, end))]
     if any_name and not any(found) and rest != text:
         found = _names_left(rest)
     return tuple(dict.fromkeys(_widened(rest, name) for name in found if name))
@@ -301,10 +305,11 @@ def _is_term(word: str) -> bool:
     return acronym or lexicon.has_only(word, "trade") or is_index_name(word) or is_product_abbreviation(word)
 
 
-def _lower_name(words: str) -> str:
+def _lower_name(words: str, language: Language) -> str:
     kept: list[str] = []
     for word in words.split():
-        if lexicon.is_cue(word) or lexicon.pattern("before_place", "article").fullmatch(lexicon.fold(word)):
+        idle = is_function_word(word, language)
+        if idle or lexicon.is_cue(word) or lexicon.pattern("before_place", "article").fullmatch(lexicon.fold(word)):
             break
         kept.append(word)
     return " ".join(kept)

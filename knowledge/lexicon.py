@@ -46,6 +46,11 @@ def language_of(text: str) -> Language:
     return _likeliest(text)[0]
 
 
+def is_function_word(word: str, language: Language) -> bool:
+    """Tell whether a word is an article, pronoun, preposition or the like, which names nothing."""
+    return fold(word) in _function_words()[language]
+
+
 def to_english(question: str) -> str:
     """Give the English terms for the words of a question, in its order; empty for English and for unknown words."""
     return " ".join(dict.fromkeys(term for term, _ in _found(question) if term))
