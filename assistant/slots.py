@@ -7,11 +7,12 @@ from typing import Literal
 from assistant import abilities, layers, lexicon
 from assistant.picks import Pick, of_change, read_pick, speaks_of_change, without_periods
 from assistant.spans import Ends, When, compared_places, find_periods, find_places, is_day, is_known_place
+from assistant.yearly import asked_output, asked_periods
 from tools.place_radius import without_radius
 from tools.schema import Output
 
 Intent = Literal["greeting", "help", "explain", "scenes", "compute", "recommend", "out_of_scope"]
-Units = Literal["parcels", "districts"]
+Units = Literal["place", "parcels", "districts"]
 
 MAX_COMPUTES = 4
 SHORT_WORDS = 5
@@ -24,7 +25,7 @@ DIFFERENCE_KINDS = ("difference", "change")
 """Kinds of results that the difference of two periods gives."""
 SUBJECTS = ("land", "land_state", "vegetation", "phenology")
 """Words that say what a question is about."""
-VALUES = "values for this subject"
+VALUES, DEVIATION = "values for this subject", "the deviation from other years for this subject"
 """Asked for a value of something that no index stands for."""
 
 _END = re.compile(r"[?.!,;:]")
@@ -130,11 +131,14 @@ def _intent(question: str, whens: tuple[When, ...]) -> Intent:
     # Parcels above 0.6 and no other subject: a value of an index is meant.
     threshold = "threshold" in read_pick(question, whens).kinds and lexicon.has(question, "parcels")
     bare |= threshold and not lexicon.has(question, "land", "land_state", *EVIDENCE[2:])
-    green = bool(named) or lexicon.has(question, "vegetation") or bare
+    season = asked_output(question, whens) == "phenology"
+    green = bool(named) or lexicon.has(question, "vegetation") or bare or season
     if lexicon.has(question, "scenes") and lexicon.has(question, "ask") and not green:
         return "scenes"
     where = bool(_place(question, "compute") or _is_about_attachment(question))
-    wants_value = lexicon.has(question, "compute", "map", "changing", "series")
+    wants_value = lexicon.has(question, "compute", "map", "changing", "series") or (
+        season and lexicon.has(question, "when")
+    )
     # A colour alone is no task: it takes a place and a time, or a word for what to do.
     settled = where or (
         (bool(whens) or lexicon.has(question, "same_year"))
@@ -196,7 +200,9 @@ def _year(periods: list[str]) -> str:
 def _place(question: str, intent: Intent) -> str:
     # Advice does not need a place, so there only a clear one counts.
     found = find_places(question, any_name=intent in ("compute", "scenes"))
-    return found[0] if found else ""
+    # Beside "this field" a word in lower case is a place only if it is known to be one.
+    loose = bool(found) and found[0].islower() and _is_about_attachment(question)
+    return found[0] if found and not (loose and not is_known_place(found[0].title())) else ""
 
 
 def _missing(question: str, intent: Intent, whens: tuple[When, ...]) -> tuple[str, ...]:
@@ -218,8 +224,7 @@ def _missing(question: str, intent: Intent, whens: tuple[When, ...]) -> tuple[st
 
 def _with_layer(found: Slots, question: str) -> Slots:
     """Add the statistics of a layer where a question wants numbers of a place, not a product to make them from."""
-    beyond = any(abilities.KINDS[kind] in found.missing for kind in layers.BEYOND)
-    if _asks_for_product(question) or beyond:
+    if _asks_for_product(question) or lexicon.has(question, *layers.BEYOND):
         return found
     if lexicon.has(question, "changing"):
         # A layer has no curve: its change from one year to another is that of two editions.
@@ -275,6 +280,7 @@ def _is_follow_up(question: str, whens: tuple[When, ...]) -> bool:
     opens = re.match(rf"\s*(?:{lexicon.alternatives('follow_up')})", lexicon.fold(question))
     short = len(question.split()) <= SHORT_WORDS or is_known_place(question)
     changes = whens or _place(question, "compute") or _output(question) or lexicon.has(question, "compare")
+    changes = changes or asked_output(question, whens)
     return bool((opens or short) and changes)
 
 
@@ -295,6 +301,14 @@ def _computes(question: str, whens: tuple[When, ...], found: Slots, last: Slots 
     usual = before.index if before and not lexicon.has(question, "vegetation") else abilities.DEFAULT_INDEX
     indices = [name for name in named if name in abilities.indices()] if named else [usual]
     places = (found.compares and compared_places(question)) or (found.place,)
+    if kind := asked_output(question, whens):
+        units = find_units(question)
+        return tuple(
+            ComputeRequest(kind, period, "place" if units == "any" else units, index, place, against)
+            for index in indices
+            for place in places
+            for period, against in asked_periods(found.periods)
+        )[:MAX_COMPUTES]
     requests = [
         ComputeRequest(output, period, _units(question, before), index, place)
         for index in indices
@@ -316,7 +330,7 @@ def _paired(requests: list[ComputeRequest]) -> list[ComputeRequest]:
         for group, periods in groups.items()
         for request in (
             [replace(group, period=periods[0], against=periods[1])]
-            if len(periods) == 2 and group.output != "series" and all(periods)
+            if len(periods) == 2 and group.output in ("composite", "per_polygon") and all(periods)
             else [replace(group, period=period) for period in periods]
         )
     ]

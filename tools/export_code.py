@@ -1,8 +1,10 @@
 """Script and notebook that run a result again with nothing but the `openeo` client."""
 
 import json
+from dataclasses import dataclass, field
 from pathlib import Path
 from pprint import pformat
+from types import ModuleType
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
@@ -26,7 +28,7 @@ def main() -> None:
         print(NOTE)
     print(format_table(rows))
     print(compare(rows, EXPECTED))
-    if options.raster and "raster" in GRAPHS:
+{sequel}    if options.raster and "raster" in GRAPHS:
         connection.download(GRAPHS["raster"], options.raster)
 
 
@@ -43,6 +45,26 @@ if NOTE:
 print(format_table(rows))
 print(compare(rows, EXPECTED))"""
 
+
+@dataclass(frozen=True)
+class Sequel:
+    """What script and notebook do with the table beyond printing it."""
+
+    module: ModuleType
+    """Its text is carried along, so it imports nothing of ours."""
+    lines: tuple[str, ...]
+    """Statements that use the module's functions, the table as `rows`, and the constants."""
+    constants: dict[str, object] = field(default_factory=dict)
+
+    @property
+    def parts(self) -> tuple[str, str]:
+        """Give the imports of the module, and all that follows them."""
+        text = Path(str(self.module.__file__)).read_text(encoding="utf-8").split('"""\n\n', 1)[1]
+        lines = text.splitlines()
+        end = next(place for place, line in enumerate(lines) if line and not line.startswith(("import ", "from ")))
+        return "\n".join(line for line in lines[:end] if line), "\n".join(lines[end:]).rstrip()
+
+
 _RASTER_CELL = """RASTER_FILE = ""  # for example "ndvi.tif"
 if RASTER_FILE:
     connection.download(GRAPHS["raster"], RASTER_FILE)"""
@@ -56,6 +78,7 @@ def write_script(
     openeo_url: str,
     expected: Statistics,
     note: str = "",
+    sequel: Sequel | None = None,
 ) -> Artifact:
     """Write a Python script that runs `graphs["mean"]` and `graphs["count"]` and prints the same table.
 
@@ -66,23 +89,28 @@ def write_script(
         openeo_url: Service to run on; the script's `--url` overrides it.
         expected: The numbers of this run, which the script compares its own with.
         note: What a reader must know of the data, for example that they are invented.
+        sequel: What is computed from the table.
     """
+    imports, functions = sequel.parts if sequel else ("", "")
+    then = "".join(f"    {line}\n" for line in (sequel.lines if sequel else ()))
     source = "\n".join(
         (
-            _docstring(note),
+            _docstring(note, "openeo scipy" if sequel else "openeo"),
             "",
             "import argparse",
             "import math",
             "from typing import Any",
             "",
             "import openeo",
+            *([imports] if imports else []),
             "",
-            _constants(graphs, plan, openeo_url, expected, note),
+            _constants(graphs, plan, openeo_url, expected, note, sequel),
             "",
             "",
             _functions(),
+            *(["", "", functions] if functions else []),
             "",
-            _MAIN.lstrip("\n"),
+            _MAIN.lstrip("\n").replace("{sequel}", then),
         )
     )
     title = f"Python script: {plan_title(plan)}"
@@ -99,15 +127,23 @@ def write_notebook(
     openeo_url: str,
     expected: Statistics,
     note: str = "",
+    sequel: Sequel | None = None,
 ) -> Artifact:
     """Write a Jupyter notebook that does the same as the script; arguments as for `write_script`."""
+    imports, functions = sequel.parts if sequel else ("", "")
+    needs = (
+        "the `openeo` client and scipy (`pip install openeo scipy`)"
+        if sequel
+        else "the `openeo` client (`pip install openeo`)"
+    )
     intro = (
-        f"# Run this result again\n\n{_bold(note)}Needs only the `openeo` client (`pip install openeo`). "
+        f"# Run this result again\n\n{_bold(note)}Needs only {needs}. "
         "Set `URL` to the openEO service: the address of a running CLMS Assistant followed by `/hub/openeo`, "
         "or the service the result came from."
     )
-    constants = _constants(graphs, plan, openeo_url, expected, note).split("\n", 1)[1]
-    url = f"import math\nfrom typing import Any\n\nimport openeo\n\nURL = {public_url(openeo_url)!r}"
+    constants = _constants(graphs, plan, openeo_url, expected, note, sequel).split("\n", 1)[1]
+    imported = f"import openeo\n{imports}".rstrip()
+    url = f"import math\nfrom typing import Any\n\n{imported}\n\nURL = {public_url(openeo_url)!r}"
     cells = [
         ("markdown", intro),
         ("code", url),
@@ -115,8 +151,9 @@ def write_notebook(
         ("code", constants),
         ("markdown", "## How the answers become a table"),
         ("code", _functions()),
+        *([("markdown", "## What is computed from the table"), ("code", functions)] if functions else []),
         ("markdown", "## Run"),
-        ("code", _RUN_CELL),
+        ("code", "\n".join((_RUN_CELL, *(sequel.lines if sequel else ())))),
     ]
     if "raster" in graphs:
         cells += [("markdown", "## Save the map as GeoTIFF"), ("code", _RASTER_CELL)]
@@ -139,7 +176,14 @@ def _notebook(cells: list[tuple[str, str]]) -> dict[str, Any]:
     return {"cells": made, "metadata": {"kernelspec": kernel}, "nbformat": 4, "nbformat_minor": 5}
 
 
-def _constants(graphs: dict[str, dict[str, Any]], plan: Plan, openeo_url: str, expected: Statistics, note: str) -> str:
+def _constants(
+    graphs: dict[str, dict[str, Any]],
+    plan: Plan,
+    openeo_url: str,
+    expected: Statistics,
+    note: str,
+    sequel: Sequel | None = None,
+) -> str:
     """Give the data as Python literals: names typed by people cannot break out of them."""
     rows = [row.model_dump(exclude={"outcome"}) for row in expected.rows]
     filled = {row.date for row in expected.rows if row.value is not None}
@@ -151,6 +195,7 @@ def _constants(graphs: dict[str, dict[str, Any]], plan: Plan, openeo_url: str, e
         "LABELS": labels_of(plan, expected),
         "GRAPHS": graphs,
         "EXPECTED": rows,
+        **(sequel.constants if sequel else {}),
     }
     return "\n".join(f"{name} = {pformat(value, width=110, sort_dicts=False)}" for name, value in values.items())
 
@@ -158,7 +203,7 @@ def _constants(graphs: dict[str, dict[str, Any]], plan: Plan, openeo_url: str, e
 def labels_of(plan: Plan, statistics: Statistics) -> list[str]:
     """Give the label of each computed unit, in the order of the graph's geometries."""
     labels = [row.label for row in statistics.rows]
-    if plan.output != "series":
+    if plan.output not in ("series", "phenology"):
         return labels
     units = plan.polygons.collection["features"] if plan.polygons else []
     unique = list(dict.fromkeys(labels))
@@ -167,8 +212,8 @@ def labels_of(plan: Plan, statistics: Statistics) -> list[str]:
     return [str(unit["properties"]["name"]) for unit in units]  # two units share a name
 
 
-def _docstring(note: str) -> str:
-    first = "Run a result of CLMS Assistant again. Needs: pip install openeo."
+def _docstring(note: str, packages: str) -> str:
+    first = f"Run a result of CLMS Assistant again. Needs: pip install {packages}."
     return f'"""{first}\n\n{note}\n"""' if note else f'"""{first}"""'
 
 

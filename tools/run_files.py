@@ -10,6 +10,7 @@ from tools.planning import Prepared
 from tools.schema import Artifact, Statistics
 
 if TYPE_CHECKING:
+    from tools.export_code import Sequel
     from tools.toolbox import Context, Services
 
 
@@ -23,8 +24,12 @@ def make_files(
     advice: Advice,
     *,
     pictures: Sequence[Artifact] | None = None,
+    sequel: "Sequel | None" = None,
 ) -> tuple[Artifact, ...]:
-    """Make the map or chart (unless `pictures` are there), the tables, and the files that run the result again."""
+    """Make the map or chart (unless `pictures` are there), the tables, and the files that run the result again.
+
+    A `sequel` is what script and notebook compute from the table.
+    """
     from tools.export import synthetic_note, write_table, write_vector
     from tools.export_code import write_notebook, write_script
     from tools.provenance import write_provenance
@@ -38,8 +43,9 @@ def make_files(
     made.append(write_vector(workspace, statistics, plan, synthetic=fake))
     made += _graph_files(services, graphs, work, note)
     url = services.rerun_url or services.openeo_url
-    made.append(write_script(workspace, graphs, plan, openeo_url=url, expected=statistics, note=note))
-    made.append(write_notebook(workspace, graphs, plan, openeo_url=url, expected=statistics, note=note))
+    again: dict[str, Any] = {"openeo_url": url, "expected": statistics, "note": note, "sequel": sequel}
+    made.append(write_script(workspace, graphs, plan, **again))
+    made.append(write_notebook(workspace, graphs, plan, **again))
     provenance = write_provenance(
         workspace,
         plan,

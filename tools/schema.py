@@ -14,8 +14,8 @@ Bbox = tuple[float, float, float, float]
 Outcome = Literal["ok", "no_data", "not_covered", "not_run", "failed"]
 """How a computation ended. A computed zero is `ok`; the other four never carry a number."""
 
-Output = Literal["composite", "series", "per_polygon"]
-"""Median map over the period, one mean per date, or one mean per polygon of the composite."""
+Output = Literal["composite", "series", "per_polygon", "phenology"]
+"""Median map over the period, one mean per date, one mean per polygon of the composite, or season dates."""
 
 ArtifactKind = Literal["map", "chart", "raster", "table", "vector", "notebook", "script", "graph", "provenance"]
 
@@ -124,7 +124,7 @@ class Plan(Frozen):
     output: Output
     place: Place
     polygons: Polygons | None = None
-    """Set when and only when output is `per_polygon`, or the series is for attached polygons."""
+    """Set when output is `per_polygon`, or when series or season dates are for polygons."""
     period: Period
     against: Period | None = None
     """Set for a difference: the earlier period, whose values are subtracted from those of `period`."""

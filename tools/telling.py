@@ -41,6 +41,7 @@ def result_of(
     lines: Sequence[str],
     data: dict[str, Any],
     warnings: Sequence[str],
+    outcome: Outcome | None = None,
 ) -> ToolResult:
     """Put the parts of a result together.
 
@@ -53,15 +54,20 @@ def result_of(
         lines: The numbers in words, told when there are any.
         data: Details beyond the shared ones.
         warnings: What the numbers themselves show to be weak.
+        outcome: How it ended, where the rows alone do not say it; the lines then tell why.
     """
-    outcome = overall_outcome(statistics.rows)
+    told_why = outcome is not None
+    outcome = outcome or overall_outcome(statistics.rows)
     told = tuple(dict.fromkeys((*work.warnings, *warnings, *advice.warnings)))
     mark = "Synthetic demo data. " if work.synthetic else ""
     source = (
         f"Collection {work.plan.collection_id}, {counted(len(work.scenes), 'scene')} ({date_list(work.scenes)}). "
         f"Read {work.estimate.megabytes:.1f} MB, estimated {work.estimate.seconds:g} s."
     )
-    parts = [f"{mark}{headline} {source}", *(lines if outcome == "ok" else [_nothing(statistics.rows, outcome)])]
+    parts = [
+        f"{mark}{headline} {source}",
+        *(lines if outcome == "ok" or told_why else [_nothing(statistics.rows, outcome)]),
+    ]
     parts.append(f"Method: {statistics.method}")
     parts += [work.recipe.reading] if outcome == "ok" else []
     parts += [f"Note: {warning}" for warning in told]

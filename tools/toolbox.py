@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import date
-from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, TypedDict
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 from pydantic import Field
 
@@ -45,7 +45,10 @@ RankOrder = Annotated[
 RankCount = Annotated[int, Field(description="How many polygons the ranking lists.", ge=1, le=1000)]
 OutputKind = Annotated[
     Output,
-    Field(description="composite: one median map; series: one mean per date; per_polygon: one mean per polygon."),
+    Field(
+        description="composite: one median map; series: one mean per date; per_polygon: one mean per polygon; "
+        "phenology: start, peak and end dates of the season."
+    ),
 ]
 SearchPeriod = Annotated[str, Field(description="Period in the user's words; empty for none.", max_length=200)]
 SearchUnits = Annotated[
@@ -53,19 +56,12 @@ SearchUnits = Annotated[
     Field(description="Smallest units the product must tell apart; not used when an area is attached."),
 ]
 UnitKind = Annotated[
-    Literal["parcels", "districts"],
-    Field(description="Which polygons per_polygon is for; not used when an area is attached."),
+    Literal["place", "parcels", "districts"],
+    Field(
+        description="The place as a whole, or its parcels or districts; per_polygon is of parcels where nothing is "
+        "said; not used when an area is attached."
+    ),
 ]
-
-
-class Shared(TypedDict):
-    """What every computation takes."""
-
-    recipe_id: str
-    place: str
-    output: Output
-    units: str
-    selection: Selection
 
 
 LayerWords = Annotated[
@@ -249,27 +245,25 @@ class Toolbox:
         place: PlaceName,
         period: PeriodWords,
         output: OutputKind,
-        units: UnitKind = "parcels",
+        units: UnitKind = "place",
         against: Against = "",
         above: Above = None,
         below: Below = None,
         rank: RankOrder = "",
         count: RankCount = 5,
     ) -> ToolResult:
-        """Compute a spectral index for a place and a period as a map, a curve over time, or a value per polygon.
+        """Compute a spectral index for a place and a period: a map, a curve, a value per polygon, or season dates.
 
         With `against`, the difference of two periods; `above`, `below` and `rank` pick from the polygons.
         """
-        from tools.compute import compute_index
-        from tools.compute_difference import compute_difference
+        from tools.compute_kinds import compute_kind
 
         selection = Selection(above=above, below=below, rank=rank, count=count)
-        selection.check(output)
-        shared: Shared = {"recipe_id": index, "place": place, "output": output, "units": units, "selection": selection}
         try:
-            if against.strip():
-                return compute_difference(self.services, self.context, periods=(period, against), **shared)
-            return compute_index(self.services, self.context, period=period, **shared)
+            return compute_kind(
+                self.services, self.context, recipe_id=index, place=place, period=period, against=against,
+                output=output, units=units, selection=selection,
+            )  # fmt: skip
         except PlaceAmbiguous as error:
             return _ask_back(error)
 

@@ -1,0 +1,42 @@
+"""Questions about the course of the year: when the season begins, and how a period compares with other years."""
+
+import re
+from typing import Literal
+
+from assistant import lexicon
+from assistant.picks import without_periods
+from assistant.spans import When
+from tools.periods import GROWING, YEAR, mentioned_periods
+
+Yearly = Literal["", "phenology"]
+"""An output of `compute`; empty for none of these."""
+
+_DIGIT = re.compile(r"\d")
+_YEAR = re.compile(rf"(?<!\d){YEAR}(?!\d)")
+
+
+def asked_output(question: str, whens: tuple[When, ...]) -> Yearly:
+    """Tell whether a question wants season dates or the deviation from other years.
+
+    In "NDVI in the growing season 2024" the season only says when; in "when did it start" it is what is asked for.
+    """
+    rest = without_periods(question, whens)
+    dates = lexicon.has(rest, "phenology") or (lexicon.has(question, "when") and _speaks_of_season(question, whens))
+    return "phenology" if dates and not lexicon.has(question, "other_season") else ""
+
+
+def asked_periods(words: tuple[str, ...]) -> tuple[tuple[str, str], ...]:
+    """Give each period wanted, in words, and the years that it is compared with; empty words where none are named."""
+    # "Growing season" alone says no year.
+    dated = [one for one in words if _DIGIT.search(one)] or [one for one in words if not _is_season(one)]
+    return tuple((one, "") for one in dated) or (("", ""),)
+
+
+def _speaks_of_season(question: str, whens: tuple[When, ...]) -> bool:
+    grows = lexicon.has(question, "vegetation") and lexicon.has(question, "begins")
+    return grows or lexicon.has(question, "phenology") or any(_is_season(when.words) for when in whens)
+
+
+def _is_season(words: str) -> bool:
+    """Tell whether words for a time are those for the growing season."""
+    return any(re.search(GROWING, found) for found in mentioned_periods(words))

@@ -1,0 +1,298 @@
+"""Season dates from series with known seasons, what is refused, and the way from a question to the dates."""
+
+import csv
+import json
+import math
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from datetime import date, timedelta
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import rasterio
+from affine import Affine
+from numpy.typing import NDArray
+from rasterio.warp import transform_bounds
+
+from assistant import slots
+from knowledge.ingest import build_index
+from knowledge.retrieval import Retriever
+from tools import phenology
+from tools.areas import parse_geojson
+from tools.errors import PeriodInvalid, ToolInputError
+from tools.hub.add import add_files
+from tools.hub.server import running_hub
+from tools.phenology import Phenology, find_seasons
+from tools.schema import Polygons, ToolResult
+from tools.toolbox import Context, Services, Toolbox
+from tools.workspace import Workspace
+
+YEAR = (date(2021, 1, 1), date(2021, 12, 31))
+Level = Callable[[date], float]
+
+
+def season(rise: date, fall: date, low: float = 0.2, high: float = 0.8) -> Level:
+    """Give a curve that is half way up on `rise` and half way down on `fall`."""
+
+    def level(day: date) -> float:
+        up, down = ((day - one).days / 9 for one in (rise, fall))
+        return low + (high - low) * (1 / (1 + math.exp(-up)) - 1 / (1 + math.exp(-down)))
+
+    return level
+
+
+def rows(level: Level, days: Sequence[date], share: float = 1.0) -> list[dict[str, Any]]:
+    pixels = {"valid_pixels": round(100 * share), "total_pixels": 100}
+    return [{"date": day.isoformat(), "value": level(day), **pixels} for day in days]
+
+
+def every(step: int, first: date = date(2020, 7, 1), last: date = date(2022, 6, 30)) -> list[date]:
+    return [first + timedelta(days=n) for n in range(0, (last - first).days, step)]
+
+
+def crossing(level: Level, share: float, first: date, last: date) -> date:
+    """Give the first day of a span on which a rising (or, backwards, a falling) curve is above a share, unsmoothed."""
+    days = [first + timedelta(days=n) for n in range((last - first).days + 1)]
+    low, high = min(map(level, days)), max(map(level, days))
+    inside = [day for day in days if level(day) >= low + share * (high - low)]
+    return inside[0] if level(days[0]) < level(days[-1]) else inside[-1]
+
+
+def near(day: date | None, other: date, days: int = 5) -> bool:
+    return day is not None and abs((day - other).days) <= days
+
+
+BASE = season(date(2021, 4, 20), date(2021, 8, 20))
+
+
+@pytest.mark.parametrize("step", [5, 10, 20])
+def test_start_peak_and_end_of_a_known_season(step: int) -> None:
+    found = find_seasons(rows(BASE, every(step)), *YEAR, 0.1)
+    (one,) = found.seasons
+    assert near(one.start.day, crossing(BASE, 0.25, date(2021, 1, 1), date(2021, 6, 20)))
+    assert near(one.end.day, crossing(BASE, 0.15, date(2021, 6, 20), date(2021, 12, 31)))
+    assert near(one.peak.day, date(2021, 6, 20), 15)  # the top is nearly level
+    assert one.amplitude == pytest.approx(0.6, abs=0.03)
+    assert one.length_days == (one.end.day - one.start.day).days  # type: ignore[operator]  # both are known
+    for moment in (one.start, one.peak, one.end):
+        assert moment.between is not None
+        assert moment.between[0] < moment.day < moment.between[1]  # type: ignore[operator]  # known, as above
+
+
+def test_the_curve_is_that_of_a_penalised_fit_by_plain_numpy() -> None:
+    random = np.random.default_rng(4)
+    days = np.sort(random.choice(np.arange(0, 700), 60, replace=False))
+    values, weights = random.uniform(0, 1, 60), random.uniform(0.5, 1, 60)
+    curve, _ = phenology.smooth(days + 737_000, values, weights)
+    # Whittaker's smoother on days: least squares with a penalty on second differences.
+    count = days[-1] - days[0] + 1
+    weight, target = np.zeros(count), np.zeros(count)
+    weight[days - days[0]], target[days - days[0]] = weights, values
+    bends = np.diff(np.eye(count), 2, axis=0)
+    penalty = (60 / (2 * np.pi)) ** 4 * weights.sum() / (days[-1] - days[0])
+    expected = np.linalg.solve(np.diag(weight) + penalty * bends.T @ bends, weight * target)
+    long = np.diff(days).max() > phenology.MAX_GAP_DAYS
+    assert not long
+    np.testing.assert_allclose(curve, expected, atol=0.01)
+
+
+def test_a_season_across_new_year_belongs_to_the_year_of_its_peak() -> None:
+    southern = season(date(2020, 11, 1), date(2021, 3, 15))
+    (one,) = find_seasons(rows(southern, every(8)), *YEAR, 0.1).seasons
+    assert near(one.start.day, crossing(southern, 0.25, date(2020, 7, 1), date(2021, 1, 7)))
+    assert one.start.day is not None
+    assert one.peak.day is not None
+    assert (one.start.day.year, one.peak.day.year) == (2020, 2021)
+    assert not find_seasons(rows(southern, every(8)), date(2021, 7, 1), YEAR[1], 0.1).seasons
+
+
+def test_two_seasons_are_told_apart_and_noise_makes_none() -> None:
+    second = season(date(2021, 8, 25), date(2021, 11, 5), 0.0, 0.45)
+    first = season(date(2021, 3, 20), date(2021, 6, 15))
+    found = find_seasons(rows(lambda day: first(day) + second(day), every(6)), *YEAR, 0.1)
+    one, other = found.seasons
+    assert one.end.day is not None
+    assert other.start.day is not None
+    assert one.end.day < other.start.day
+    noise = np.random.default_rng(1).normal(0, 0.06, 1000)
+    noisy = find_seasons(rows(lambda day: 0.5 + noise[day.toordinal() % 1000], every(6)), *YEAR, 0.1)
+    assert not noisy.seasons
+    assert noisy.reason.startswith("The curve is flat")
+
+
+def reasons(level: Level, days: Sequence[date], share: float = 1.0) -> Phenology:
+    return find_seasons(rows(level, days, share), *YEAR, 0.1)
+
+
+def test_what_was_not_seen_has_no_date_but_a_reason() -> None:
+    assert reasons(BASE, every(80, *YEAR)).reason.startswith("5 of 5 dates")
+    assert reasons(BASE, every(5), share=0.4).reason.startswith("0 of 146 dates have a value for at least 50%")
+    assert "flat" in reasons(lambda day: 0.5, every(10)).reason
+    assert (
+        "no peak between its first and its last date"
+        in reasons(lambda day: 0.1 + (day - date(2020, 1, 1)).days / 2000, every(10)).reason
+    )
+    (gap,) = reasons(BASE, [day for day in every(5) if not date(2021, 3, 25) < day < date(2021, 5, 20)]).seasons
+    assert gap.start.day is None
+    assert "nothing was seen for" in gap.start.reason
+    assert gap.start.between is not None
+    assert gap.start.between[0] <= date(2021, 4, 10) <= gap.start.between[1]
+    assert near(gap.end.day, crossing(BASE, 0.15, date(2021, 6, 20), date(2021, 12, 31)))
+    (top,) = reasons(BASE, [day for day in every(5) if not date(2021, 5, 15) < day < date(2021, 7, 30)]).seasons
+    assert (top.start.day, top.peak.day, top.end.day, top.amplitude) == (None, None, None, None)
+    (late,) = reasons(BASE, every(5, first=date(2021, 4, 5))).seasons
+    assert late.start.day is None
+    assert "may have begun before it" in late.start.reason
+    (running,) = reasons(BASE, every(5, last=date(2021, 9, 1))).seasons
+    assert running.end.day is None
+    assert "may go on after it" in running.end.reason
+    assert running.amplitude is None
+    assert running.start.day is not None
+
+
+def test_a_gap_makes_no_bump_and_no_dip() -> None:
+    shown = [day for day in every(5) if not date(2021, 9, 10) < day < date(2022, 2, 1)]
+    curve = dict(reasons(BASE, shown).curve)
+    assert date(2021, 11, 1) not in curve
+    assert min(curve.values()) > 0.17
+
+
+SIZE, LEFT, TOP = 8, 600_000, 5_330_000
+
+
+def write(path: Path, values: NDArray[np.float64]) -> Path:
+    with rasterio.open(
+        path, "w", driver="GTiff", width=SIZE, height=SIZE, count=1, dtype="float32", nodata=-1,
+        crs="EPSG:32630", transform=Affine(10, 0, LEFT, 0, -10, TOP),
+    ) as target:  # fmt: skip
+        target.write(values.astype("float32"), 1)
+    return path
+
+
+@pytest.fixture(scope="module")
+def services(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Services]:
+    """Give a hub with two fields for two years: one with a season, one without."""
+    root = tmp_path_factory.mktemp("phenology")
+    for day in every(12):
+        ndvi = np.full((SIZE, SIZE), 0.3)
+        ndvi[:, :4] = BASE(day)
+        red = np.full((SIZE, SIZE), 0.1)
+        files = [write(root / f"{day}_B04.tif", red), write(root / f"{day}_B08.tif", red * (1 + ndvi) / (1 - ndvi))]
+        add_files(root / "hub", files, collection_id="s2", datetime=day.isoformat(), scale=1.0, offset=0.0)
+    build_index(root / "index", embedding_model="none")
+    with running_hub(root / "hub") as url:
+        retriever = Retriever(root / "index", embedding_model="none")
+        yield Services(retriever, f"{url}/stac", f"{url}/openeo", Workspace(root / "artifacts"))
+
+
+def fields() -> Polygons:
+    features = []
+    for number, name in enumerate(("Crop", "Bare")):
+        left = LEFT + 40 * number
+        west, south, east, north = transform_bounds("EPSG:32630", "EPSG:4326", left, TOP - 80, left + 40, TOP)
+        ring = [[west, south], [east, south], [east, north], [west, north], [west, south]]
+        polygon = {"type": "Polygon", "coordinates": [ring]}
+        features.append({"type": "Feature", "properties": {"name": name}, "geometry": polygon})
+    return parse_geojson({"type": "FeatureCollection", "features": features}, name="fields")
+
+
+def compute(services: Services, period: str, **options: Any) -> ToolResult:
+    context = Context(today=date(2022, 6, 30), session_id="t", area=fields())
+    return Toolbox(services, context).compute("NDVI", "", period, "phenology", **options)
+
+
+def artifact(found: ToolResult, kind: str, title: str) -> Path:
+    return Path(next(one.path for one in found.artifacts if one.kind == kind and title in one.title))
+
+
+@pytest.fixture(scope="module")
+def found(services: Services) -> ToolResult:
+    return compute(services, "2021")
+
+
+def test_each_polygon_has_its_dates_or_a_reason(found: ToolResult) -> None:
+    crop, bare = found.data["seasons"]
+    start = date.fromisoformat(crop["start"])
+    assert near(start, crossing(BASE, 0.25, date(2021, 1, 1), date(2021, 6, 20)))
+    assert near(date.fromisoformat(crop["end"]), crossing(BASE, 0.15, date(2021, 6, 20), date(2021, 12, 31)))
+    assert crop["start_day_of_year"] == (start - date(2021, 1, 1)).days + 1
+    assert (bare["outcome"], bare["start"], bare["amplitude"]) == ("no_data", None, None)
+    assert f"starts {start} (day {crop['start_day_of_year']} of 2021)" in found.text
+    assert "Bare: no season dates. The curve is flat" in found.text
+    assert found.plan is not None
+    assert (found.plan.output, found.plan.period.label) == ("phenology", "2021")
+
+
+def test_the_official_product_is_named_as_another_one(found: ToolResult) -> None:
+    assert "They are not those of High Resolution Vegetation Phenology and Productivity" in found.text
+    assert found.recommendation is not None
+    assert found.recommendation.product_id == "hr-vpp"
+    assert "TIMESAT" in found.text
+
+
+def test_the_files_hold_the_dates(found: ToolResult) -> None:
+    crop, bare = csv.DictReader(artifact(found, "table", "seasons").read_text().splitlines())
+    assert crop["start"] == found.data["seasons"][0]["start"]
+    assert bare["start"] == ""
+    assert "flat" in bare["reason"]
+    features = json.loads(artifact(found, "vector", "seasons").read_text())["features"]
+    assert [one["properties"]["seasons"] for one in features] == [[row] for row in found.data["seasons"]]
+    assert artifact(found, "chart", "Season dates").read_bytes()[:4] == b"\x89PNG"
+
+
+def test_script_and_notebook_give_the_same_dates(services: Services, found: ToolResult) -> None:
+    script = artifact(found, "script", "phenology")
+    run = subprocess.run(
+        [sys.executable, str(script), "--url", services.openeo_url],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=True,
+    )
+    assert f"Crop: start {found.data['seasons'][0]['start']}" in run.stdout, run.stderr
+    assert "Season dates: same as in the first run." in run.stdout
+    cells = json.loads(artifact(found, "notebook", "phenology").read_text())["cells"]
+    source = "\n".join("".join(cell["source"]) for cell in cells if cell["cell_type"] == "code")
+    compile(source, "notebook", "exec")
+    assert "def seasons_of" in source
+    assert source.rstrip().endswith("print(compare_seasons(seasons, EXPECTED_SEASONS))")
+
+
+def test_nothing_found_is_no_data_and_carries_no_number(services: Services) -> None:
+    found = compute(services, "2021-09-15 to 2022-02-28")
+    assert (found.outcome, found.statistics) == ("no_data", None)
+    assert "No season has its peak between 2021-09-15 and 2022-02-28" in found.text
+
+
+def test_what_makes_no_season_is_refused(services: Services) -> None:
+    with pytest.raises(PeriodInvalid, match="30 days, shorter than a season"):
+        compute(services, "June 2021")
+    with pytest.raises(ToolInputError, match="not subtracted"):
+        compute(services, "2021", against="2020")
+
+
+@pytest.mark.parametrize(
+    ("question", "period"),
+    [
+        ("When did the growing season start in this field in 2019?", "2019"),
+        ("Quand la saison de végétation a-t-elle commencé dans ce champ en 2019 ?", "2019"),
+        ("Wann begann die Vegetationsperiode auf diesem Feld 2019?", "2019"),
+        ("¿Cuándo empezó la temporada de crecimiento en este campo en 2019?", "2019"),
+        ("Quando è iniziata la stagione di crescita in questo campo nel 2019?", "2019"),
+        ("Phenology of my parcels in the growing season 2021", "growing season 2021"),
+        ("When did the vegetation start to grow in this field last year?", "last year"),
+    ],
+)
+def test_a_question_for_season_dates_is_read(question: str, period: str) -> None:
+    (wanted,) = slots.read(question).computes
+    assert (wanted.output, wanted.period, wanted.place) == ("phenology", period, "")
+
+
+def test_a_growing_season_that_only_says_when_asks_for_no_dates() -> None:
+    (wanted,) = slots.read("NDVI map of Metz in the growing season 2024").computes
+    assert wanted.output == "composite"
+    assert slots.read("When did the snow season start in Metz in 2025?").computes == ()
+    assert slots.read("Which product gives the start of season in Metz?").intent == "recommend"

@@ -1,0 +1,171 @@
+"""Season dates of an index per polygon: a masked series from the back-end, then the smoothing and thresholds here."""
+
+from dataclasses import replace
+from datetime import date, timedelta
+from typing import TYPE_CHECKING, Any
+
+from tools import phenology
+from tools.advice import Advice, advise, unit_size_m
+from tools.backends import OpenEOBackend
+from tools.compute import check_stored_values, run_statistics
+from tools.errors import PeriodInvalid
+from tools.indices import Recipe
+from tools.periods import SENTINEL2_START
+from tools.phenology import Phenology, season_rows, seasons_of
+from tools.phenology_report import season_lines, season_method, season_warnings, summarise
+from tools.planning import Prepared, choose_period, choose_place, prepare
+from tools.recipes import build_graphs
+from tools.schema import Artifact, Outcome, Period, Statistics, ToolResult
+from tools.telling import result_of
+
+if TYPE_CHECKING:
+    from tools.toolbox import Context, Services
+
+MARGIN_DAYS = 180
+"""So much is read before and after the period: a season belongs to the day of its peak, whenever it begins or ends."""
+MIN_PERIOD_DAYS = 90
+"""A shorter period holds no season."""
+LEAST_SHARE = 0.05
+"""Least amplitude of a season, as a share of the range an index can have: 0.1 for NDVI, which spans 2."""
+OFFICIAL = "dates of start, peak and end of the growing season, vegetation phenology"
+"""What the official product is looked up by."""
+
+
+def compute_phenology(
+    services: "Services", context: "Context", *, recipe_id: str, place: str, period: str, units: str
+) -> ToolResult:
+    """Read the series of each polygon, find its seasons, and tell their dates.
+
+    Raises:
+        PeriodInvalid: The period is shorter than a season.
+        NoScenes: There is no scene in the period or around it.
+        TooLarge: More than is allowed would be read.
+    """
+    context.on_progress("Looking up place, period and scenes")
+    asked = choose_period(period, choose_place(place, context.area, services.nuts), context)
+    work = _prepare(services, context, recipe_id, place, asked, units)
+    context.stop_if_asked()
+    # The back-end gives one mean per date and polygon: the series of tools/recipes.py.
+    work = replace(work, plan=work.plan.model_copy(update={"output": "series"}))
+    graphs = build_graphs(work.plan, work.layers, work.units, work.box)
+    backend = OpenEOBackend(services.openeo_url, timeout_s=services.timeout_s)
+    backend.validate(graphs["mean"])
+    check_stored_values(backend, work)
+    series = run_statistics(backend, graphs, work, context)
+    context.stop_if_asked()
+    final = replace(work, plan=work.plan.model_copy(update={"output": "phenology", "period": asked}))
+    found = seasons_of([row.model_dump() for row in series.rows], **settings_of(final))
+    statistics = series.model_copy(update={"method": season_method(series.method, work.plan.period)})
+    advice = _official(services, final)
+    artifacts = _files(services, context, final, graphs, statistics, found, advice)
+    return _tell(final, statistics, found, advice, artifacts, today=context.today)
+
+
+def settings_of(work: Prepared) -> dict[str, Any]:
+    """Give what `seasons_of` is told beside the rows."""
+    period = work.plan.period
+    least = round(least_amplitude(work.recipe), 6)
+    return {"first": period.start.isoformat(), "last": period.end.isoformat(), "least_amplitude": least}
+
+
+def least_amplitude(recipe: Recipe) -> float:
+    """Give what the values must rise for a season; 0 for an index whose range is not known."""
+    low, high = recipe.valid_range or (0.0, 0.0)
+    return LEAST_SHARE * (high - low)
+
+
+def _prepare(
+    services: "Services", context: "Context", recipe_id: str, place: str, asked: Period, units: str
+) -> Prepared:
+    """Fill in the plan of the series, some months longer than the period on both sides."""
+    days = (asked.end - asked.start).days + 1
+    if days < MIN_PERIOD_DAYS:
+        raise PeriodInvalid(
+            f"{asked.start} to {asked.end} is {days} days, shorter than a season, so there are no season dates.",
+            hint=f"Name a year or a growing season, at least {MIN_PERIOD_DAYS} days.",
+        )
+    margin = timedelta(days=MARGIN_DAYS)
+    start, end = max(asked.start - margin, SENTINEL2_START), min(asked.end + margin, context.today)
+    per_polygon = context.area is not None or units != "place"
+    output: Any = "per_polygon" if per_polygon else "series"
+    return prepare(
+        services, context, recipe_id=recipe_id, place=place, period=f"{start} to {end}", output=output, units=units
+    )
+
+
+def _official(services: "Services", work: Prepared) -> Advice:
+    """Look up the product that gives such dates officially."""
+    plan = work.plan
+    return advise(
+        services.retriever,
+        OFFICIAL,
+        bbox=plan.place.bbox,
+        period=plan.period,
+        unit_m=unit_size_m(plan.polygons),
+        spoken=(plan.place.name, plan.period.label),
+    )
+
+
+def _files(
+    services: "Services",
+    context: "Context",
+    work: Prepared,
+    graphs: dict[str, Any],
+    statistics: Statistics,
+    found: dict[str, Phenology],
+    advice: Advice,
+) -> tuple[Artifact, ...]:
+    """Draw the series with its seasons, and write the tables and what runs them again."""
+    from tools.export_code import Sequel
+    from tools.run_files import make_files
+    from tools.season_files import draw_seasons, write_season_polygons, write_season_table
+
+    made = [write_season_table(services.workspace, work, found), write_season_polygons(services.workspace, work, found)]
+    if any(row.value is not None for row in statistics.rows):
+        context.on_progress("Drawing the series with its seasons")
+        made.insert(0, draw_seasons(services.workspace, work, statistics, found))
+    sequel = Sequel(
+        module=phenology,
+        constants={"SETTINGS": settings_of(work), "EXPECTED_SEASONS": season_rows(found)},
+        lines=(
+            "seasons = season_rows(seasons_of(rows, **SETTINGS))",
+            "print(format_seasons(seasons))",
+            "print(compare_seasons(seasons, EXPECTED_SEASONS))",
+        ),
+    )
+    backend = OpenEOBackend(services.openeo_url, timeout_s=services.timeout_s)
+    return make_files(services, context, backend, graphs, work, statistics, advice, pictures=made, sequel=sequel)
+
+
+def _tell(
+    work: Prepared,
+    statistics: Statistics,
+    found: dict[str, Phenology],
+    advice: Advice,
+    artifacts: tuple[Artifact, ...],
+    *,
+    today: date,
+) -> ToolResult:
+    from tools.layer_report import marked
+
+    plan = work.plan
+    outcome: Outcome = "ok" if any(one.known for one in found.values()) else "no_data"
+    lines = season_lines(found, work, advice.recommendation)
+    when = f"{plan.period.start} to {plan.period.end}"
+    told = result_of(
+        work,
+        statistics,
+        artifacts,
+        advice,
+        headline=f"Season dates of {work.recipe.title}, {plan.place.name}, {when}: outcome {outcome}.",
+        lines=lines,
+        data={
+            "seasons": season_rows(found),
+            "season_summary": summarise(found),
+            "finding": marked(lines, work) if outcome == "ok" else "",
+        },
+        warnings=season_warnings(work, found, today=today),
+        outcome=outcome,
+    )
+    # What carries no date carries no number; the series itself is in the files.
+    return told if outcome == "ok" else told.model_copy(update={"statistics": None})
