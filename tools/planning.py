@@ -1,6 +1,7 @@
 """From words to a plan: place, period, collection, polygons, scenes, and what it will cost."""
 
 import math
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -283,8 +284,9 @@ def with_distinct_names(polygons: Polygons) -> Polygons:
     """Add the id to names that occur twice: a table must tell its rows apart."""
     features = polygons.collection["features"]
     names = [str(feature["properties"].get("name") or feature["id"]) for feature in features]
+    counts = Counter(names)
     distinct = [
-        name if names.count(name) == 1 else f"{name} ({feature['id']})"
+        name if counts[name] == 1 else f"{name} ({feature['id']})"
         for name, feature in zip(names, features, strict=True)
     ]
     named = [
