@@ -107,7 +107,12 @@ def _write_netcdf(cube: Cube, path: Path) -> None:
     if cube.crs is not None and {"x", "y"} <= set(data.dims):
         dataset = dataset.rio.write_crs(cube.crs)
     dataset.attrs["Conventions"] = "CF-1.8"
-    packed = {name: {"zlib": True, "complevel": 4, "_FillValue": np.float32(np.nan)} for name in variables}
+    packed: dict[str, dict[str, Any]] = {
+        name: {"zlib": True, "complevel": 4, "_FillValue": np.float32(np.nan)} for name in variables
+    }
+    if "spatial_ref" in dataset.coords:
+        # What is given for writing takes the place of what the accessor noted.
+        packed = {name: {**how, "grid_mapping": "spatial_ref"} for name, how in packed.items()}
     dataset.to_netcdf(path, engine="h5netcdf", encoding=packed)
 
 

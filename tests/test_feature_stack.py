@@ -1,0 +1,164 @@
+"""Feature stacks: the pixels of plain numpy on every date, and a file that says what it holds."""
+
+import csv
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import openeo
+import pytest
+import rasterio
+import xarray as xr
+from affine import Affine
+from numpy.typing import NDArray
+from rasterio.warp import transform_geom
+
+from knowledge.ingest import build_index
+from knowledge.retrieval import Retriever
+from tools.areas import parse_geojson
+from tools.errors import JobFailed, NoScenes, TooLarge, ToolInputError
+from tools.feature_stack import Format, Variable, make_stack
+from tools.hub.add import add_files
+from tools.hub.server import running_hub
+from tools.schema import ToolResult
+from tools.stack_files import StackData
+from tools.toolbox import Context, Services
+from tools.workspace import Workspace
+
+SIZE, LEFT, TOP = 12, 600_000, 5_330_000
+DAYS = ("2025-06-04", "2025-06-14", "2025-07-24")
+BANDS = ("B04", "B08", "B11")
+TODAY = date(2025, 10, 1)
+
+
+def write(path: Path, values: NDArray[np.uint16], size: float) -> Path:
+    with rasterio.open(
+        path, "w", driver="GTiff", width=values.shape[1], height=values.shape[0], count=1, dtype="uint16", nodata=0,
+        crs="EPSG:32630", transform=Affine(size, 0, LEFT, 0, -size, TOP),
+    ) as target:  # fmt: skip
+        target.write(values, 1)
+    return path
+
+
+@dataclass(frozen=True)
+class World:
+    """A hub with three dates of two bands of 10 m and one of 20 m."""
+
+    services: Services
+    reflectance: dict[str, NDArray[np.float64]]
+    """Masked values of each band, shape (dates, rows, columns)."""
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    root, random = tmp_path_factory.mktemp("stack"), np.random.default_rng(3)
+    found: dict[str, list[NDArray[np.float64]]] = {name: [] for name in BANDS}
+    for day in DAYS:
+        classes = random.choice([4, 4, 8], (SIZE, SIZE)).astype("uint16")
+        files = [write(root / f"{day}_SCL.tif", classes, 10)]
+        for name in BANDS:
+            wide = 2 if name == "B11" else 1
+            stored = random.integers(1100, 6000, (SIZE // wide, SIZE // wide)).astype("uint16")
+            files.append(write(root / f"{day}_{name}.tif", stored, 10 * wide))
+            full = stored.repeat(wide, 0).repeat(wide, 1) * 1e-4 - 0.1
+            found[name].append(np.where(classes == 8, np.nan, full))
+        add_files(root / "hub", files, collection_id="s2", datetime=day, scale=0.0001, offset=-0.1)
+    build_index(root / "index", embedding_model="none")
+    with running_hub(root / "hub") as url:
+        retriever = Retriever(root / "index", embedding_model="none")
+        services = Services(retriever, f"{url}/stac", f"{url}/openeo", Workspace(root / "artifacts"))
+        yield World(services, {name: np.array(dates) for name, dates in found.items()})
+
+
+def stack(world: World, bands: str = "all", file_format: Format = "netcdf", period: str = "2025") -> ToolResult:
+    right, bottom = LEFT + 10 * SIZE, TOP - 10 * SIZE
+    ring = [[LEFT, TOP], [right, TOP], [right, bottom], [LEFT, bottom], [LEFT, TOP]]
+    outline: dict[str, Any] = transform_geom("EPSG:32630", "EPSG:4326", {"type": "Polygon", "coordinates": [ring]})
+    context = Context(today=TODAY, session_id="t", area=parse_geojson(outline, name="field"))
+    return make_stack(world.services, context, bands=bands, place="", period=period, format=file_format)
+
+
+def raster_of(result: ToolResult) -> Path:
+    return Path(next(one.path for one in result.artifacts if one.kind == "raster"))
+
+
+def test_netcdf_holds_the_masked_scaled_pixels_of_every_date(world: World) -> None:
+    found = stack(world, "all, NDVI")
+    assert found.data["variables"] == ["B04", "B08", "B11", "NDVI"]
+    x, y = LEFT + 5 + 10 * np.arange(SIZE), TOP - 5 - 10 * np.arange(SIZE)
+    red, nir = world.reflectance["B04"], world.reflectance["B08"]
+    with xr.open_dataset(raster_of(found), engine="h5netcdf", decode_coords="all") as data:
+        inner = data.sel(x=x, y=y)
+        for name in BANDS:
+            assert inner[name].values == pytest.approx(world.reflectance[name], abs=1e-6, nan_ok=True)
+        assert inner["NDVI"].values == pytest.approx((nir - red) / (nir + red), abs=1e-5, nan_ok=True)
+        assert [str(one)[:10] for one in data["time"].values] == list(DAYS)
+        assert data.attrs["Conventions"] == "CF-1.8"
+        assert (data["B04"].attrs["units"], data["B04"].attrs["long_name"]) == ("1", "red reflectance")
+        assert data["x"].attrs["standard_name"] == "projection_x_coordinate"
+        assert data.rio.crs.to_epsg() == 32630
+        assert np.isnan(data["B04"].encoding["_FillValue"])
+        assert data["B04"].encoding["grid_mapping"] == "spatial_ref"
+
+
+def test_geotiff_and_table_list_the_layers_by_date_and_name(world: World) -> None:
+    found = stack(world, "red, NDVI", "geotiff")
+    with rasterio.open(raster_of(found)) as source:
+        assert source.descriptions == tuple(f"{day} {name}" for day in DAYS for name in ("B04", "NDVI"))
+        assert source.tags(3) == {"date": DAYS[1], "name": "B04"}
+        assert source.crs.to_epsg() == 32630
+        assert np.isnan(source.nodata)
+        layers = source.read()
+    with Path(next(one.path for one in found.artifacts if one.kind == "table")).open() as stream:
+        rows = list(csv.DictReader(stream))
+    assert [(row["date"], row["name"]) for row in rows] == [(day, name) for day in DAYS for name in ("B04", "NDVI")]
+    assert [int(row["valid_pixels"]) for row in rows] == [int(np.isfinite(layer).sum()) for layer in layers]
+    red = world.reflectance["B04"]
+    assert [int(row["valid_pixels"]) for row in rows[::2]] == [int(np.isfinite(day).sum()) for day in red]
+
+
+def test_the_text_tells_what_is_in_the_file(world: World) -> None:
+    found = stack(world, "NDVI")
+    assert "1 variable (NDVI) of 3 dates (2025-06-04 to 2025-07-24), 3 layers" in found.text
+    assert "pixels of 10 m (EPSG:32630)" in found.text
+    assert {one.kind for one in found.artifacts} == {"raster", "table", "graph", "provenance"}
+
+
+def test_the_graph_runs_alone_and_its_file_says_where_the_pixels_are(world: World, tmp_path: Path) -> None:
+    found = stack(world, "red, NDVI")
+    graph = next(one for one in found.artifacts if one.kind == "graph")
+    again = tmp_path / "again.nc"
+    openeo.connect(world.services.openeo_url).download(json.loads(Path(graph.path).read_text()), again)
+    with (
+        xr.open_dataset(again, engine="h5netcdf", decode_coords="all") as data,
+        xr.open_dataset(raster_of(found)) as ours,
+    ):
+        assert data.rio.crs.to_epsg() == 32630
+        assert np.array_equal(data["NDVI"].values, ours["NDVI"].values, equal_nan=True)
+
+
+def test_what_cannot_be_stacked_is_refused_with_what_can(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(ToolInputError, match="'purple' is neither a band") as unknown:
+        stack(world, "red, purple")
+    assert "B04 (red)" in unknown.value.hint
+    with pytest.raises(ToolInputError, match="needs"):
+        stack(world, "NDWI")  # no green band here
+    with pytest.raises(NoScenes):
+        stack(world, period="2023")
+    monkeypatch.setattr("tools.feature_stack.MAX_VALUES", 1000)
+    with pytest.raises(TooLarge, match="fewer bands"):
+        stack(world)
+
+
+def test_a_file_without_the_asked_for_variable_is_refused(tmp_path: Path) -> None:
+    xr.Dataset({"B03": (("t", "y", "x"), np.ones((1, 2, 2), "float32"))}).to_netcdf(
+        tmp_path / "a.nc", engine="h5netcdf"
+    )
+    with pytest.raises(JobFailed, match="without B04"):
+        StackData.read(tmp_path / "a.nc", (Variable("B04", "red"),))
+    with pytest.raises(JobFailed, match="without a reference system"):
+        StackData.read(tmp_path / "a.nc", (Variable("B03", "green"),))

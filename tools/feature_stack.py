@@ -1,0 +1,193 @@
+"""Feature stacks for machine learning: bands and indices of all dates, masked and scaled, on one grid, in one file."""
+
+import tempfile
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from tools import band_graphs
+from tools.backends import OpenEOBackend
+from tools.errors import NoScenes, TooLarge
+from tools.indices import Recipe, get_recipe, used_layers
+from tools.layers import Layers
+from tools.planning import Prepared, prepare
+from tools.schema import Artifact, LayerChoice, ToolResult
+from tools.words import counted
+
+if TYPE_CHECKING:
+    from tools.toolbox import Context, Services
+
+Format = Literal["netcdf", "geotiff"]
+
+MAX_VALUES = 50_000_000
+"""Values in one stack: 200 MB, which one machine holds in memory while writing."""
+SCALED = "stored value x"
+SUBJECT = "satellite reflectances for machine learning"
+
+
+@dataclass(frozen=True)
+class Variable:
+    """One band or index of a stack."""
+
+    name: str
+    long_name: str
+    comment: str = ""
+
+
+@dataclass(frozen=True)
+class StackWork:
+    """A stack, looked up and ready to run."""
+
+    prepared: Prepared
+    variables: tuple[Variable, ...]
+    indices: tuple[str, ...]
+    """Ids of the recipes of those variables that are indices."""
+    graph: dict[str, Any]
+
+
+def make_stack(
+    services: "Services",
+    context: "Context",
+    *,
+    bands: str,
+    place: str,
+    period: str,
+    format: Format,  # noqa: A002  # what users call it
+) -> ToolResult:
+    """Plan the stack, let the back-end make it, write it with its names and dates, and tell what is in it."""
+    from tools.stack_files import StackData, write_stack
+
+    context.on_progress("Looking up place, period and scenes")
+    work = look_up(services, context, bands=bands, place=place, period=period)
+    context.stop_if_asked()
+    backend = OpenEOBackend(services.openeo_url, timeout_s=services.timeout_s)
+    backend.validate(work.graph)
+    _check_reflectances(backend, work)
+    estimate = work.prepared.estimate
+    context.on_progress(f"Loading bands and indices ({estimate.reason} {estimate.megabytes:.1f} MB)")
+    with tempfile.TemporaryDirectory(prefix="clms-") as folder:
+        path = Path(folder) / "stack.nc"
+        backend.run_netcdf(work.graph, path)
+        context.stop_if_asked()
+        data = StackData.read(path, work.variables)
+    if not data.valid_share:
+        raise NoScenes(
+            "Every pixel of every date is masked or empty (cloud, shadow, snow, no data): the stack would be empty.",
+            "Try a longer period.",
+        )
+    context.on_progress("Writing the files")
+    artifacts = write_stack(services, work, data, format)
+    return _told(work, data, format, artifacts)
+
+
+def look_up(services: "Services", context: "Context", *, bands: str, place: str, period: str) -> StackWork:
+    """Choose place, scenes, bands and indices.
+
+    Raises:
+        ToolInputError: A name is neither a band of the collection nor a known index.
+        TooLarge: The stack would hold too many values.
+    """
+
+    def widen(layers: Layers) -> Recipe:
+        symbols, indices = band_graphs.read_wanted(bands, layers)
+        needed = dict.fromkeys([*symbols, *(one for name in indices for one in get_recipe(name).needs)])
+        return band_graphs.bands_recipe(
+            tuple(needed), identifier="feature_stack", title="Feature stack",
+            long_name="bands and indices of all dates", reading="", subject=SUBJECT,
+        )  # fmt: skip
+
+    prepared = prepare(
+        services, context, recipe_id=band_graphs.CHOOSES, place=place, period=period, output="composite",
+        units="parcels", widen=widen,
+    )  # fmt: skip
+    symbols, indices = band_graphs.read_wanted(bands, prepared.layers)
+    base = (
+        prepared.recipe.model_copy(update={"formula": f"({' + '.join(symbols)}) / {symbols[0]}"}) if symbols else None
+    )
+    variables = _variables(base, indices, prepared.layers)
+    _check_size(prepared, len(variables))
+    names = [one.name for one in variables]
+    layer = LayerChoice(title="Feature stack", unit="1", band=", ".join(names), reference=prepared.plan.period.label)
+    plan = prepared.plan.model_copy(update={"layer": layer, "parameters": {"variables": names}})
+    prepared = replace(prepared, plan=plan)
+    graph = band_graphs.build_stack(plan, base, indices, prepared.layers, prepared.box)
+    return StackWork(prepared, variables, indices, graph)
+
+
+def _check_reflectances(backend: OpenEOBackend, work: StackWork) -> None:
+    """Refuse an index that needs reflectances where the bands hold something else."""
+    from tools.compute import check_stored_values
+
+    prepared = work.prepared
+    for name in work.indices:
+        plan = prepared.plan.model_copy(update={"recipe_id": name})
+        check_stored_values(backend, replace(prepared, plan=plan, recipe=get_recipe(name)))
+
+
+def _variables(bands: Recipe | None, indices: tuple[str, ...], layers: Layers) -> tuple[Variable, ...]:
+    found = []
+    for band in used_layers(bands, layers) if bands else ():
+        scaled = band.scale not in (None, 1.0) or bool(band.offset)
+        comment = (
+            f"{SCALED} {band.scale or 1:g} + {band.offset or 0:g}"
+            if scaled
+            else "as stored: the collection names no scale and offset"
+        )
+        found.append(Variable(band.name, f"{band.common_name or band.name} reflectance", comment))
+    for name in indices:
+        recipe = get_recipe(name)
+        found.append(Variable(recipe.title, recipe.long_name, f"{recipe.formula}; {recipe.reference}".strip("; ")))
+    return tuple(found)
+
+
+def _check_size(prepared: Prepared, layers: int) -> None:
+    dates = len({scene.datetime[:10] for scene in prepared.scenes})
+    values = prepared.estimate.pixels * dates * layers
+    if values > MAX_VALUES:
+        raise TooLarge(
+            f"This stack would hold {values / 1e6:.0f} million values ({prepared.estimate.pixels} pixels, "
+            f"{counted(dates, 'date')}, {counted(layers, 'band')}); {MAX_VALUES / 1e6:.0f} million at most.",
+            f"Choose at most {max(1, MAX_VALUES // (prepared.estimate.pixels * layers))} of the dates, fewer bands, or "
+            "a smaller place.",
+        )
+
+
+def _told(work: StackWork, data: Any, format_name: Format, artifacts: tuple[Artifact, ...]) -> ToolResult:
+    from tools.export import synthetic_note
+
+    prepared, names = work.prepared, [one.name for one in work.variables]
+    plan, (rows, columns) = prepared.plan, data.shape
+    note = synthetic_note(scenes=prepared.synthetic, units=False)
+    kind = "netCDF (CF-1.8)" if format_name == "netcdf" else "GeoTIFF, one layer for each date and band"
+    about = (
+        f"Feature stack of {plan.place.name}, {plan.period.start} to {plan.period.end}: "
+        f"{counted(len(names), 'variable')} ({', '.join(names)}) of {counted(len(data.dates), 'date')} "
+        f"({data.dates[0]} to {data.dates[-1]}), {len(names) * len(data.dates)} layers on one grid of {columns} by "
+        f"{rows} pixels of {data.pixel_words} ({data.crs_name}), as {kind}."
+    )
+    scaled = any(one.comment.startswith(SCALED) for one in work.variables)
+    values = "Scale and offset of the collection are applied" if scaled else "Bands are as they are stored"
+    values += (
+        "; clouds, shadows, snow and no data are NaN" if prepared.layers.scl else "; no data is NaN, clouds are not"
+    )
+    share = (
+        f"{values}; {data.valid_share:.1%} of the values are valid. The stack covers the whole rectangle of the place."
+    )
+    source = f"Collection {plan.collection_id}, {counted(len(prepared.scenes), 'scene')}. The table lists every layer."
+    return ToolResult(
+        text="\n".join(
+            part for part in (note, about, f"{share} {source}", *(f"Note: {one}" for one in prepared.warnings)) if part
+        ),
+        data={
+            "collection": plan.collection_id,
+            "synthetic": prepared.synthetic,
+            "variables": names,
+            "dates": list(data.dates),
+            "format": format_name,
+            "valid_share": data.valid_share,
+        },
+        plan=plan,
+        estimate=prepared.estimate,
+        artifacts=artifacts,
+        warnings=prepared.warnings,
+    )

@@ -1,0 +1,167 @@
+"""The files of a feature stack: CF netCDF or GeoTIFF, the table of its layers, graph and provenance."""
+
+import csv
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tools.errors import JobFailed
+from tools.export import data_word, safe_cell, synthetic_note, write_graph
+from tools.feature_stack import Format, StackWork, Variable
+from tools.schema import Artifact
+
+if TYPE_CHECKING:
+    from tools.toolbox import Services
+
+MEDIA: dict[Format, tuple[str, str, str]] = {
+    "netcdf": ("netCDF", "application/x-netcdf", ".nc"),
+    "geotiff": ("GeoTIFF", "image/tiff", ".tif"),
+}
+
+
+@dataclass(frozen=True)
+class StackData:
+    """What the back-end made: one array for each variable, all on the same dates and pixels."""
+
+    dataset: Any
+    """xarray Dataset with the dimensions time, y and x, and its reference system in `.rio`."""
+    names: tuple[str, ...]
+
+    @classmethod
+    def read(cls, path: Path, variables: Sequence[Variable]) -> "StackData":
+        """Read a back-end's netCDF file into memory.
+
+        Raises:
+            JobFailed: It lacks a variable, the dates or the reference system.
+        """
+        import rioxarray  # noqa: F401  # registers the accessor .rio
+        import xarray as xr
+
+        names = tuple(one.name for one in variables)
+        with xr.open_dataset(path, engine="h5netcdf") as found:
+            lacking = [name for name in names if name not in found or set(found[name].dims) != {"t", "y", "x"}]
+            crs = next((one.attrs["crs_wkt"] for one in found.variables.values() if "crs_wkt" in one.attrs), None)
+            if lacking or crs is None:
+                what = f"without {', '.join(lacking)}" if lacking else "without a reference system"
+                raise JobFailed(f"The back-end answered a netCDF file {what}.", "Run the computation again.")
+            whole = found[list(names)].transpose("t", "y", "x").sortby("t").load().astype("float32")
+        whole = whole.rename({"t": "time"}).drop_attrs().drop_encoding()
+        return cls(whole.drop_vars([one for one in whole.coords if one not in whole.dims]).rio.write_crs(crs), names)
+
+    @property
+    def dates(self) -> tuple[str, ...]:
+        """The dates in order, as YYYY-MM-DD."""
+        return tuple(str(one)[:10] for one in self.dataset["time"].values)
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Rows and columns."""
+        return self.dataset.sizes["y"], self.dataset.sizes["x"]
+
+    @property
+    def valid_share(self) -> float:
+        """Share of the values that are there, 0 to 1."""
+        return sum(float(self.dataset[name].notnull().mean()) for name in self.names) / len(self.names)
+
+    @property
+    def crs_name(self) -> str:
+        """Code of the reference system, or its name."""
+        crs = self.dataset.rio.crs
+        return f"EPSG:{crs.to_epsg()}" if crs.to_epsg() else str(crs.to_dict().get("proj", "no code"))
+
+    @property
+    def pixel_words(self) -> str:
+        """Width of a pixel with its unit."""
+        unit = "degrees" if self.dataset.rio.crs.is_geographic else "m"
+        return f"{abs(float(self.dataset.rio.resolution()[0])):g} {unit}"
+
+
+def write_stack(services: "Services", work: StackWork, data: StackData, format_name: Format) -> tuple[Artifact, ...]:
+    """Write the stack and the files that say what it is."""
+    from tools.provenance import write_provenance
+
+    workspace, prepared = services.workspace, work.prepared
+    plan, (name, media_type, suffix) = prepared.plan, MEDIA[format_name]
+    title = f"feature stack, {plan.place.name}, {plan.period.label}"
+    with workspace.new("raster", f"{name}: {title}", media_type, suffix, plan.fingerprint) as draft:
+        (write_netcdf if format_name == "netcdf" else write_geotiff)(draft.path, work, data)
+    note = synthetic_note(scenes=prepared.synthetic, units=False)
+    named = f"openEO process graph (gives a netCDF file): {title}"
+    graph = write_graph(workspace, work.graph, plan, title=named, note=note)
+    table = workspace.save(
+        layer_table(work, data), "table", f"Layers: {title}", media_type="text/csv", suffix=".csv",
+        fingerprint=plan.fingerprint,
+    )  # fmt: skip
+    made = (draft.artifact, table, graph)
+    provenance = write_provenance(
+        workspace,
+        plan,
+        scenes=prepared.scenes,
+        product_id="",
+        artifacts=made,
+        openeo_url=services.rerun_url or services.openeo_url,
+        stac_url=services.stac_url,
+        synthetic=prepared.synthetic,
+    )
+    return (*made, provenance)
+
+
+def write_netcdf(path: Path, work: StackWork, data: StackData) -> None:
+    """Write a CF-1.8 file: one variable for each band and index, with units, dates, reference system and no-data."""
+    from tools.run_files import source_line
+
+    dataset = data.dataset.rio.write_coordinate_system()
+    for one in work.variables:
+        about = {"long_name": one.long_name, "units": "1", "comment": one.comment}
+        dataset[one.name].attrs.update({key: text for key, text in about.items() if text})
+    dataset["time"].attrs.update({"standard_name": "time", "long_name": "day of acquisition (UTC)", "axis": "T"})
+    dataset.attrs.update(
+        {
+            "Conventions": "CF-1.8",
+            "title": f"Feature stack, {work.prepared.plan.place.name}, {work.prepared.plan.period.label}",
+            "source": source_line(work.prepared),
+            "comment": f"{data_word(work.prepared.synthetic)}; NaN is no data",
+        }
+    )
+    fill = {"_FillValue": float("nan"), "grid_mapping": "spatial_ref"}
+    packed: dict[str, dict[str, Any]] = {name: {"zlib": True, "complevel": 4, **fill} for name in data.names}
+    packed["time"] = {"units": "days since 1970-01-01", "dtype": "int32", "_FillValue": None}
+    dataset.to_netcdf(path, engine="h5netcdf", encoding=packed)
+
+
+def write_geotiff(path: Path, work: StackWork, data: StackData) -> None:
+    """Write one layer for each date and variable, named `DATE NAME`, the dates first."""
+    import rasterio
+
+    (rows, columns), names = data.shape, data.names
+    profile = {
+        "driver": "GTiff", "width": columns, "height": rows, "count": len(data.dates) * len(names), "dtype": "float32",
+        "nodata": float("nan"), "crs": data.dataset.rio.crs, "transform": data.dataset.rio.transform(),
+        "compress": "deflate", "tiled": True, "blockxsize": 256, "blockysize": 256, "BIGTIFF": "IF_SAFER",
+    }  # fmt: skip
+    with rasterio.open(path, "w", **profile) as raster:
+        raster.update_tags(data=data_word(work.prepared.synthetic))
+        for place, (number, name) in enumerate(_layers(data), 1):
+            raster.write(data.dataset[name].isel(time=number).values, place)
+            raster.set_band_description(place, f"{data.dates[number]} {name}")
+            raster.update_tags(place, date=data.dates[number], name=name)
+
+
+def layer_table(work: StackWork, data: StackData) -> str:
+    """Give the table of the layers in the order of the GeoTIFF: number, name, date, meaning and valid pixels."""
+    buffer, (rows, columns) = io.StringIO(), data.shape
+    about = {one.name: one for one in work.variables}
+    writer = csv.writer(buffer, lineterminator="\n")
+    writer.writerow(("layer", "name", "date", "long_name", "unit", "comment", "valid_pixels", "total_pixels", "data"))
+    word = data_word(work.prepared.synthetic)
+    for place, (number, name) in enumerate(_layers(data), 1):
+        valid = int(data.dataset[name].isel(time=number).notnull().sum())
+        told = (safe_cell(about[name].long_name), "1", safe_cell(about[name].comment))
+        writer.writerow((place, safe_cell(name), data.dates[number], *told, valid, rows * columns, word))
+    return buffer.getvalue()
+
+
+def _layers(data: StackData) -> list[tuple[int, str]]:
+    return [(number, name) for number in range(len(data.dates)) for name in data.names]
