@@ -51,6 +51,12 @@ class Settings(BaseSettings):
     """Most scenes that one openEO request to the embedded hub may load."""
     hub_memory_mb: int = Field(default=256, ge=0)
     """Memory of the hub for computed cubes that the next request may use again, in MB; 0 keeps none."""
+    hub_sync_url: str = "https://earth-search.aws.element84.com/v1"
+    """STAC API that `clms-assistant hub sync` copies from unless `--from` names another."""
+    hub_sync_hosts: str = (
+        "sentinel-cogs.s3.us-west-2.amazonaws.com, e84-earth-search-sentinel-data.s3.us-west-2.amazonaws.com"
+    )
+    """Hosts, beside the STAC API's, that `hub sync` may read files from, parted by commas; `host:port` is possible."""
     hub_runs: int = Field(default=2, gt=0)
     """openEO computations that the hub runs at the same time; others wait."""
     max_area_bytes: int = Field(default=20_000_000, gt=0)

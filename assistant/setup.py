@@ -3,9 +3,13 @@
 from collections.abc import Callable
 from contextlib import ExitStack
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
 from assistant.settings import Settings
 from tools.toolbox import Services
+
+if TYPE_CHECKING:
+    from tools.nuts import NutsSource
 
 
 def prepare(settings: Settings, on_progress: Callable[[str], None]) -> None:
@@ -39,7 +43,6 @@ def open_services(settings: Settings, hub_url: str | None, resources: ExitStack)
         resources: Takes over the hub started here.
     """
     from knowledge.retrieval import Retriever
-    from tools.nuts import GISCO_URL, NutsSource
     from tools.workspace import Workspace
 
     rerun_url = ""
@@ -59,5 +62,12 @@ def open_services(settings: Settings, hub_url: str | None, resources: ExitStack)
         workspace=Workspace(settings.artifacts_dir),
         timeout_s=settings.backend_timeout_s,
         max_pixels=settings.max_pixels,
-        nuts=NutsSource(settings.nuts_dir, url=GISCO_URL if settings.fetch_nuts else ""),
+        nuts=nuts_source(settings),
     )
+
+
+def nuts_source(settings: Settings) -> "NutsSource":
+    """Tell where NUTS boundaries may come from."""
+    from tools.nuts import GISCO_URL, NutsSource
+
+    return NutsSource(settings.nuts_dir, url=GISCO_URL if settings.fetch_nuts else "")

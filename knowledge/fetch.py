@@ -159,7 +159,7 @@ class Fetcher:
         if status in GONE:
             raise SourceGone(f"There is nothing at this address any more (HTTP {status}).", "Look for its new address.")
         if status in BUSY:
-            raise _Again(f"The server answers with HTTP {status}", _retry_after(answer.headers.get("Retry-After")))
+            raise _Again(f"The server answers with HTTP {status}", retry_after(answer.headers.get("Retry-After")))
         if status != 200:
             raise SourceInvalid(f"The server refuses (HTTP {status}).", "Check in a browser whether it is public.")
         self._count += 1
@@ -206,7 +206,7 @@ def _unpacked(unpack: Any, raw: bytes) -> Iterator[bytes]:
         raise _Again("The answer is damaged") from error
 
 
-def _retry_after(value: str | None) -> float | None:
+def retry_after(value: str | None) -> float | None:
     """Seconds that a server asks to wait, from a number or a date."""
     if not value:
         return None

@@ -4,10 +4,11 @@ import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import date, datetime, timedelta
+from difflib import get_close_matches
 from typing import Any
 from urllib.parse import urlsplit
 
-from tools.errors import BackendUnavailable
+from tools.errors import BackendUnavailable, ToolInputError
 from tools.layers import is_synthetic, is_vector
 from tools.schema import Bbox, Period, Scene
 
@@ -36,15 +37,39 @@ class StacService:
 
     def scenes(self, collection_id: str, bbox: Bbox, start: date, end: date, *, limit: int = MAX_SCENES) -> list[Scene]:
         """Return the scenes of a collection that touch a box within a period, both ends included, in date order."""
-        span = f"{start.isoformat()}T00:00:00Z/{end.isoformat()}T23:59:59Z"
-        items = self._items(collection_id, bbox, limit, datetime=span)
+        items = self._items(collection_id, bbox, limit, datetime=_span(start, end))
         return sorted(
             (self._scene(item, collection_id) for item in items), key=lambda scene: (scene.datetime, scene.id)
         )
 
-    def items(self, collection_id: str, bbox: Bbox, *, limit: int = MAX_SCENES) -> list[tuple[Scene, dict[str, Any]]]:
-        """Return the scenes of a collection that touch a box, whenever, each with its item as the service gives it."""
-        return [(self._scene(item, collection_id), item) for item in self._items(collection_id, bbox, limit)]
+    def collection(self, collection_id: str) -> dict[str, Any]:
+        """Return one collection as plain JSON.
+
+        Raises:
+            ToolInputError: the service has no collection of this id.
+        """
+        found = {str(one.get("id")): one for one in self.collections()}
+        if collection_id not in found:
+            near = get_close_matches(collection_id, list(found), n=3, cutoff=0.5)
+            hint = f"Did you mean {' or '.join(near)}?" if near else "Look at its list of collections."
+            raise ToolInputError(f"The STAC service at {self.url} has no collection {collection_id!r}.", hint=hint)
+        return found[collection_id]
+
+    def items(
+        self,
+        collection_id: str,
+        bbox: Bbox,
+        *,
+        start: date | None = None,
+        end: date | None = None,
+        limit: int = MAX_SCENES,
+    ) -> list[tuple[Scene, dict[str, Any]]]:
+        """Return the scenes of a collection that touch a box, each with its item as the service gives it.
+
+        Both days are included; without them, whenever.
+        """
+        span = {} if start is None or end is None else {"datetime": _span(start, end)}
+        return [(self._scene(item, collection_id), item) for item in self._items(collection_id, bbox, limit, **span)]
 
     def covers(self, collection_id: str, bbox: Bbox) -> bool:
         """Tell whether a collection has any scene that touches a box, whenever."""
@@ -111,12 +136,11 @@ class StacService:
     def _open(self) -> Any:
         if self._client is None:
             from pystac_client import Client
-            from pystac_client.stac_api_io import StacApiIO
-            from urllib3.util import Retry
 
-            retry = Retry(total=ATTEMPTS - 1, backoff_factor=0.3, status_forcelist=[502, 503], allowed_methods=None)
+            from tools.stac_wire import one_host_wire
+
             with _failures_told(self.url):
-                wire = StacApiIO(headers={"User-Agent": USER_AGENT}, timeout=self.timeout_s, max_retries=retry)
+                wire = one_host_wire(self.url, user_agent=USER_AGENT, timeout_s=self.timeout_s, attempts=ATTEMPTS)
                 self._client = Client.open(self.url, stac_io=wire)
         return self._client
 
@@ -134,6 +158,10 @@ def asset_url(item: dict[str, Any], service_url: str) -> str:
     if urlsplit(link)[:2] != urlsplit(service_url)[:2]:
         raise BackendUnavailable(f"The STAC service at {service_url} points to polygons on another host.", TRY_LATER)
     return link
+
+
+def _span(start: date, end: date) -> str:
+    return f"{start.isoformat()}T00:00:00Z/{end.isoformat()}T23:59:59Z"
 
 
 def _flat_box(edges: list[float]) -> list[float]:
@@ -157,6 +185,8 @@ def _failures_told(url: str) -> Iterator[None]:
     except requests.Timeout as error:
         raise BackendUnavailable(f"The STAC service at {url} did not answer in time.", TRY_LATER) from error
     except APIError as error:
+        if isinstance(error.__context__, BackendUnavailable):  # told by the wire already
+            raise error.__context__ from error
         status = getattr(error, "status_code", None)  # Absent when there was no answer at all.
         detail = f"answered HTTP {status}" if status else "cannot be reached"
         raise BackendUnavailable(f"The STAC service at {url} {detail}.", TRY_LATER) from error

@@ -2,68 +2,22 @@
 
 import asyncio
 import sys
-from collections.abc import Callable
 from datetime import UTC, datetime
-from functools import wraps
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
+
+from ui.command import load_settings as _settings
+from ui.command import note as _note
+from ui.command import told_plainly as _told_plainly
+from ui.hub_sync import hub_sync
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from assistant.schema import Answer, Event
     from assistant.settings import Settings
-
-
-def _told_plainly(command: Callable[..., None]) -> Callable[..., None]:
-    """Turn expected failures into a sentence and exit status 1, and the unexpected into a reference."""
-
-    @wraps(command)
-    def run(*args: Any, **kwargs: Any) -> None:
-        from knowledge.errors import ClmsError
-
-        try:
-            command(*args, **kwargs)
-        except ClmsError as error:
-            raise click.ClickException(str(error)) from error
-        except (click.ClickException, click.exceptions.Exit, click.Abort):
-            raise
-        except Exception as error:  # a door shows a reference, never a traceback
-            import logging
-
-            from assistant.storage import storage_failure
-            from assistant.telemetry import log_failure
-
-            if told := storage_failure(error, _settings().data_dir):
-                raise click.ClickException(str(told)) from error
-            reference = log_failure(logging.getLogger(__name__), "The command")
-            raise click.ClickException(f"Something unexpected went wrong (reference {reference}).") from error
-
-    return run
-
-
-def _settings(**changes: Any) -> "Settings":
-    from pydantic import ValidationError
-
-    from assistant.settings import Settings, point_libraries_at
-    from assistant.telemetry import configure_logging
-
-    try:
-        settings = Settings(**{name: value for name, value in changes.items() if value is not None})
-    except ValidationError as error:
-        first = error.errors()[0]
-        name = "CLMS_" + "_".join(str(part) for part in first["loc"]).upper()
-        raise click.ClickException(f"The setting {name} is not valid: {first['msg']}.") from error
-    configure_logging(settings.log_level)
-    point_libraries_at(settings)
-    return settings
-
-
-def _note(message: str) -> None:
-    """Tell progress on standard error, so that standard output stays the answer."""
-    click.echo(message, err=True)
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -342,6 +296,9 @@ def hub_list() -> None:
 
     for collection in Archive(_settings().hub_dir).collections():
         click.echo(f"{collection['id']}: {collection.get('title') or collection.get('description', '')}")
+
+
+hub.add_command(hub_sync)
 
 
 @hub.command("serve")

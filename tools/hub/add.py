@@ -19,7 +19,7 @@ _COMMON_NAMES = {
     "B07": "rededge", "B08": "nir", "B8A": "nir08", "B09": "nir09", "B11": "swir16", "B12": "swir22",
 }  # fmt: skip
 _SENTINEL_BAND = re.compile(r"(?:^|_)(B\d\d|B8A|SCL)(?=_|$)")
-_SAFE_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+SAFE_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _STEPS = {"second": 1.0, "minute": 60.0, "hour": 3600.0, "day": 86400.0}
 _NETCDF = (".nc", ".nc4", ".cdf")
 _CLOUD_CLASSES = (8, 9, 10)
@@ -74,7 +74,7 @@ def add_files(
         scale: Physical value of one stored step, when the files do not say it.
         offset: Physical value of a stored zero, when the files do not say it.
     """
-    if not _SAFE_ID.fullmatch(collection_id):
+    if not SAFE_ID.fullmatch(collection_id):
         raise RasterInvalidError(
             f"{collection_id!r} cannot name a collection.", hint="Use letters, digits, dots, dashes and underscores."
         )
@@ -83,6 +83,11 @@ def add_files(
     if existing is not None and existing.get("clms:synthetic"):
         raise RasterInvalidError(
             f"Collection {collection_id!r} is synthetic; real data do not go into it.", hint="Choose another name."
+        )
+    if existing is not None and "clms:copied_from" in existing:
+        raise RasterInvalidError(
+            f"Collection {collection_id!r} is a copy of another service's; your own files do not go into it.",
+            hint="Choose another name.",
         )
     period = None if datetime is None else _period(datetime)
     layers = [layer for file in files for layer in _layers(file, period)]

@@ -1,12 +1,13 @@
 """The hub's archive: STAC collections and items in one SQLite file, searched by box, time and property."""
 
 import json
+import os
 import shutil
 import sqlite3
 import tempfile
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -20,6 +21,8 @@ from tools.schema import Bbox
 Json = dict[str, Any]
 TEMPORARY = ".tmp"
 """Folder in the hub's folder for files in the making."""
+COPIES = "copies"
+"""Folder in a collection's folder for files that `hub sync` copied, one folder an item."""
 _LEFTOVER_AGE_S = 86_400
 
 _SCHEMA = (
@@ -149,6 +152,7 @@ class Archive:
         path: Path = (root / asset["href"]).resolve()
         if not path.is_relative_to(root) or not path.is_file():
             raise ClmsError(f"Asset {asset_key!r} of item {item.get('id')!r} has no file in the hub.")
+        _note_use(path)
         return path
 
     @contextmanager
@@ -186,12 +190,31 @@ class Archive:
             for item in items:
                 _put_item(database, item)
 
+    def remove_items(self, collection_id: str, item_ids: Iterable[str]) -> None:
+        """Forget items, and their collection when it holds no other; their files stay."""
+        with closing(self._connect()) as database, database:
+            for item_id in item_ids:
+                found = "SELECT row FROM items WHERE collection = ? AND id = ?"
+                for row in database.execute(found, (collection_id, item_id)).fetchall():
+                    for table in ("bodies", "places", "items"):
+                        database.execute(f"DELETE FROM {table} WHERE row = ?", row)
+            if not database.execute("SELECT 1 FROM items WHERE collection = ? LIMIT 1", (collection_id,)).fetchone():
+                database.execute("DELETE FROM texts WHERE id = ?", (collection_id,))
+                database.execute("DELETE FROM collections WHERE id = ?", (collection_id,))
+
     def _connect(self) -> sqlite3.Connection:
         # One short connection a call: SQLite connections do not cross the threads that FastAPI answers from.
         database = sqlite3.connect(self.hub_dir / "archive.sqlite", timeout=30)
         database.execute("PRAGMA foreign_keys = ON")
         database.execute("PRAGMA cache_size = -65536")  # 64 MB: many items go in several times as fast
         return database
+
+
+def _note_use(path: Path) -> None:
+    """Keep in the file's time when a copy was last used; its content has no other use for it."""
+    if path.parent.parent.name == COPIES:
+        with suppress(OSError):  # a hub on a read-only disk works too
+            os.utime(path)
 
 
 def _layout(database: sqlite3.Connection) -> int:

@@ -255,7 +255,7 @@ def _linked_item(body: Json, root: str) -> Json:
         _link("collection", collection),
     ]
     assets = {key: {**asset, "href": f"{url}/assets/{quote(key)}"} for key, asset in body["assets"].items()}
-    return {**body, "links": links, "assets": assets}
+    return {**body, "links": [*links, *body.get("links", [])], "assets": assets}
 
 
 def _queryables(url: str) -> JSONResponse:
