@@ -86,6 +86,12 @@ def is_product_abbreviation(word: str) -> bool:
     return word in _abbreviations()
 
 
+def names_product(text: str) -> bool:
+    """Tell whether a text names a CLMS product: its abbreviation as spelt, or a title or alias of several words."""
+    short = any(is_product_abbreviation(word) for word in _TOKEN.findall(text))
+    return short or bool(_product_names().search(lexicon.fold(text)))
+
+
 def is_product(name: str) -> bool:
     """Tell whether the catalogue has a product of this name."""
     from knowledge.errors import ProductNotFound
@@ -148,6 +154,12 @@ def _long_names() -> Mapping[str, str]:
 def _abbreviations() -> frozenset[str]:
     names = [part for product in _catalogue().products for part in product.abbr.split(" / ")]
     return frozenset(name for name in names if name.isupper()) - {DEFAULT_INDEX.upper()}
+
+
+@lru_cache(maxsize=1)
+def _product_names() -> "re.Pattern[str]":
+    names = {lexicon.fold(name) for product in _catalogue().products for name in (product.title, *product.aliases)}
+    return re.compile(rf"(?<!\w)(?:{'|'.join(re.escape(name) for name in names if ' ' in name)})(?!\w)")
 
 
 @lru_cache(maxsize=1)

@@ -125,9 +125,8 @@ def _intent(question: str, whens: tuple[When, ...]) -> Intent:
     if not named and lexicon.has(question, "elsewhere") and not lexicon.has(question, *EVIDENCE):
         return "out_of_scope"
     # Two periods to compare and no subject at all: the subject is what can be computed.
-    bare = (
-        len(whens) > 1 and lexicon.has(question, "compare", "difference") and not lexicon.has(question, *EVIDENCE[2:])
-    )
+    bare = len(whens) > 1 and lexicon.has(question, "compare", "difference")
+    bare = bare and not (lexicon.has(question, *EVIDENCE[2:]) or abilities.names_product(question))
     # Parcels above 0.6 and no other subject: a value of an index is meant.
     threshold = "threshold" in read_pick(question, whens).kinds and lexicon.has(question, "parcels")
     bare |= threshold and not lexicon.has(question, "land", "land_state", *EVIDENCE[2:])

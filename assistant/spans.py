@@ -45,8 +45,6 @@ _WORD = r"[A-ZÀ-ÖØ-ÞŁŚŻŠŽČ](?:\w{0,2}\.(?=\s?\w)|[\w'’\-]*)"
 _CONNECTOR = r"de|du|des|del|della|di|la|le|les|sur|am|an der|im|of|the|and|et|und|y|e"
 _NAME = re.compile(rf"{_WORD}(?:(?:,?\s+|\s+(?:{_CONNECTOR})\s+){_WORD}){{0,5}}")
 _MAX_NAME_WORDS = 8
-_SHORT = 2
-"""A lower-case word of so few letters ("is") is no name."""
 _NEAR = 40
 """Characters around a name in which a word such as "province" can stand."""
 _LOOSE_ENDS = re.compile(rf"^(?:(?:{_CONNECTOR})\s+)+|(?:\s+(?:{_CONNECTOR}))+$")
@@ -278,8 +276,11 @@ def _names_left(text: str) -> list[str]:
     """Give the one word of a note such as "ndvi rennes 2024" that means nothing else; none when several are left."""
     known = lexicon.pattern(*lexicon.load().root)
     words = re.findall(r"[^\W\d_][\w'’-]+", text)
+    language = language_of(text)
     left = [
-        word for word in words if len(word) > _SHORT and not known.fullmatch(lexicon.fold(word)) and not _is_term(word)
+        word
+        for word in words
+        if not (is_function_word(word, language) or known.fullmatch(lexicon.fold(word)) or _is_term(word))
     ]
     return left if len(left) == 1 else []
 

@@ -92,3 +92,11 @@ def test_a_change_within_one_year_is_a_curve_and_one_of_a_layer_is_between_two_e
 def test_a_season_is_no_place(words: str) -> None:
     (asked,) = slots.read(f"NDVI of my parcels {words}").computes
     assert (asked.output, asked.place) == ("series", "")
+
+
+@pytest.mark.parametrize(
+    "question", ["Is CLC 2018 comparable with CLC 2012?", "Can I compare Urban Atlas 2012 and 2018?"]
+)
+def test_two_years_of_a_named_product_are_no_index(question: str) -> None:
+    read = slots.read(question)
+    assert (read.intent, read.place, read.computes) == ("recommend", "", ())
