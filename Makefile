@@ -10,7 +10,7 @@ CPU_ONLY = import importlib.util, pathlib, runpy; \
   version = pathlib.Path(importlib.util.find_spec('torch').origin).with_name('version.py'); \
   raise SystemExit(runpy.run_path(str(version))['cuda'] and 'This is the CUDA build of PyTorch: see Installation in README.md.')
 
-.PHONY: run test lint lock bench evals clean
+.PHONY: run test lint lock bench evals vectors clean
 
 run: $(VENV)/.installed
 	$(VENV)/bin/clms-assistant serve
@@ -29,6 +29,10 @@ bench: $(VENV)/.installed-dev
 
 evals: $(VENV)/.installed-dev
 	$(VENV)/bin/python -m evals --check
+
+# After products have changed: what comes with the package need not be encoded at the first start.
+vectors: $(VENV)/.installed
+	$(VENV)/bin/python -m knowledge.card_vectors
 
 $(VENV)/.installed: requirements.lock pyproject.toml
 	$(PYTHON) -m venv $(VENV)

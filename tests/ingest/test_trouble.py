@@ -107,11 +107,14 @@ def test_hosts_that_are_not_allowed_are_refused_before_they_are_asked(index_dir:
     assert library.requests == []
 
 
-def test_two_runs_at_once_are_one_too_many(index_dir: Path) -> None:
+def test_two_runs_at_once_are_one_too_many(index_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("knowledge.storage.PATIENCE_S", 0.1)
     lock = sqlite3.connect(index_dir / "ingest.lock", isolation_level=None)
     lock.execute("BEGIN EXCLUSIVE")
+    told: list[str] = []
     with pytest.raises(IngestBusy):
-        ingest_documents(index_dir, [], embedding_model="none")
+        ingest_documents(index_dir, [], embedding_model="none", on_wait=told.append)
+    assert len(told) == 1
     lock.close()
 
 
