@@ -16,6 +16,8 @@ WAYS_SHOWN = 4
 DEFAULT_PERIOD = "last 12 months"
 """Taken when a question names no period, and said in the answer."""
 
+CANCELLED = "Cancelled: nothing was run."
+
 OUTCOME = "clms_outcome"
 """Key under which a planned answer tells its outcome, where that says more than the results of the tools."""
 
@@ -148,7 +150,8 @@ def _findings(results: Sequence[ToolResult]) -> str:
     """Tell the computed findings first, then what did not work, then what other tools said."""
     worded = (result for result in results if result.statistics and result.outcome == "ok")
     found = [str(result.data.get("finding") or _computed(result)) for result in worded]
-    found += [_unhappy(result) for result in results if result.outcome != "ok"]
+    # That no layer is known for a subject is no news beside the search, which says why.
+    found += [_unhappy(one) for one in results if one.outcome != "ok" and one.data.get("product", "") is not None]
     found += [_asked(result) for result in results if result.question]
     plain = [result.text for result in results if result.outcome == "ok" and not result.statistics]
     if not found or not all(

@@ -59,13 +59,17 @@ class Release:
 def find_product(
     services: "Services", words: str, *, bbox: Bbox, spoken: Sequence[str]
 ) -> tuple[Product | None, Advice]:
-    """Return the product that words mean, by name or by search, with what the catalogue advises."""
+    """Return the product that words mean, by name or by search, with what the catalogue advises.
+
+    A product that is only the nearest one found is none: nothing is computed on a guess.
+    """
     catalogue = services.retriever.catalogue
     advice = advise(services.retriever, words, bbox=bbox, spoken=spoken)
     try:
         return catalogue.get(words), advice
     except ProductNotFound:
-        return (advice.matches[0].product if advice.matches else None), advice
+        sure = advice.recommendation is not None and advice.recommendation.certain
+        return (advice.matches[0].product if sure and advice.matches else None), advice
 
 
 def find_holdings(
