@@ -1,4 +1,4 @@
-"""The HTTP door: health, files, the chat dialect, the embedded hub and the page on one port."""
+"""The HTTP door: health, files, the chat dialect, MCP, the embedded hub and the page on one port."""
 
 import logging
 import threading
@@ -17,6 +17,7 @@ from assistant.storage import DataFolderUnusable, storage_failure
 from assistant.telemetry import log_failure
 from knowledge.errors import ClmsError, IndexMissing, ProductNotFound
 from tools.errors import ArtifactNotFound, BackendUnavailable, TooLarge, ToolInputError
+from ui.mcp_api import create_mcp_server
 from ui.openai_api import error_response, openai_router
 
 logger = logging.getLogger(__name__)
@@ -38,17 +39,21 @@ def create_app(settings: Settings) -> FastAPI:
     hub_url = f"{_own_url(settings)}/hub" if needs_hub(settings) and settings.port else None
     assistant = Assistant(settings, hub_url=hub_url)
 
+    mcp_server = create_mcp_server(assistant)
+
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         # In the background: the port is open at once, and the first question finds everything loaded.
         threading.Thread(target=assistant.warm_up, daemon=True).start()
-        yield
+        async with mcp_server.session_manager.run():
+            yield
         assistant.close()
 
     # The interactive API pages would load their scripts from a CDN, so they are off.
     app = FastAPI(title="CLMS Assistant", lifespan=lifespan, docs_url=None, redoc_url=None)
     app.state.assistant = assistant
     add_doors(app, assistant, settings)
+    app.router.routes.extend(mcp_server.streamable_http_app(host=settings.host).routes)
     if hub_url:
         from tools.hub.app import create_hub
 

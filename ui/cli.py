@@ -12,6 +12,7 @@ from ui.command import load_settings as _settings
 from ui.command import note as _note
 from ui.command import told_plainly as _told_plainly
 from ui.hub_sync import hub_sync
+from ui.mcp_command import mcp
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -299,6 +300,7 @@ def hub_list() -> None:
 
 
 hub.add_command(hub_sync)
+main.add_command(mcp)
 
 
 @hub.command("serve")

@@ -1,0 +1,255 @@
+"""The MCP door: the toolbox and the whole assistant as tools, products and files as resources."""
+
+import asyncio
+import inspect
+import json
+import logging
+import threading
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
+from typing import Annotated, Any
+
+from mcp.server.mcpserver import Context, MCPServer
+from mcp.server.mcpserver.exceptions import ResourceError
+from mcp.types import CallToolResult, ContentBlock, ResourceLink, TextContent
+from pydantic import BaseModel, ConfigDict, Field
+
+from assistant.agent import Assistant
+from assistant.menu import failure
+from assistant.schema import Answer, AnswerEvent, ErrorEvent, Today, ToolProgress
+from assistant.telemetry import log_failure
+from knowledge.errors import ClmsError
+from knowledge.schema import Citation
+from tools import toolbox
+from tools.areas import parse_geojson
+from tools.errors import TooLarge
+from tools.schema import Artifact, Estimate, Outcome, Question, Recommendation, Statistics, ToolResult
+from tools.toolbox import Toolbox
+
+logger = logging.getLogger(__name__)
+
+INSTRUCTIONS = (
+    "Copernicus land monitoring: find the product for a question and compute indices and statistics for a place and a "
+    "period. `ask` answers a whole question with every number checked; the other tools are its single steps. "
+    "Take numbers from results only; an outcome other than ok has none."
+)
+Session = Context[Any, Any]
+
+
+class FileLink(BaseModel):
+    """A file that was made, to be read as a resource."""
+
+    uri: str
+    title: str
+    media_type: str
+    size_bytes: int
+    sha256: str
+
+
+class Told(BaseModel):
+    """What a call gives beyond its text."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    outcome: Outcome
+    session_id: str = ""
+    """Conversation that the next question can go on with."""
+    statistics: tuple[Statistics, ...] = ()
+    recommendation: Recommendation | None = None
+    question: Question | None = None
+    estimate: Estimate | None = None
+    citations: tuple[Citation, ...] = ()
+    files: tuple[FileLink, ...] = ()
+    warnings: tuple[str, ...] = ()
+    follow_ups: tuple[str, ...] = ()
+    plan_fingerprint: str = ""
+    data: dict[str, Any] = Field(default_factory=dict)
+
+
+Reply = Annotated[CallToolResult, Told]
+
+
+def create_mcp_server(assistant: Assistant, menu: type[Toolbox] = Toolbox) -> MCPServer:
+    """Build the server: one tool for a whole question, one for each tool of the menu, and the resources."""
+    server = MCPServer("clms-assistant", title="CLMS Assistant", instructions=INSTRUCTIONS, log_level="WARNING")
+    server.add_tool(_ask(assistant), name="ask")
+    for name in menu.TOOLS:
+        server.add_tool(_tool(assistant, menu, name), name=name)
+    _add_resources(server, assistant)
+    return server
+
+
+def _ask(assistant: Assistant) -> Callable[..., Awaitable[CallToolResult]]:
+    async def ask(
+        ctx: Session,
+        question: Annotated[str, Field(description="The question, in plain words.")],
+        session_id: Annotated[str, Field(description="Conversation to go on with; empty for a new one.")] = "",
+        area: Annotated[dict[str, Any] | None, Field(description="GeoJSON polygons the question is about.")] = None,
+        collection_id: Annotated[str, Field(description="Collection to compute on; empty for the best one.")] = "",
+        today: Annotated[Today | None, Field(description="Day that 'this summer' is relative to.")] = None,
+    ) -> Reply:
+        """Answer a question about land: product recommendation with sources, computed numbers, maps and files."""
+        try:
+            limit = assistant.settings.max_area_bytes
+            if area and len(json.dumps(area)) > limit:
+                raise TooLarge(f"The area is larger than {limit} bytes.", "Simplify it, or send fewer polygons.")
+            polygons = await asyncio.to_thread(parse_geojson, area, name="area") if area else None
+            options = {"session_id": session_id or None, "today": today, "collection_id": collection_id or None}
+            return await _answered(assistant, ctx, question, {**options, "area": polygons})
+        except ClmsError as error:
+            return _reply(failure(error))
+
+    return ask
+
+
+async def _answered(assistant: Assistant, ctx: Session, question: str, options: dict[str, Any]) -> CallToolResult:
+    """Hand on progress as it happens; the last event is an answer or an error."""
+    steps = 0
+    async for event in assistant.stream(question, **options):
+        if isinstance(event, ToolProgress):
+            steps += 1
+            await ctx.report_progress(steps, message=event.message)
+        elif isinstance(event, AnswerEvent):
+            return _answer(event.answer)
+        elif isinstance(event, ErrorEvent):
+            reference = f" (reference {event.reference})" if event.reference else ""
+            return _reply(failure(ClmsError(f"{event.message}{reference}", event.hint)))
+    return _reply(ToolResult(text="The question was not answered.", outcome="failed"))
+
+
+def _tool(assistant: Assistant, menu: type[Toolbox], name: str) -> Callable[..., Awaitable[CallToolResult]]:
+    """Make a function with the signature of a toolbox method, so that its schema is the one a model sees elsewhere."""
+    method = getattr(menu, name)
+
+    async def call(ctx: Session, **kwargs: Any) -> CallToolResult:
+        loop, cancelled, steps = asyncio.get_running_loop(), threading.Event(), 0
+
+        def progress(message: str) -> None:
+            nonlocal steps
+            steps += 1
+            asyncio.run_coroutine_threadsafe(ctx.report_progress(steps, message=message), loop)
+
+        def run() -> ToolResult:
+            context = toolbox.Context(
+                today=datetime.now(UTC).date(),
+                session_id="mcp",
+                question=str(kwargs.get("question", "")),
+                on_progress=progress,
+                cancelled=cancelled.is_set,
+            )
+            return _safely(lambda: getattr(menu(assistant.services(), context), name)(**kwargs), name)
+
+        try:
+            return _reply(await asyncio.to_thread(run))
+        finally:
+            cancelled.set()
+
+    own = inspect.signature(method, eval_str=True)
+    parameters = [parameter for parameter in own.parameters.values() if parameter.name != "self"]
+    context = inspect.Parameter("ctx", inspect.Parameter.KEYWORD_ONLY, annotation=Session)
+    signature = own.replace(parameters=[*parameters, context], return_annotation=Reply)
+    call.__signature__ = signature  # type: ignore[attr-defined]  # read by inspect
+    call.__annotations__ = {one.name: one.annotation for one in signature.parameters.values()} | {"return": Reply}
+    call.__doc__ = inspect.getdoc(method)
+    return call
+
+
+def _safely(call: Callable[[], ToolResult], name: str) -> ToolResult:
+    """Run one tool; a failure is a result, and never a traceback."""
+    try:
+        return call()
+    except ClmsError as error:
+        return failure(error)
+    except Exception:  # noqa: BLE001  # a door shows a reference, never a traceback
+        reference = log_failure(logger, f"Tool {name}")
+        return ToolResult(text=f"Something unexpected stopped this step (reference {reference}).", outcome="failed")
+
+
+def _add_resources(server: MCPServer, assistant: Assistant) -> None:
+    def catalogue() -> Any:
+        return assistant.services().retriever.catalogue
+
+    @server.resource("clms://products", name="products", mime_type="application/json")
+    async def products() -> str:
+        """List the products of the catalogue: id, title, one sentence."""
+        known = await asyncio.to_thread(catalogue)
+        return json.dumps([one.model_dump(include={"id", "title", "summary"}) for one in known.products])
+
+    @server.resource("clms://products/{product_id}", name="product", mime_type="application/json")
+    async def product(product_id: str) -> str:
+        """Give all facts of one product."""
+        try:
+            return str((await asyncio.to_thread(catalogue)).get(product_id).model_dump_json())
+        except ClmsError as error:
+            raise ResourceError(str(error)) from error
+
+    @server.resource("clms://files/{file_id}", name="file", mime_type="application/octet-stream")
+    async def file(file_id: str) -> bytes:
+        """Give one file that a run made."""
+        from pathlib import Path
+
+        from tools.workspace import Workspace
+
+        def read() -> bytes:
+            return Path(Workspace(assistant.settings.artifacts_dir).get(file_id).path).read_bytes()
+
+        try:
+            return await asyncio.to_thread(read)
+        except ClmsError as error:
+            raise ResourceError(str(error)) from error
+
+
+def _answer(answer: Answer) -> CallToolResult:
+    told = Told(
+        outcome=answer.outcome,
+        session_id=answer.session_id,
+        statistics=answer.statistics,
+        recommendation=answer.recommendation,
+        question=answer.question,
+        citations=answer.citations,
+        files=_links(answer.artifacts),
+        warnings=answer.warnings,
+        follow_ups=answer.follow_ups,
+        plan_fingerprint=answer.plan.fingerprint if answer.plan else "",
+    )
+    return _result(answer.text + answer.follow_up_text, told)
+
+
+def _reply(result: ToolResult) -> CallToolResult:
+    told = Told(
+        outcome=result.outcome,
+        statistics=(result.statistics,) if result.statistics else (),
+        recommendation=result.recommendation,
+        question=result.question,
+        estimate=result.estimate,
+        citations=result.citations,
+        files=_links(result.artifacts),
+        warnings=result.warnings,
+        plan_fingerprint=result.plan.fingerprint if result.plan else "",
+        data=result.data,
+    )
+    return _result(result.text, told)
+
+
+def _result(text: str, told: Told) -> CallToolResult:
+    content: list[ContentBlock] = [TextContent(type="text", text=text)]
+    content += [
+        ResourceLink(type="resource_link", uri=one.uri, name=one.title, mime_type=one.media_type, size=one.size_bytes)
+        for one in told.files
+    ]
+    return CallToolResult(
+        content=content, structured_content=told.model_dump(mode="json"), is_error=told.outcome == "failed"
+    )
+
+
+def _links(artifacts: tuple[Artifact, ...]) -> tuple[FileLink, ...]:
+    return tuple(
+        FileLink(
+            uri=f"clms://files/{one.id}",
+            title=one.title,
+            media_type=one.media_type,
+            size_bytes=one.size_bytes,
+            sha256=one.sha256,
+        )
+        for one in artifacts
+    )
