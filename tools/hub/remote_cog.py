@@ -12,7 +12,7 @@ from tools.hub.files import Grid
 from tools.hub.http_ranges import RangeClient, RemoteRefused
 from tools.schema import Bbox
 
-HEADER_BYTES = 32_768
+HEADER_BYTES = 16_384
 MAX_HEADER_BYTES = 64_000_000
 GAP_BYTES = 65_536
 """Tiles that lie closer together in the file are asked for at once."""

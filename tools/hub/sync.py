@@ -58,13 +58,19 @@ class _Run:
     archive: Archive
     client: RangeClient
     copies: Copies
-    meanings: dict[str, Meaning] = field(default_factory=dict)
+    meanings: dict[str, Meaning]
+    received_before: int
     copied: int = 0
     files: int = 0
     kept: int = 0
     repaired: int = 0
     evicted: list[CopiedItem] = field(default_factory=list)
     failures: list[str] = field(default_factory=list)
+
+    @property
+    def received(self) -> int:
+        """Bytes read since the run began."""
+        return self.client.received - self.received_before
 
 
 def run_sync(
@@ -76,7 +82,7 @@ def run_sync(
         StorageError: the disk is full, or another sync is copying. What is there stays whole.
     """
     copies = Copies(archive.hub_dir)
-    run = _Run(plan, archive, client, copies, dict(plan.meanings))
+    run = _Run(plan, archive, client, copies, dict(plan.meanings), client.received)
     _check_disk(archive.hub_dir, plan.new_bytes)
     with copies.alone():
         _remove_leftovers(archive)
@@ -86,7 +92,7 @@ def run_sync(
         run.files,
         run.kept,
         run.repaired,
-        client.received,
+        run.received,
         copies.total_bytes(),
         tuple(run.evicted),
         tuple(run.failures),
@@ -115,7 +121,7 @@ def _copy_all(run: _Run, on_progress: Callable[[str], None]) -> str:
             ) from error
         if one.missing:
             on_progress(
-                f"{number} of {counted(len(run.plan.items), 'scene')}; {megabytes(run.client.received)} read "
+                f"{number} of {counted(len(run.plan.items), 'scene')}; {megabytes(run.received)} read "
                 f"of about {megabytes(run.plan.transfer_bytes)}"
             )
     return ""

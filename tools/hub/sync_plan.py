@@ -11,7 +11,7 @@ from tools.hub.archive import Archive
 from tools.hub.copied_items import COPIED_FROM, Meaning, known_meanings
 from tools.hub.copies import CopiedItem, Copies, Copy
 from tools.hub.http_ranges import RangeClient, RemoteRefused, host_allowed
-from tools.hub.remote_cog import HEADER_BYTES, PixelWindow, open_remote, window_of
+from tools.hub.remote_cog import HEADER_BYTES, open_remote, window_of
 from tools.hub.source_items import (
     Json,
     SourceAsset,
@@ -26,8 +26,6 @@ from tools.stac import StacService
 from tools.words import counted
 
 MAX_ITEMS = 5_000
-SAMPLES = 3
-"""Files of a band that are tried for the estimate before its failure is told."""
 OVERVIEWS = 4 / 3
 """A copy with its overviews, each a quarter of the one before, to its pixels alone."""
 
@@ -259,30 +257,26 @@ def _estimate(plans: Sequence[ItemPlan], ask: Request, client: RangeClient) -> t
 
 
 def _estimate_band(assets: Sequence[SourceAsset], ask: Request, client: RangeClient) -> tuple[int, int]:
+    """Measure some files from the first to the last; the mean, weighed by pixels, stands for all."""
     windows = [None if one.grid is None else window_of(one.grid, ask.place.bbox) for one in assets]
-    largest = sorted(range(len(assets)), key=lambda place: -_pixels(windows[place]))
+    pixels = read = kept = 0
     failures: list[RemoteRefused | BackendUnavailable] = []
-    for place in largest[:SAMPLES]:
+    for place in sorted({0, len(assets) // 2, len(assets) - 1}):
         try:
             with open_remote(client, assets[place].href) as cog:
-                window = window_of(cog.grid, ask.place.bbox)
-                if window is None:
-                    continue
-                shares = [
-                    _pixels(w) / window.pixels if one.grid else 1.0 for one, w in zip(assets, windows, strict=True)
-                ]
-                read, kept = cog.transfer_bytes(window), cog.stored_bytes(window)
+                window = windows[place] = window_of(cog.grid, ask.place.bbox)
+                if window is not None:
+                    pixels += window.pixels
+                    read += cog.transfer_bytes(window)
+                    kept += cog.stored_bytes(window)
         except (RemoteRefused, BackendUnavailable) as error:
             failures.append(type(error)(f"{assets[place].key}: {error.message}", hint=error.hint))
-            continue
-        return round(read * sum(shares)) + HEADER_BYTES * len(assets), round(kept * sum(shares) * OVERVIEWS)
-    if failures:
+    if failures and not pixels:
         raise failures[0]
-    return 0, 0
-
-
-def _pixels(window: PixelWindow | None) -> int:
-    return window.pixels if window else 0
+    known = [window.pixels for window in windows if window]
+    mean = sum(known) / max(len(known), 1)
+    share = sum(window.pixels if window else mean for window in windows) / max(pixels, 1)
+    return round(read * share) + HEADER_BYTES * len(assets), round(kept * share * OVERVIEWS)
 
 
 def _to_evict(copies: Copies, wanted: set[str], ask: Request, total: int) -> list[CopiedItem]:
