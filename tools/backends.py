@@ -1,19 +1,31 @@
-"""Run process graphs on an openEO back-end, and tell its failures apart."""
+"""Run process graphs on an openEO back-end: at once, or as batch jobs; with the login of the session."""
 
 import json
 import math
-from collections.abc import Iterator
-from contextlib import contextmanager
+import tempfile
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
+from urllib.parse import urlsplit
 
-from tools.errors import BackendUnavailable, JobFailed, NoScenes
+from tools.backend_failures import TRY_LATER, failures_told, short
+from tools.backend_jobs import Batch, run_job, save_bounded
+from tools.backend_layers import layers_on_backend
+from tools.backend_mapping import BackendMapping
+from tools.errors import BackendUnavailable, JobFailed, LoginExpired, LoginRefused
+from tools.layers import Layers
+from tools.schema import Estimate
 from tools.zonal import ZonalJson
+
+if TYPE_CHECKING:
+    from tools.toolbox import Context, Services
 
 USER_AGENT = "clms-assistant/0.1"
 ATTEMPTS = 2
 CONNECT_TIMEOUT_S = 20.0
-TRY_LATER = "Check the address in the settings (CLMS_OPENEO_URL), or try again in a while."
+MAX_RESULT_BYTES = 2_000_000_000
+NOTES = "openeo-jobs.json"
 
 
 class Backend(Protocol):
@@ -29,31 +41,67 @@ class Backend(Protocol):
         """Run a graph that ends in a GeoTIFF and write it to `target`."""
 
 
+class Access(Protocol):
+    """Logs a session in."""
+
+    def connect(self, unknown: Any) -> Any:
+        """Give a connection that is logged in, or the unknown one where no login is needed.
+
+        Raises:
+            LoginNeeded: Only the user can log in; the error says where, and with which code.
+        """
+
+    def renew(self, unknown: Any) -> None:
+        """Forget a login that is no longer accepted and begin another one; raises LoginNeeded."""
+
+
 class OpenEOBackend:
     """An openEO service, reached through the openEO client."""
 
-    def __init__(self, url: str, *, timeout_s: float) -> None:
+    def __init__(
+        self,
+        url: str,
+        *,
+        timeout_s: float,
+        mapping: BackendMapping | None = None,
+        access: Access | None = None,
+        batch: Batch | None = None,
+        max_bytes: int = MAX_RESULT_BYTES,
+    ) -> None:
+        """Keep what is needed; nothing is asked before the first use.
+
+        Args:
+            url: Address of the service.
+            timeout_s: Seconds to wait for one answer.
+            mapping: What is particular to the service.
+            access: Logs the session in; without it everything is asked as nobody in particular.
+            batch: How batch jobs are run; without it all runs are synchronous.
+            max_bytes: Largest result that is taken.
+        """
         self.url = url
         self.timeout_s = timeout_s
-        self._connection: Any = None
+        self._mapping = mapping
+        self._access = access
+        self._batch = batch
+        self._max_bytes = max_bytes
+        self._unknown: Any = None
 
     def validate(self, graph: dict[str, Any]) -> None:
         """Raise JobFailed when the back-end would not take the graph."""
-        connection = self._connect()
-        with _failures_told(self.url):
-            if not connection.capabilities().supports_endpoint("/validation", method="POST"):
-                return
-            errors = list(connection.validate_process_graph({"process_graph": graph}))
+        if not self._ask(lambda one: one.capabilities().supports_endpoint("/validation", method="POST"), login=False):
+            return
+        errors = self._ask(lambda one: list(one.validate_process_graph({"process_graph": graph})))
         if errors:
             first = errors[0].get("message", "no reason given") if isinstance(errors[0], dict) else str(errors[0])
-            raise JobFailed(f"The back-end does not take this computation: {_short(first)}", "Try another collection.")
+            raise JobFailed(f"The back-end does not take this computation: {short(first)}", "Try another collection.")
 
     def run_table(self, graph: dict[str, Any]) -> ZonalJson:
         """Run a graph that ends in a JSON table."""
-        connection = self._connect()
-        with _failures_told(self.url):
-            content = connection.download(graph, timeout=self.timeout_s, validate=False)
-            table = json.loads(content)
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / "table.json"
+            self._run(graph, path)
+            with self._told():
+                table = json.loads(path.read_bytes())
         if not isinstance(table, dict | list):
             raise JobFailed("The back-end answered something that is no table.", TRY_LATER)
         return table
@@ -63,9 +111,7 @@ class OpenEOBackend:
         import rasterio
         from rasterio.errors import RasterioError
 
-        connection = self._connect()
-        with _failures_told(self.url):
-            connection.download(graph, str(target), timeout=self.timeout_s, validate=False)
+        self._run(graph, target)
         try:
             with rasterio.open(target) as raster:
                 usable = raster.count >= 1 and raster.crs is not None
@@ -76,62 +122,118 @@ class OpenEOBackend:
 
     def run_netcdf(self, graph: dict[str, Any], target: Path) -> None:
         """Run a graph that ends in a netCDF file and write it to `target`."""
-        connection = self._connect()
-        with _failures_told(self.url):
-            connection.download(graph, str(target), timeout=self.timeout_s, validate=False)
+        self._run(graph, target)
         with target.open("rb") as stream:
             if not stream.read(4).startswith((b"\x89HDF", b"CDF")):
                 raise JobFailed("The back-end answered something that is no netCDF file.", TRY_LATER)
 
+    def collection_ids(self) -> list[str]:
+        """Return the ids of all collections."""
+        found = self._ask(lambda one: one.list_collection_ids(), login=False)
+        return [str(one) for one in found]
+
+    def collection(self, collection_id: str) -> dict[str, Any] | None:
+        """Return the metadata of one collection; None where there is none of this id."""
+        from openeo.rest import OpenEoApiError
+
+        def describe(connection: Any) -> dict[str, Any] | None:
+            try:
+                return dict(connection.get(f"/collections/{collection_id}", expected_status=200).json())
+            except OpenEoApiError as error:
+                if error.http_status_code == 404:
+                    return None
+                raise
+
+        found: dict[str, Any] | None = self._ask(describe, login=False)
+        return found
+
+    def _run(self, graph: dict[str, Any], target: Path) -> None:
+        """Run a graph and write what it gives to `target`."""
+
+        def synchronous(connection: Any) -> None:
+            body = {"process": {"process_graph": graph}}
+            answer = connection.post("/result", json=body, stream=True, timeout=self.timeout_s, expected_status=200)
+            with answer:
+                save_bounded(answer, target, self._max_bytes)
+
+        def queued(connection: Any) -> None:
+            if self._batch is not None:
+                run_job(connection, graph, target, self._batch, max_bytes=self._max_bytes)
+
+        self._ask(queued if self._batch else synchronous)
+
+    def _ask(self, what: Callable[[Any], Any], *, login: bool = True) -> Any:
+        """Ask the service, logged in where it wants that; what goes wrong is told in words."""
+        unknown = self._connect()
+        connection = self._access.connect(unknown) if self._access and login else unknown
+        try:
+            with self._told():
+                return what(connection)
+        except (LoginExpired, LoginRefused):
+            if self._access and login:
+                self._access.renew(unknown)
+            raise
+
     def _connect(self) -> Any:
-        if self._connection is None:
+        """Connect as nobody in particular."""
+        if self._unknown is None:
             import openeo
             from urllib3.util import Retry
 
             # Only reading may be tried again: a computation that timed out may still be running over there.
             retry = Retry(total=ATTEMPTS - 1, backoff_factor=0.3, allowed_methods=["GET"], status_forcelist=[502, 503])
-            with _failures_told(self.url):
+            with self._told():
                 connection = openeo.connect(
                     self.url, default_timeout=max(1, math.ceil(min(self.timeout_s, CONNECT_TIMEOUT_S))), retry=retry
                 )
                 connection.default_headers["User-Agent"] = USER_AGENT
                 connection.capabilities()
-            self._connection = connection
-        return self._connection
+            _same_host(self.url, connection.root_url)
+            self._unknown = connection
+        return self._unknown
+
+    def _told(self) -> AbstractContextManager[None]:
+        known = self._mapping
+        return failures_told(
+            self.url, limits=known.limits if known else "", account_url=known.account_url if known else ""
+        )
 
 
-@contextmanager
-def _failures_told(url: str) -> Iterator[None]:
-    """Turn what the client and the network raise into the project's failures."""
-    import requests
-    from openeo.rest import OpenEoApiError, OpenEoApiPlainError, OpenEoClientException
+def open_backend(services: "Services", context: "Context", estimate: Estimate | None = None) -> OpenEOBackend:
+    """Give the back-end of the settings for one question: with the session's login, large runs as batch jobs.
 
-    try:
-        yield
-    except OpenEoApiError as error:
-        raise _refused(error) from error
-    except OpenEoApiPlainError as error:
-        text = f"The openEO service at {url} answered HTTP {error.http_status_code} without an openEO error."
-        raise BackendUnavailable(text, TRY_LATER) from error
-    except requests.Timeout as error:
-        text = f"The openEO service at {url} did not answer in time."
-        raise BackendUnavailable(text, "Ask for a smaller area or a shorter period, or try again later.") from error
-    except requests.RequestException as error:
-        raise BackendUnavailable(f"The openEO service at {url} cannot be reached.", TRY_LATER) from error
-    except (OpenEoClientException, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise BackendUnavailable(f"The openEO service at {url} answers nonsense.", TRY_LATER) from error
-
-
-def _refused(error: Any) -> NoScenes | BackendUnavailable | JobFailed:
-    if error.code == "NoDataAvailable":
-        return NoScenes("The back-end has no data for this place and period.", "Try a longer period.")
-    if error.http_status_code in (401, 403):
-        return BackendUnavailable("The openEO service wants a login.", "Log in first, or use the embedded hub.")
-    if error.http_status_code in (429, 502, 503, 504):
-        return BackendUnavailable(f"The openEO service is busy: {_short(error.message)}", TRY_LATER)
-    return JobFailed(f"The back-end could not compute this: {_short(error.message)}", "Try a smaller area or period.")
+    Args:
+        services: Hold the address.
+        context: Holds the session.
+        estimate: Of the run; without it, it counts as small.
+    """
+    mapping = services.mapping
+    values = estimate.megabytes * 1e6 / 2 if estimate else 0
+    large = mapping.sync_max_values is not None and values > mapping.sync_max_values
+    notes = services.workspace.root / NOTES
+    batch = Batch(on_progress=context.on_progress, cancelled=context.cancelled, notes=notes) if large else None
+    return OpenEOBackend(
+        services.openeo_url,
+        timeout_s=services.timeout_s,
+        mapping=mapping,
+        access=services.logins.of_session(context.session_id, services.openeo_url, mapping, again=context.question),
+        batch=batch,
+        max_bytes=services.max_result_bytes,
+    )
 
 
-def _short(text: object) -> str:
-    """Cut what a service says to one line: it is shown, never trusted."""
-    return " ".join(str(text).split())[:200]
+def layers_of(services: "Services", layers: Layers) -> Layers:
+    """Give the layers of a STAC collection as the back-end of the settings has them; this needs no login."""
+    mapping = services.mapping
+    return layers_on_backend(
+        OpenEOBackend(services.openeo_url, timeout_s=services.timeout_s, mapping=mapping), mapping, layers
+    )
+
+
+def _same_host(url: str, found: str) -> None:
+    """Refuse a service that leads elsewhere: what the user logs in with must not go to another host."""
+    if urlsplit(url if "://" in url else f"https://{url}").hostname != urlsplit(found).hostname:
+        raise BackendUnavailable(
+            f"The openEO service at {url} leads to {short(found)}, which is not on its own host.",
+            "If the service has moved, put its new address into the settings (CLMS_OPENEO_URL).",
+        )

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from tools import band_graphs
-from tools.backends import OpenEOBackend
+from tools.backends import OpenEOBackend, open_backend
 from tools.classification import FIT_PIXELS, Bands, Result, Task, drawn, inside, read_bands, run_task, split_polygons
 from tools.coverage import name_what_is_covered
 from tools.errors import NoScenes, TooLarge, ToolInputError
@@ -69,7 +69,7 @@ def classify(services: "Services", context: "Context", *, place: str, period: st
     context.on_progress("Looking up place, period and scenes")
     work = look_up(services, context, place=place, period=period, asked=asked)
     context.stop_if_asked()
-    backend = OpenEOBackend(services.openeo_url, timeout_s=services.timeout_s)
+    backend = open_backend(services, context, work.prepared.estimate)
     backend.validate(work.graph)
     if asked.method == "thresholds":
         check_stored_values(backend, work.prepared)

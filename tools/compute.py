@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from knowledge.errors import ClmsError
 from tools.advice import Advice, advise, unit_size_m
-from tools.backends import Backend, OpenEOBackend
+from tools.backends import Backend, open_backend
 from tools.errors import ToolInputError
 from tools.indices import needs_reflectance, used_layers
 from tools.planning import Prepared, prepare
@@ -40,7 +40,7 @@ def compute_index(
     work = prepare(services, context, recipe_id=recipe_id, place=place, period=period, output=output, units=units)
     context.stop_if_asked()
     graphs = build_graphs(work.plan, work.layers, work.units, work.box)
-    backend = OpenEOBackend(services.openeo_url, timeout_s=services.timeout_s)
+    backend = open_backend(services, context, work.estimate)
     for name in graphs.keys() - {"count"}:
         backend.validate(graphs[name])
     check_stored_values(backend, work)

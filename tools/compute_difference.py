@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tools.backends import OpenEOBackend
+from tools.backends import open_backend
 from tools.compute import check_stored_values, find_advice, run_statistics
 from tools.difference import (
     difference_data,
@@ -58,7 +58,7 @@ def compute_difference(
         )
     sides = _prepare(services, context, recipe_id, place, periods, output, units)
     earlier, later = sides
-    backend = OpenEOBackend(services.openeo_url, timeout_s=services.timeout_s)
+    backend = open_backend(services, context, later.estimate)
     box = _common(earlier.box, later.box)
     graphs = [build_graphs(side.plan, side.layers, side.units, box) for side in sides]
     change = build_difference((later.plan, later.layers), (earlier.plan, earlier.layers), box)
@@ -227,7 +227,7 @@ def _pictures(
     workspace, plan, title = services.workspace, work.plan, plan_title(work.plan)
     context.on_progress("Drawing the map of the difference")
     with workspace.new("raster", f"GeoTIFF: {title}", "image/tiff", ".tif", plan.fingerprint) as draft:
-        OpenEOBackend(services.openeo_url, timeout_s=services.timeout_s).run_raster(graph, draft.path)
+        open_backend(services, context, work.estimate).run_raster(graph, draft.path)
     raster = Path(draft.artifact.path)
     shown: dict[str, Any] = {"title": title, "synthetic": work.synthetic, "source_line": source_line(work)}
     picture = render_map(

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from tools import phenology
 from tools.advice import Advice, advise, unit_size_m
-from tools.backends import OpenEOBackend
+from tools.backends import open_backend
 from tools.compute import check_stored_values, run_statistics
 from tools.errors import PeriodInvalid
 from tools.indices import Recipe
@@ -48,7 +48,7 @@ def compute_phenology(
     # The back-end gives one mean per date and polygon: the series of tools/recipes.py.
     work = replace(work, plan=work.plan.model_copy(update={"output": "series"}))
     graphs = build_graphs(work.plan, work.layers, work.units, work.box)
-    backend = OpenEOBackend(services.openeo_url, timeout_s=services.timeout_s)
+    backend = open_backend(services, context, work.estimate)
     backend.validate(graphs["mean"])
     check_stored_values(backend, work)
     series = run_statistics(backend, graphs, work, context)
@@ -133,7 +133,7 @@ def _files(
             "print(compare_seasons(seasons, EXPECTED_SEASONS))",
         ),
     )
-    backend = OpenEOBackend(services.openeo_url, timeout_s=services.timeout_s)
+    backend = open_backend(services, context, work.estimate)
     return make_files(services, context, backend, graphs, work, statistics, advice, pictures=made, sequel=sequel)
 
 

@@ -1,6 +1,11 @@
 """Failures of the tools, one class for each thing that the caller can do about it."""
 
+from typing import TYPE_CHECKING
+
 from knowledge.errors import ClmsError
+
+if TYPE_CHECKING:
+    from tools.schema import Question
 
 
 class ToolInputError(ClmsError):
@@ -54,3 +59,28 @@ class PlaceAmbiguous(ToolInputError):
         super().__init__(message, hint=f"Choose one: {'; '.join(options)}.")
         self.options = options
         """Names to choose from; each resolves to one place."""
+
+
+class LoginRefused(BackendUnavailable):
+    """The back-end wants a login."""
+
+
+class LoginExpired(BackendUnavailable):
+    """The back-end no longer accepts the login."""
+
+
+class QuotaExhausted(BackendUnavailable):
+    """The account has no credits left, or has asked too often."""
+
+
+class JobWaiting(ClmsError):
+    """The batch job is not done yet and goes on over there; asked again, it is found."""
+
+
+class LoginNeeded(ClmsError):
+    """The back-end wants a login that only the user can make."""
+
+    def __init__(self, message: str, hint: str, question: "Question") -> None:
+        super().__init__(message, hint)
+        self.question = question
+        """Where to log in, and with which code."""

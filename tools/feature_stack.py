@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from tools import band_graphs
-from tools.backends import OpenEOBackend
+from tools.backends import OpenEOBackend, open_backend
 from tools.errors import NoScenes, TooLarge
 from tools.indices import Recipe, get_recipe, used_layers
 from tools.layers import Layers
@@ -60,7 +60,7 @@ def make_stack(
     context.on_progress("Looking up place, period and scenes")
     work = look_up(services, context, bands=bands, place=place, period=period)
     context.stop_if_asked()
-    backend = OpenEOBackend(services.openeo_url, timeout_s=services.timeout_s)
+    backend = open_backend(services, context, work.prepared.estimate)
     backend.validate(work.graph)
     _check_reflectances(backend, work)
     estimate = work.prepared.estimate

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from knowledge.schema import LegendClass
 from tools.advice import Advice
-from tools.backends import Backend, OpenEOBackend
+from tools.backends import Backend, open_backend
 from tools.difference import difference_data, difference_lines
 from tools.errors import NotCovered, TooLarge
 from tools.layer_classes import table_rows, wanted_codes
@@ -101,7 +101,7 @@ def run_change(
     context.stop_if_asked()
     prepared = change.prepared
     context.on_progress(f"Computing {prepared.recipe.title}, {' to '.join(change.years)} ({prepared.estimate.reason})")
-    backend = OpenEOBackend(services.openeo_url, timeout_s=services.timeout_s)
+    backend = open_backend(services, context, prepared.estimate)
     if change.after.rules.classes:
         return _run_classes(services, context, backend, change, words=words, advice=advice)
     return _run_density(services, context, backend, change, advice=advice)

@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING, Any
 
-from tools.backends import Backend, OpenEOBackend
+from tools.backends import Backend, open_backend
 from tools.layer_classes import (
     area_rows,
     by_unit,
@@ -54,7 +54,7 @@ def run_layer(
     context.stop_if_asked()
     prepared = work.prepared
     graphs = build_graphs(work)
-    backend = OpenEOBackend(services.openeo_url, timeout_s=services.timeout_s)
+    backend = open_backend(services, context, prepared.estimate)
     backend.validate(graphs["mean"])
     context.on_progress(f"Computing {prepared.recipe.title} {work.release.label} ({prepared.estimate.reason})")
     rows = _rows(backend, graphs, work)

@@ -25,7 +25,9 @@ class Layers(Frozen):
     """What a recipe needs to know of one collection."""
 
     collection_id: str
-    """Id in the STAC service and in the openEO back-end."""
+    """Id in the STAC service."""
+    openeo_id: str = ""
+    """Id in the openEO back-end, where it is another one."""
     title: str = ""
     bands: tuple[Layer, ...] = ()
     scl: str | None = None
@@ -33,6 +35,8 @@ class Layers(Frozen):
     synthetic: bool = False
     has_cloud_cover: bool = False
     """True when scenes tell their cloud cover, so that a graph may filter by it."""
+    note: str = ""
+    """What a reader must know of how the values are read; empty when the metadata say it all."""
 
     def find(self, common_name: str) -> Layer | None:
         """Return the finest band with this common name."""

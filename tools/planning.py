@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from tools.areas import parse_geojson, small_units
+from tools.backends import layers_of
 from tools.coverage import name_what_is_covered
 from tools.errors import NoScenes, NotCovered, TooLarge, ToolInputError
 from tools.indices import Recipe, check_units, get_recipe, lacking, missing_bands, needs_reflectance, used_layers
@@ -72,7 +73,9 @@ def prepare(
     layers = choose_collection(
         stac, collections, bbox, when, wanted=context.collection_id, recipe=recipe, place_name=where.name
     )
+    layers = layers_of(services, layers)
     recipe = widen(layers) if widen else recipe
+    check_units(recipe, layers)
     plan = Plan(
         recipe_id=recipe.id,
         collection_id=layers.collection_id,
@@ -309,7 +312,7 @@ def _warnings(recipe: Recipe, layers: Layers, polygons: Polygons | None, scenes:
 
 def _band_warnings(recipe: Recipe, layers: Layers) -> tuple[str, ...]:
     """Tell what the bands of an index mean for its values."""
-    used, found = used_layers(recipe, layers), []
+    used, found = used_layers(recipe, layers), [layers.note] if layers.note else []
     if any(band.scale is None and band.offset is None for band in used):
         needs = f" {recipe.title} is right only if they are reflectances between 0 and 1." * needs_reflectance(recipe)
         found.append(f"The collection publishes no scale and offset: stored values are used as they are.{needs}")

@@ -95,7 +95,7 @@ def load_bands(plan: Plan, recipe: Recipe, layers: Layers, box: Bbox) -> Any:
 
     names = [band.name for band in used_layers(recipe, layers)] + ([layers.scl] if layers.scl else [])
     return DataCube.load_collection(
-        layers.collection_id,
+        layers.openeo_id or layers.collection_id,
         spatial_extent=dict(zip(("west", "south", "east", "north"), box, strict=True)),
         # openEO periods leave the end out; a plan's period holds it.
         temporal_extent=[plan.period.start.isoformat(), (plan.period.end + timedelta(days=1)).isoformat()],

@@ -224,6 +224,10 @@ class Question(Frozen):
 
     text: str
     options: tuple[str, ...]
+    link: str = ""
+    """Page to open for a login; empty where there is none."""
+    code: str = ""
+    """Code to enter there."""
 
 
 class ToolResult(Frozen):

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 from pydantic import Field
 
+from tools.backend_login import Logins
+from tools.backend_mapping import BackendMapping, find_mapping
 from tools.errors import JobFailed, PlaceAmbiguous, ToolInputError
 from tools.schema import Bbox, Output, Period, Polygons, Question, ToolResult
 from tools.selection import Rank, Selection
@@ -105,6 +107,17 @@ class Services:
     max_pixels: int = 200_000_000
     nuts: NutsSource | None = None
     """Where the boundaries of NUTS codes come from."""
+    backend: BackendMapping | None = None
+    """What is particular to the openEO back-end; None: what is known of its address."""
+    logins: Logins = field(default_factory=Logins)
+    """Who is logged in at the back-end, session by session."""
+    max_result_bytes: int = 2_000_000_000
+    """Largest result taken from the back-end."""
+
+    @property
+    def mapping(self) -> BackendMapping:
+        """What is particular to the openEO back-end."""
+        return self.backend or find_mapping(self.openeo_url, stac_url=self.stac_url)
 
 
 @dataclass(frozen=True)

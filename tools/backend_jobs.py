@@ -1,0 +1,228 @@
+"""Batch jobs: large runs that a back-end queues; with progress, stop, bounded results, and found again later."""
+
+import hashlib
+import json
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from tools.backend_failures import TRY_LATER, short
+from tools.errors import BackendUnavailable, JobFailed, JobWaiting, TooLarge
+
+CHUNK_BYTES = 1_000_000
+LOOK_S = 0.2
+"""Seconds between two looks whether the user has stopped the run."""
+LONGEST_POLL_S = 30.0
+POLL_GROWTH = 1.5
+MAX_HICCUPS = 5
+"""Failed looks at a job in a row, after which the service counts as gone; the job itself goes on over there."""
+HICCUPS = {408, 429, 500, 502, 503, 504}
+UNDER_WAY = ("created", "queued", "running")
+
+
+def _silent(message: str) -> None:
+    """Take progress and tell nobody."""
+
+
+def _never() -> bool:
+    return False
+
+
+@dataclass(frozen=True)
+class Batch:
+    """How batch jobs are run."""
+
+    title: str = "CLMS Assistant"
+    on_progress: Callable[[str], None] = _silent
+    cancelled: Callable[[], bool] = _never
+    notes: Path | None = None
+    """File that remembers which job is for which graph, so that a restart finds it; None: none is kept."""
+    poll_s: float = 3.0
+    patience_s: float = 3600.0
+    """After so long the job is left alone; asked again, it is found by its note."""
+
+
+def run_job(connection: Any, graph: dict[str, Any], target: Path, batch: Batch, *, max_bytes: int) -> None:
+    """Run a graph as a batch job and write its one result to `target`.
+
+    Raises:
+        JobFailed: It failed over there, was stopped, or gave no file.
+        JobWaiting: It is not done after `patience_s`.
+        TooLarge: The result is larger than allowed.
+    """
+    key = _key(connection.root_url, graph)
+    job = _earlier(connection, batch, key)
+    if job is None:
+        job = connection.create_job(process_graph=graph, title=batch.title)
+        _note(batch, key, job.job_id)
+    if job.status() == "created":
+        job.start()
+    try:
+        _wait(job, batch)
+        _fetch_result(connection, job, target, max_bytes)
+    except (JobFailed, TooLarge):
+        _note(batch, key, None)
+        raise
+    _note(batch, key, None)
+
+
+def _wait(job: Any, batch: Batch) -> None:
+    started, told, told_at, poll_s, hiccups = time.monotonic(), "", 0.0, batch.poll_s, 0
+    while True:
+        state, hiccups = _look(job, hiccups)
+        status, waited = str(state.get("status")), time.monotonic() - started
+        if status == "finished":
+            return
+        if status in ("error", "canceled"):
+            raise _ended(job, status)
+        if status not in (*UNDER_WAY, "unknown"):
+            raise BackendUnavailable(
+                f"The openEO service tells a job's status nobody knows: {short(status)}.", TRY_LATER
+            )
+        words = _words(job.job_id, state)
+        if words != told or waited - told_at >= 60:
+            batch.on_progress(f"{words}, {waited:.0f} s so far")
+            told, told_at = words, waited
+        if waited >= batch.patience_s:
+            raise JobWaiting(
+                f"The batch job {job.job_id} is still {status} after {waited / 60:.0f} minutes; it goes on over there.",
+                "Ask the same again later: the job is found again, and nothing is computed twice.",
+            )
+        _sleep(job, batch, poll_s)
+        poll_s = min(poll_s * POLL_GROWTH, LONGEST_POLL_S)
+
+
+def _look(job: Any, hiccups: int) -> tuple[dict[str, Any], int]:
+    """Ask for the state of a job; a few failures in a row are forgiven, for the job goes on meanwhile."""
+    import requests
+    from openeo.rest import OpenEoApiPlainError
+
+    try:
+        state = job.describe()
+        if not isinstance(state, dict):
+            raise TypeError("not a job")
+    except (OpenEoApiPlainError, requests.ConnectionError, requests.Timeout) as error:
+        if hiccups >= MAX_HICCUPS or getattr(error, "http_status_code", 503) not in HICCUPS:
+            raise
+        return {"status": "unknown"}, hiccups + 1
+    return state, 0
+
+
+def _sleep(job: Any, batch: Batch, seconds: float) -> None:
+    """Wait, and stop the job when the user stops the run."""
+    until = time.monotonic() + seconds
+    while True:
+        if batch.cancelled():
+            job.stop()
+            raise JobFailed(f"The batch job {job.job_id} was stopped.", "Ask again to start it anew.")
+        if (left := until - time.monotonic()) <= 0:
+            return
+        time.sleep(min(left, LOOK_S))
+
+
+def _words(job_id: str, state: dict[str, Any]) -> str:
+    progress = state.get("progress")
+    share = f", {progress:.0f} %" if isinstance(progress, int | float) and 0 < progress <= 100 else ""
+    return f"Batch job {short(job_id)}: {short(state.get('status'))}{share}"
+
+
+def _ended(job: Any, status: str) -> JobFailed:
+    if status == "canceled":
+        return JobFailed(f"The batch job {job.job_id} was stopped over there.", "Ask again to start it anew.")
+    reasons = [str(entry.get("message", "")) for entry in job.logs(level="error")]
+    reason = f": {short(reasons[-1])}" if reasons else " and says no reason"
+    return JobFailed(f"The batch job {job.job_id} failed{reason}.", "Try a smaller area or period.")
+
+
+def _fetch_result(connection: Any, job: Any, target: Path, max_bytes: int) -> None:
+    """Download the one file of a finished job."""
+    from openeo.rest import OpenEoApiError
+
+    try:
+        found = job.get_results().get_assets()
+    except OpenEoApiError as error:
+        if error.http_status_code not in (404, 410):
+            raise
+        raise JobFailed(
+            f"The result of the batch job {job.job_id} is gone.", "Ask again to compute it anew."
+        ) from error
+    assets = [one for one in found if "data" in (one.metadata.get("roles") or ["data"])]
+    if len(assets) != 1:
+        raise JobFailed(f"The batch job {job.job_id} gave {len(assets)} files where one was expected.", TRY_LATER)
+    link = connection.build_url(str(assets[0].href))
+    if not _same_or_secure(link, connection.root_url):
+        raise BackendUnavailable("The openEO service hands out its result at an address that is not safe.", TRY_LATER)
+    with connection.get(link, stream=True) as answer:
+        save_bounded(answer, target, max_bytes)
+
+
+def save_bounded(answer: Any, target: Path, max_bytes: int) -> None:
+    """Write an answer to a file, not more than allowed.
+
+    Raises:
+        TooLarge: There is more.
+    """
+    size = 0
+    with target.open("wb") as stream:
+        for chunk in answer.iter_content(CHUNK_BYTES):
+            size += len(chunk)
+            if size > max_bytes:
+                raise TooLarge(
+                    f"The result is larger than {max_bytes / 1e6:.0f} MB.",
+                    "Ask for a smaller area, or raise CLMS_MAX_RESULT_MB.",
+                )
+            stream.write(chunk)
+
+
+def _same_or_secure(link: str, root_url: str) -> bool:
+    there, root = urlsplit(link), urlsplit(root_url)
+    return there.netloc == root.netloc or there.scheme == "https"
+
+
+def _key(url: str, graph: dict[str, Any]) -> str:
+    return hashlib.sha256(json.dumps([url, graph], sort_keys=True).encode()).hexdigest()
+
+
+def _earlier(connection: Any, batch: Batch, key: str) -> Any:
+    """Give the job that an earlier run left for this graph, while this account can see it and it may still finish."""
+    from openeo.rest import OpenEoApiError
+
+    job_id = _notes(batch).get(key)
+    if not job_id:
+        return None
+    job = connection.job(job_id)
+    try:
+        status = job.status()
+    except OpenEoApiError as error:
+        if error.http_status_code in (403, 404, 410):
+            return None  # Gone, or another account's.
+        raise
+    if status not in (*UNDER_WAY, "finished"):
+        return None
+    batch.on_progress(f"Found the batch job {short(job_id)} again: {status}")
+    return job
+
+
+def _notes(batch: Batch) -> dict[str, str]:
+    try:
+        read = json.loads(batch.notes.read_text(encoding="utf-8")) if batch.notes else {}
+    except (OSError, ValueError):
+        return {}
+    return {str(key): str(value) for key, value in read.items()} if isinstance(read, dict) else {}
+
+
+def _note(batch: Batch, key: str, job_id: str | None) -> None:
+    """Remember or forget the job of a graph; without the note a restart computes anew, so a full disk is no failure."""
+    if batch.notes is None:
+        return
+    kept = {name: value for name, value in _notes(batch).items() if name != key} | ({key: job_id} if job_id else {})
+    part = batch.notes.with_suffix(".part")
+    try:
+        batch.notes.parent.mkdir(parents=True, exist_ok=True)
+        part.write_text(json.dumps(kept), encoding="utf-8")
+        part.replace(batch.notes)
+    except OSError:
+        part.unlink(missing_ok=True)
