@@ -14,7 +14,7 @@ from langchain_core.runnables import Runnable
 from langchain_core.tools import BaseTool
 from langchain_core.utils.function_calling import convert_to_openai_tool
 
-from assistant import abilities, answers, slots
+from assistant import abilities, answers, slots, tasks
 from assistant.layers import LayerRequest, subject
 from tools.schema import ToolResult
 
@@ -86,7 +86,7 @@ def next_message(messages: Sequence[BaseMessage], menu: Sequence[str]) -> AIMess
         return AIMessage(content=answers.help_text())
     question = _text(messages[asked[-1]])
     earlier = tuple(_text(messages[index]) for index in asked[:-1])
-    read = slots.read(question, earlier)
+    read = tasks.read(question, earlier) or slots.read(question, earlier)
     made, results = _done(messages[asked[-1] + 1 :])
     calls = [call for call in _wanted(read, question, made, results) if call[0] in menu and call not in made]
     if calls:
@@ -102,6 +102,8 @@ def next_message(messages: Sequence[BaseMessage], menu: Sequence[str]) -> AIMess
 
 def _wanted(read: slots.Slots, question: str, made: list[Call], results: list[ToolResult]) -> list[Call]:
     """List the calls a question needs, given what has been called."""
+    if isinstance(read, tasks.Task):
+        return [read.call(answers.DEFAULT_PERIOD)]
     if read.intent == "recommend":
         if not read.layer:
             return [_search_call(read, question)]
@@ -116,9 +118,8 @@ def _wanted(read: slots.Slots, question: str, made: list[Call], results: list[To
     if read.intent == "scenes":
         period = read.periods[0] if read.periods else answers.DEFAULT_PERIOD
         return [("search_scenes", {"place": read.place, "period": period})]
-    if read.intent != "compute":
-        return []
-    return [_search_call(read, question), *(_compute_call(read, wanted) for wanted in read.computes)]
+    computes = [_compute_call(read, wanted) for wanted in read.computes]
+    return [_search_call(read, question), *computes] if read.intent == "compute" else []
 
 
 def _search_call(read: slots.Slots, question: str) -> Call:

@@ -134,7 +134,7 @@ def _intent(question: str, whens: tuple[When, ...]) -> Intent:
     green = bool(named) or lexicon.has(question, "vegetation") or bare or season
     if lexicon.has(question, "scenes") and lexicon.has(question, "ask") and not green:
         return "scenes"
-    where = bool(_place(question, "compute") or _is_about_attachment(question))
+    where = bool(_place(question, "compute") or is_about_attachment(question))
     wants_value = lexicon.has(question, "compute", "map", "changing", "series") or (
         season and lexicon.has(question, "when")
     )
@@ -200,7 +200,7 @@ def _place(question: str, intent: Intent) -> str:
     # Advice does not need a place, so there only a clear one counts.
     found = find_places(question, any_name=intent in ("compute", "scenes"))
     # Beside "this field" a word in lower case is a place only if it is known to be one.
-    loose = bool(found) and found[0].islower() and _is_about_attachment(question)
+    loose = bool(found) and found[0].islower() and is_about_attachment(question)
     return found[0] if found and not (loose and not is_known_place(found[0].title())) else ""
 
 
@@ -212,7 +212,7 @@ def _missing(question: str, intent: Intent, whens: tuple[When, ...]) -> tuple[st
     kinds = abilities.missing_kinds(question)
     if "threshold" not in abilities.missing_kinds(without_radius(without_periods(question, whens))):
         kinds = tuple(kind for kind in kinds if kind != "threshold")  # "over 2025" is no threshold
-    somewhere = bool(whens or find_places(question, any_name=False) or _is_about_attachment(question))
+    somewhere = bool(whens or find_places(question, any_name=False) or is_about_attachment(question))
     values = intent == "recommend" and not indices and _wants_values(question, somewhere)
     return (
         *(abilities.index_title(name) for name in indices),
@@ -232,7 +232,7 @@ def _with_layer(found: Slots, question: str) -> Slots:
     wants = VALUES in found.missing or two or lexicon.has(question, "amount") or layers.asks_how_much(question)
     place = found.place or _place(question, "compute")
     about_land = lexicon.has(question, "land", "land_state")
-    if not wants or not about_land or not (place or _is_about_attachment(question)):
+    if not wants or not about_land or not (place or is_about_attachment(question)):
         return found
     units = find_units(question)
     request = layers.LayerRequest(
@@ -267,7 +267,8 @@ def _wants_values(question: str, somewhere: bool) -> bool:
     return bool(per_unit) or (somewhere and (drawn or lexicon.has(question, "amount")))
 
 
-def _is_about_attachment(question: str) -> bool:
+def is_about_attachment(question: str) -> bool:
+    """Tell whether a question speaks of polygons of the user's own: my fields, this area."""
     mine, thing = lexicon.alternatives("mine"), lexicon.alternatives("parcels", "districts", "area_noun")
     return bool(re.search(rf"(?<!\w)(?:{mine})\s+(?:\w+\s+)?(?:{thing})", lexicon.fold(question)))
 
@@ -286,7 +287,7 @@ def _is_follow_up(question: str, whens: tuple[When, ...]) -> bool:
 def _filled_in(found: Slots, question: str, before: list[Slots]) -> Slots:
     """Take place and period from earlier questions where this one has none."""
     place, periods = found.place, found.periods
-    if not place and not _is_about_attachment(question):
+    if not place and not is_about_attachment(question):
         place = next((slots.place for slots in reversed(before) if slots.place), "")
     if not periods:
         periods = next((slots.periods for slots in reversed(before) if slots.periods), ())

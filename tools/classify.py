@@ -10,7 +10,18 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from tools import band_graphs
 from tools.backends import OpenEOBackend, open_backend
-from tools.classification import FIT_PIXELS, Bands, Result, Task, drawn, inside, read_bands, run_task, split_polygons
+from tools.classification import (
+    FIT_PIXELS,
+    TREES,
+    Bands,
+    Result,
+    Task,
+    drawn,
+    inside,
+    read_bands,
+    run_task,
+    split_polygons,
+)
 from tools.coverage import name_what_is_covered
 from tools.errors import NoScenes, TooLarge, ToolInputError
 from tools.indices import Recipe, used_layers
@@ -18,7 +29,7 @@ from tools.layers import Layers
 from tools.planning import EDGE_DEG, Prepared, choose_place, prepare
 from tools.recipes import SCL_MASKED, build_graphs
 from tools.schema import Bbox, LayerChoice, Place, Polygons, Statistics, StatisticsRow, ToolResult
-from tools.training import Training, check_counts, read_training
+from tools.training import MAX_CLASSES, Training, check_counts, read_training
 
 if TYPE_CHECKING:
     from tools.toolbox import Context, Services
@@ -97,6 +108,10 @@ def look_up(services: "Services", context: "Context", *, place: str, period: str
         ToolInputError: There are no polygons to train on, no breaks, or they cannot be read.
         TooLarge: The map would have too many pixels.
     """
+    if asked.method == "kmeans" and not 2 <= asked.count <= MAX_CLASSES:
+        raise ToolInputError(
+            f"k-means makes 2 to {MAX_CLASSES} classes; {asked.count} are asked for.", "Ask for, say, 5 classes."
+        )
     training, breaks = None, read_breaks(asked.breaks) if asked.method == "thresholds" else ()
     index = asked.index if asked.method == "thresholds" else band_graphs.CHOOSES
     wide, named = context, None
@@ -209,8 +224,8 @@ def method_words(work: ClassWork, bands: Bands) -> str:
     mask = f"pixels of SCL classes {', '.join(map(str, SCL_MASKED))} left out" if prepared.layers.scl else "no mask"
     learn = f"scikit-learn {version('scikit-learn')}, seed 0, at most {FIT_PIXELS} pixels to learn from"
     how = {
-        "kmeans": f"k-means on the standardised bands ({learn}); classes in the order of their mean brightness",
-        "random_forest": f"random forest of 100 trees on the bands ({learn})",
+        "kmeans": f"Classes by k-means on the standardised bands ({learn}), from dark to bright",
+        "random_forest": f"Classes by a random forest of {TREES} trees on the bands ({learn})",
         "thresholds": f"{prepared.recipe.title} cut at {', '.join(f'{one:g}' for one in work.task.breaks)}",
     }[work.asked.method]
     return (

@@ -84,6 +84,25 @@ LayerUnits = Annotated[
     Field(description="The place as a whole, or its parcels or districts; not used when an area is attached."),
 ]
 
+ClassMethod = Annotated[
+    Literal["kmeans", "random_forest", "thresholds"],
+    Field(
+        description="kmeans: groups of alike pixels, without names; random_forest: learns from the attached labelled "
+        "polygons; thresholds: classes of an index."
+    ),
+]
+ClassCount = Annotated[int, Field(description="How many classes kmeans makes, 2 to 20.")]
+ClassLabel = Annotated[
+    str, Field(description="Attribute of the polygons that holds the class; empty: it is found.", max_length=100)
+]
+Breaks = Annotated[
+    str, Field(description="For thresholds: where the next class begins, such as '0.2, 0.4'.", max_length=200)
+]
+StackBands = Annotated[
+    str, Field(description="Bands and indices separated by commas, such as 'red, nir, NDVI'; all.", max_length=400)
+]
+StackFormat = Annotated[Literal["netcdf", "geotiff"], Field(description="File format of the stack.")]
+
 
 def _silent(message: str) -> None:
     """Take progress and tell nobody."""
@@ -149,6 +168,8 @@ class Toolbox:
         "search_scenes",
         "compute",
         "layer_statistics",
+        "classify",
+        "feature_stack",
     )
 
     def __init__(self, services: Services, context: Context) -> None:
@@ -298,6 +319,40 @@ class Toolbox:
             return layer_statistics(
                 self.services, self.context, layer=layer, place=place, period=period, units=units, against=against
             )
+        except PlaceAmbiguous as error:
+            return _ask_back(error)
+
+    def classify(
+        self,
+        method: ClassMethod,
+        place: PlaceName,
+        period: PeriodWords,
+        classes: ClassCount = 5,
+        label: ClassLabel = "",
+        index: IndexName = "NDVI",
+        breaks: Breaks = "",
+    ) -> ToolResult:
+        """Classify the land of a place from satellite bands: class map, hectares per class, accuracy where labelled."""
+        from tools.classify import Asked, classify
+
+        asked = Asked(method, count=classes, label=label, index=index, breaks=breaks)
+        try:
+            return classify(self.services, self.context, place=place, period=period, asked=asked)
+        except PlaceAmbiguous as error:
+            return _ask_back(error)
+
+    def feature_stack(
+        self,
+        place: PlaceName,
+        period: PeriodWords,
+        bands: StackBands = "all",
+        format: StackFormat = "netcdf",  # noqa: A002
+    ) -> ToolResult:
+        """Make one file of bands and indices of all dates for machine learning: masked, scaled, on one grid."""
+        from tools.feature_stack import make_stack
+
+        try:
+            return make_stack(self.services, self.context, bands=bands, place=place, period=period, format=format)
         except PlaceAmbiguous as error:
             return _ask_back(error)
 

@@ -1,0 +1,188 @@
+"""Questions that want land classified or a feature stack made: which tool, with which arguments, read by rules."""
+
+import re
+from dataclasses import dataclass, field
+from typing import Any
+
+from assistant import abilities, lexicon, slots
+from assistant.picks import without_periods
+from assistant.spans import find_periods, find_places
+from assistant.spelled import spelled_numbers
+from knowledge.lexicon import is_function_word, language_of
+
+DEFAULT_CLASSES = 5
+MAX_FOLLOW_UP_WORDS = 8
+NO_ZARR = "Zarr (netCDF is written instead, and xarray opens both)"
+"""What is told where a format is asked for that no tool writes."""
+
+_NETCDF, _GEOTIFF, _ZARR = (
+    re.compile(r"net-?cdf|(?<=\.)nc\b"),
+    re.compile(r"geo-?tiff?|\btiff?\b"),
+    re.compile(r"\bzarr\b"),
+)
+_MISSION = re.compile(r"(?:sentinel|landsat)[\s-]?\d?\w?\b")
+_FRACTION = re.compile(r"(?<![\w.,])-?[01][.,]\d{1,2}(?![\w%])")
+"""A number that a break of an index may be, and a coordinate with its many decimals hardly is."""
+_BAND = re.compile(r"\bB(?:\d{1,2}|8A)\b")
+_DECIMAL = re.compile(r"(?<![\w.,])-?\d{1,4}(?:[.,]\d{1,6})?(?![\w%])")
+_ATTRIBUTE = re.compile(
+    r"(?:attribut\w*|atributo|attributo|column|colonne|columna|colonna|spalte)\s+(?P<open>[\"'«„“‘]?)\s*(?P<name>[\w-]{1,40})"
+)
+
+
+@dataclass(frozen=True)
+class Task(slots.Slots):
+    """A question that one call of a tool answers."""
+
+    tool: str = ""
+    """`classify` or `feature_stack`."""
+    options: dict[str, Any] = field(default_factory=dict)
+    """Its arguments beside place and period."""
+
+    @property
+    def period(self) -> str:
+        """The period in words; empty when the question names none."""
+        return self.periods[0] if self.periods else ""
+
+    def call(self, default_period: str) -> tuple[str, dict[str, Any]]:
+        """Give the tool with its arguments."""
+        return self.tool, {"place": self.place, "period": self.period or default_period, **self.options}
+
+
+def read(question: str, earlier: tuple[str, ...] = ()) -> Task | None:
+    """Read what task a question sets; None when it is no task of these.
+
+    Args:
+        question: What the user asks now.
+        earlier: What the user asked before in this conversation, oldest first.
+    """
+    found = _read(question)
+    if not earlier or (found and found.place and found.period):
+        return found
+    before = read(earlier[-1], earlier[:-1])
+    if not before or not found:
+        return _changed(before, question) if before else found
+    place = found.place or ("" if slots.is_about_attachment(question) else before.place)
+    return _task(found.tool, place, found.period or before.period, found.options, found.missing)
+
+
+def _task(tool: str, place: str, period: str, options: dict[str, Any], missing: tuple[str, ...]) -> Task:
+    return Task(
+        "compute",
+        place=place,
+        periods=(period,) if period else (),
+        computes=(slots.ComputeRequest("composite", period, "place", place=place),),
+        missing=missing,
+        tool=tool,
+        options=options,
+    )
+
+
+def _read(question: str) -> Task | None:
+    folded = lexicon.fold(question)
+    opens = re.match(rf"\W*(?:{lexicon.alternatives('ask', 'explain')})", folded)
+    if opens or lexicon.has(question, "recommend"):
+        return None
+    stack = _wants_stack(folded, question)
+    options = _stack_options(question, folded) if stack else _class_options(question, folded)
+    if options is None:
+        return None
+    place, period = _where_and_when(question)
+    if not place and not period and not slots.is_about_attachment(question):
+        return None
+    missing = (NO_ZARR,) if stack and _ZARR.search(folded) else ()
+    return _task("feature_stack" if stack else "classify", place, period, options, missing)
+
+
+def _wants_stack(folded: str, question: str) -> bool:
+    file = any(pattern.search(folded) for pattern in (_NETCDF, _GEOTIFF, _ZARR))
+    learning, bands = lexicon.has(question, "machine_learning"), lexicon.has(question, "band")
+    return lexicon.has(question, "stack") or (bands and (learning or file)) or (learning and file)
+
+
+def _stack_options(question: str, folded: str) -> dict[str, Any]:
+    indices = [abilities.index_title(name) for name in abilities.find_indices(question) if name in abilities.indices()]
+    named = list(dict.fromkeys(_BAND.findall(question)))
+    whole = not named and (not indices or lexicon.has(question, "stack"))
+    geotiff = bool(_GEOTIFF.search(folded)) and not _NETCDF.search(folded)
+    return {
+        "bands": ", ".join([*(["all"] if whole else []), *named, *indices]),
+        "format": "geotiff" if geotiff else "netcdf",
+    }
+
+
+def _class_options(question: str, folded: str) -> dict[str, Any] | None:
+    """Give the arguments of a classification; None when the question wants none."""
+    count = _class_count(folded)
+    # A classification may also be a product, and a ranking: its noun needs a number of classes beside it.
+    asked = lexicon.has(question, "classify") or bool(count and lexicon.has(question, "classify_noun"))
+    if lexicon.has(question, "kmeans"):
+        return {"method": "kmeans", "classes": count or DEFAULT_CLASSES}
+    if lexicon.has(question, "forest") or (asked and lexicon.has(question, "labelled")):
+        return {"method": "random_forest", "label": _attribute(folded, question)}
+    named = [name for name in abilities.find_indices(question) if name in abilities.indices()]
+    breaks = _breaks(question, folded)
+    if named and (asked or count or lexicon.has(question, "breaks")) and (breaks or count):
+        return {"method": "thresholds", "index": abilities.index_title(named[0]), "breaks": ", ".join(breaks)}
+    if asked and not named and (count or lexicon.has(question, "land", "pixel")):
+        return {"method": "kmeans", "classes": count or DEFAULT_CLASSES}
+    return None
+
+
+def _class_count(folded: str) -> int:
+    """Give the number of classes a question names, 0 for none; one that no tool takes is given as it is."""
+    noun = lexicon.alternatives("class_noun")
+    for match in re.finditer(rf"(?<!\w)(?P<number>[^\W_]+)[\s-]+(?:{noun})", folded):
+        word = match["number"]
+        if word.isdigit() and len(word) < 4:
+            return int(word)
+        spelled = [one for one in spelled_numbers(word, language_of(folded)) if one.values[0].is_integer()]
+        if spelled:
+            return int(spelled[0].values[0])
+    return 0
+
+
+def _breaks(question: str, folded: str) -> list[str]:
+    rest = without_periods(folded, find_periods(question))
+    counted = re.compile(rf"(?<!\w)\d+[\s-]+(?:{lexicon.alternatives('class_noun')})")
+    return [match[0].replace(",", ".") for match in _DECIMAL.finditer(counted.sub(" ", rest))]
+
+
+def _attribute(folded: str, question: str) -> str:
+    """Give the attribute that holds the classes, as it is written; empty where none is named."""
+    for match in _ATTRIBUTE.finditer(folded):
+        name = question[match.start("name") : match.end("name")]
+        if match["open"] or not is_function_word(match["name"], language_of(question)):
+            return name
+    return ""
+
+
+def _where_and_when(question: str) -> tuple[str, str]:
+    """Find place and period; the words of the task itself name no place."""
+    whens, folded = find_periods(question), lexicon.fold(question)
+    words = lexicon.pattern("kmeans", "forest", "stack", "machine_learning", "classify", "classify_noun", "labelled")
+    cues = (words, _NETCDF, _GEOTIFF, _ZARR, _MISSION, _FRACTION)
+    spans = [match.span() for cue in cues for match in cue.finditer(folded)]
+    masked = question
+    for start, end in (*spans, *(match.span() for match in _BAND.finditer(question))):
+        masked = masked[:start] + "|" * (end - start) + masked[end:]
+    places = find_places(masked, any_name=not slots.is_about_attachment(question))
+    return (places[0] if places else ""), (whens[0].words if whens else "")
+
+
+def _changed(before: Task, question: str) -> Task | None:
+    """Change in a task what a short question after it names: the number of classes, place, period or format."""
+    folded = lexicon.fold(question)
+    opens = re.match(rf"\s*(?:{lexicon.alternatives('follow_up')})(?!\w)", folded)
+    if not opens or len(question.split()) > MAX_FOLLOW_UP_WORDS or slots.read(question).intent in ("explain", "help"):
+        return None
+    options, count = dict(before.options), _class_count(folded)
+    if count and "classes" in options:
+        options["classes"] = count
+    if "format" in options:
+        options["format"] = (
+            "geotiff" if _GEOTIFF.search(folded) else "netcdf" if _NETCDF.search(folded) else options["format"]
+        )
+    place, period = _where_and_when(question)
+    after = _task(before.tool, place or before.place, period or before.period, options, before.missing)
+    return after if after != before and not abilities.find_indices(question) else None
