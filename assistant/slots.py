@@ -93,7 +93,8 @@ def _read(question: str, before: list[Slots], earlier: tuple[str, ...]) -> Slots
         periods=_words(question, whens),
         product=_explained(question) if intent == "explain" else "",
         missing=_missing(question, intent, whens),
-        compares=lexicon.has(question, *COMPARED) or (len(whens) > 1 and lexicon.has(question, "changing")),
+        compares=asked_output(question, whens) != "anomaly"
+        and (lexicon.has(question, *COMPARED) or (len(whens) > 1 and lexicon.has(question, "changing"))),
     )
     if last and leans and last.intent in ("compute", "recommend") and not lexicon.has(question, *SUBJECTS):
         found = replace(found, subject=last.subject or earlier[-1])
@@ -135,9 +136,7 @@ def _intent(question: str, whens: tuple[When, ...]) -> Intent:
     if lexicon.has(question, "scenes") and lexicon.has(question, "ask") and not green:
         return "scenes"
     where = bool(_place(question, "compute") or is_about_attachment(question))
-    wants_value = lexicon.has(question, "compute", "map", "changing", "series") or (
-        season and lexicon.has(question, "when")
-    )
+    wants_value = lexicon.has(question, "compute", "map", "changing", "series", *(("when",) if season else ()))
     # A colour alone is no task: it takes a place and a time, or a word for what to do.
     settled = where or (
         (bool(whens) or lexicon.has(question, "same_year"))
@@ -217,6 +216,7 @@ def _missing(question: str, intent: Intent, whens: tuple[When, ...]) -> tuple[st
     return (
         *(abilities.index_title(name) for name in indices),
         *((VALUES,) if values else ()),
+        *((DEVIATION,) if intent == "recommend" and somewhere and lexicon.has(question, "anomaly") else ()),
         *(abilities.KINDS[kind] for kind in kinds if intent == "compute" or somewhere),
     )
 
@@ -307,7 +307,7 @@ def _computes(question: str, whens: tuple[When, ...], found: Slots, last: Slots 
             ComputeRequest(kind, period, "place" if units == "any" else units, index, place, against)
             for index in indices
             for place in places
-            for period, against in asked_periods(found.periods)
+            for period, against in asked_periods(kind, found.periods)
         )[:MAX_COMPUTES]
     requests = [
         ComputeRequest(output, period, _units(question, before), index, place)

@@ -8,7 +8,7 @@ from assistant.picks import without_periods
 from assistant.spans import When
 from tools.periods import GROWING, YEAR, mentioned_periods
 
-Yearly = Literal["", "phenology"]
+Yearly = Literal["", "phenology", "anomaly"]
 """An output of `compute`; empty for none of these."""
 
 _DIGIT = re.compile(r"\d")
@@ -20,13 +20,18 @@ def asked_output(question: str, whens: tuple[When, ...]) -> Yearly:
 
     In "NDVI in the growing season 2024" the season only says when; in "when did it start" it is what is asked for.
     """
+    if lexicon.has(question, "anomaly"):
+        return "anomaly"
     rest = without_periods(question, whens)
     dates = lexicon.has(rest, "phenology") or (lexicon.has(question, "when") and _speaks_of_season(question, whens))
     return "phenology" if dates and not lexicon.has(question, "other_season") else ""
 
 
-def asked_periods(words: tuple[str, ...]) -> tuple[tuple[str, str], ...]:
+def asked_periods(kind: Yearly, words: tuple[str, ...]) -> tuple[tuple[str, str], ...]:
     """Give each period wanted, in words, and the years that it is compared with; empty words where none are named."""
+    if kind == "anomaly":
+        years = sorted(year for one in words[1:] for year in _YEAR.findall(one))
+        return ((words[0] if words else "", f"{years[0]} to {years[-1]}" if years else ""),)
     # "Growing season" alone says no year.
     dated = [one for one in words if _DIGIT.search(one)] or [one for one in words if not _is_season(one)]
     return tuple((one, "") for one in dated) or (("", ""),)

@@ -28,6 +28,7 @@ def compute_kind(
         ToolInputError: The arguments do not go together.
     """
     from tools.compute import compute_index
+    from tools.compute_anomaly import compute_anomaly
     from tools.compute_difference import compute_difference
     from tools.compute_phenology import compute_phenology
 
@@ -38,6 +39,10 @@ def compute_kind(
                 "Season dates of two periods are not subtracted.", "Name one period that holds all the years you want."
             )
         return compute_phenology(services, context, recipe_id=recipe_id, place=place, period=period, units=units)
+    if output == "anomaly":
+        return compute_anomaly(
+            services, context, recipe_id=recipe_id, place=place, period=period, units=units, against=against
+        )
     kind = "parcels" if units == "place" else units
     if against.strip():
         periods = (period, against)

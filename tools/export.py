@@ -86,7 +86,8 @@ def units_with_rows(plan: Plan, statistics: Statistics) -> list[tuple[dict[str, 
     features = plan.polygons.collection["features"] if plan.polygons else [_place_feature(plan)]
     if len(features) == 1:
         return [(features[0], list(statistics.rows))]
-    if plan.layer and len(statistics.rows) % len(features) == 0:  # several rows for each polygon: its classes
+    several = plan.layer or plan.output == "anomaly"  # several rows for each polygon: its classes, or its years
+    if several and len(statistics.rows) % len(features) == 0:
         size = len(statistics.rows) // len(features)
         return [(one, list(statistics.rows[at * size : (at + 1) * size])) for at, one in enumerate(features)]
     if plan.output == "per_polygon" and len(features) == len(statistics.rows):

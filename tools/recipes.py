@@ -48,7 +48,7 @@ def build_graphs(plan: Plan, layers: Layers, units: Polygons, box: Bbox) -> dict
     valid = index.reduce_dimension(dimension="bands", reducer="count")
     valid = valid.add_dimension(name="bands", label="VALID", type="bands")
     both = index.merge_cubes(valid)
-    geometries = _geometries(units)
+    geometries = outlines(units)
     graphs = {
         reducer: both.aggregate_spatial(geometries=geometries, reducer=reducer).save_result(format="JSON").flat_graph()
         for reducer in ("mean", "count")
@@ -78,7 +78,7 @@ def build_band_means(plan: Plan, layers: Layers, units: Polygons, box: Bbox) -> 
     """Build the flat graph of the mean stored value of each band per polygon: it shows what units they are in."""
     recipe = get_recipe(plan.recipe_id)
     cube = load_bands(plan, recipe, layers, box).reduce_dimension(dimension="t", reducer="median")
-    table = cube.aggregate_spatial(geometries=_geometries(units), reducer="mean")
+    table = cube.aggregate_spatial(geometries=outlines(units), reducer="mean")
     graph: dict[str, Any] = table.save_result(format="JSON").flat_graph()
     return graph
 
@@ -174,7 +174,7 @@ def physical_value(value: Any, band: Layer) -> Any:
     return value
 
 
-def _geometries(units: Polygons) -> dict[str, Any]:
+def outlines(units: Polygons) -> dict[str, Any]:
     """Send the outlines alone: names and other properties stay here."""
     features = [
         {"type": "Feature", "id": str(feature.get("id", place)), "properties": {}, "geometry": feature["geometry"]}

@@ -14,8 +14,8 @@ Bbox = tuple[float, float, float, float]
 Outcome = Literal["ok", "no_data", "not_covered", "not_run", "failed"]
 """How a computation ended. A computed zero is `ok`; the other four never carry a number."""
 
-Output = Literal["composite", "series", "per_polygon", "phenology"]
-"""Median map over the period, one mean per date, one mean per polygon of the composite, or season dates."""
+Output = Literal["composite", "series", "per_polygon", "phenology", "anomaly"]
+"""Median map over the period, one mean per date, one mean per polygon, season dates, or other years."""
 
 ArtifactKind = Literal["map", "chart", "raster", "table", "vector", "notebook", "script", "graph", "provenance"]
 
@@ -128,6 +128,8 @@ class Plan(Frozen):
     period: Period
     against: Period | None = None
     """Set for a difference: the earlier period, whose values are subtracted from those of `period`."""
+    reference: tuple[Period, ...] = ()
+    """Set for an anomaly: the same days of other years."""
     max_cloud_cover_percent: float = 80.0
     layer: LayerChoice | None = None
     """Set for statistics of a product layer; `recipe_id` then names no index."""

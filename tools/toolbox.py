@@ -36,7 +36,9 @@ IndexName = Annotated[
 Against = Annotated[
     str,
     Field(
-        description="Second period, to get the difference (later minus earlier) instead of the values.", max_length=200
+        description="Second period, to get the difference (later minus earlier) instead of the values; for an anomaly, "
+        "the years to compare with, empty for all.",
+        max_length=200,
     ),
 ]
 Above = Annotated[float | None, Field(description="Count and name the polygons with values above this.")]
@@ -49,7 +51,7 @@ OutputKind = Annotated[
     Output,
     Field(
         description="composite: one median map; series: one mean per date; per_polygon: one mean per polygon; "
-        "phenology: start, peak and end dates of the season."
+        "phenology: start, peak and end dates of the season; anomaly: deviation from the same days of other years."
     ),
 ]
 SearchPeriod = Annotated[str, Field(description="Period in the user's words; empty for none.", max_length=200)]
@@ -286,7 +288,7 @@ class Toolbox:
         rank: RankOrder = "",
         count: RankCount = 5,
     ) -> ToolResult:
-        """Compute a spectral index for a place and a period: a map, a curve, a value per polygon, or season dates.
+        """Compute a spectral index for a place and a period: map, curve, value per polygon, season dates, or deviation.
 
         With `against`, the difference of two periods; `above`, `below` and `rank` pick from the polygons.
         """

@@ -1,0 +1,134 @@
+"""The files of a deviation from other years: the years as a chart, the deviations as bars, a map, and tables."""
+
+import csv
+import io
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tools.anomaly_report import year_name
+from tools.backends import open_backend
+from tools.export import data_word, plan_title, safe_cell, units_with_rows
+from tools.planning import Prepared
+from tools.render import (
+    LINE_COLOURS,
+    add_footer,
+    add_watermark,
+    heading,
+    new_figure,
+    render_map,
+    save_figure,
+    shortened,
+    symmetric_range,
+)
+from tools.run_files import source_line
+from tools.schema import Artifact, Statistics
+from tools.workspace import Workspace
+
+if TYPE_CHECKING:
+    from tools.toolbox import Context, Services
+
+MAX_BARS = 40
+DIVERGING = "RdBu"
+COLUMNS = ("label", "value", "mean", "standard_deviation", "difference", "standardised", "rank")
+
+
+def draw_years(
+    workspace: Workspace, work: Prepared, statistics: Statistics, found: Sequence[dict[str, Any]]
+) -> Artifact:
+    """Draw the years of one unit with their mean and spread, or the deviations of several units as bars."""
+    plan = work.plan
+    known = [row for row in found if row["difference"] is not None]
+    figure, axes = new_figure(8.0, 4.4 if len(found) == 1 else 2.2 + 0.22 * min(len(known), MAX_BARS))
+    note = _draw_unit(axes, work, statistics, known[0]) if len(found) == 1 else _draw_units(axes, work, known)
+    axes.spines[["top", "right"]].set_visible(False)
+    if work.synthetic:
+        add_watermark(axes, faint=True)
+    title = f"{work.recipe.title} against other years, {plan.place.name}, {plan.period.label}"
+    axes.set_title(heading(title, plan), fontsize=11, loc="left")
+    add_footer(figure, f"{source_line(work)} {note}")
+    return save_figure(workspace, figure, "chart", title, plan)
+
+
+def draw_map(services: "Services", context: "Context", work: Prepared, graphs: dict[str, Any]) -> list[Artifact]:
+    """Run the map of the deviation, and draw it with zero in the middle of its colours."""
+    plan, workspace = work.plan, services.workspace
+    title = f"{work.recipe.title} minus the mean of other years, {plan.place.name}, {plan.period.label}"
+    with workspace.new("raster", f"GeoTIFF: {title}", "image/tiff", ".tif", plan.fingerprint) as draft:
+        open_backend(services, context, work.estimate).run_raster(graphs["raster"], draft.path)
+    raster = Path(draft.artifact.path)
+    picture = render_map(
+        workspace, raster, plan, unit=work.recipe.unit, value_range=symmetric_range(raster), colormap=DIVERGING,
+        title=title, synthetic=work.synthetic, source_line=source_line(work),
+    )  # fmt: skip
+    return [picture, draft.artifact]
+
+
+def write_anomaly_table(workspace: Workspace, work: Prepared, found: Sequence[dict[str, Any]]) -> Artifact:
+    """Write one line for each unit as CSV, with why a deviation is missing."""
+    buffer = io.StringIO()
+    writer = csv.writer(buffer, lineterminator="\n")
+    writer.writerow((*COLUMNS, "other_years", "reason", "period", "data"))
+    fake = data_word(work.synthetic or work.units.synthetic)
+    period = f"{work.plan.period.start} to {work.plan.period.end}"
+    for row in found:
+        cells = ["" if row[name] is None else row[name] for name in COLUMNS[1:]]
+        writer.writerow((safe_cell(row["label"]), *cells, " ".join(row["years"]), row["reason"], period, fake))
+    return workspace.save(
+        buffer.getvalue(), "table", f"Table of deviations: {plan_title(work.plan)}", media_type="text/csv",
+        suffix=".csv", fingerprint=work.plan.fingerprint,
+    )  # fmt: skip
+
+
+def write_anomaly_polygons(workspace: Workspace, work: Prepared, found: Sequence[dict[str, Any]]) -> Artifact:
+    """Write the polygons as GeoJSON, each with its deviation."""
+    plan = work.plan
+    shared = {
+        "index": plan.recipe_id,
+        "period_start": plan.period.start.isoformat(),
+        "period_end": plan.period.end.isoformat(),
+        "data": data_word(work.synthetic or work.units.synthetic),
+    }
+    features = [feature for feature, _ in units_with_rows(plan, Statistics(rows=(), unit=work.recipe.unit, method=""))]
+    made = [
+        {**feature, "properties": {**feature.get("properties", {}), **shared, **row}}
+        for feature, row in zip(features, found, strict=True)
+    ]
+    text = json.dumps({"type": "FeatureCollection", "features": made}, ensure_ascii=False, allow_nan=False)
+    return workspace.save(
+        text, "vector", f"Polygons with deviations: {plan_title(plan)}", media_type="application/geo+json",
+        suffix=".geojson", fingerprint=plan.fingerprint,
+    )  # fmt: skip
+
+
+def _draw_unit(axes: Any, work: Prepared, statistics: Statistics, row: dict[str, Any]) -> str:
+    """Draw the years in order of time, and a band of one standard deviation around the mean of the others."""
+    this, *others = (year_name(one) for one in (work.plan.period, *work.plan.reference))
+    values = dict(zip((this, *others), (one.value for one in statistics.rows), strict=True))
+    shown = sorted((this, *row["years"]))
+    mean, spread = row["mean"], row["standard_deviation"]
+    axes.axhspan(mean - spread, mean + spread, color="#e5e5e5", zorder=0)
+    axes.axhline(mean, color="#666666", linewidth=1)
+    axes.plot(shown, [values[year] for year in shown], color=LINE_COLOURS[0], linewidth=1, marker="o")
+    axes.scatter([this], [values[this]], s=90, c=LINE_COLOURS[1], edgecolors="black", zorder=4)
+    axes.set_ylabel(work.recipe.title)
+    axes.tick_params(axis="x", labelsize=8, rotation=45 if len(shown) > 8 else 0)
+    return f"Line and grey band: mean of the other years and one standard deviation. Orange: {this}."
+
+
+def _draw_units(axes: Any, work: Prepared, known: Sequence[dict[str, Any]]) -> str:
+    """Draw the difference of each unit from the mean of its other years, the highest first."""
+    shown = sorted(known, key=lambda row: -row["difference"])[:MAX_BARS]
+    places = range(len(shown))
+    colours = [LINE_COLOURS[0] if row["difference"] >= 0 else LINE_COLOURS[1] for row in shown]
+    axes.barh(places, [row["difference"] for row in shown], color=colours, height=0.7)
+    axes.errorbar(
+        [0.0] * len(shown), places, xerr=[row["standard_deviation"] for row in shown], fmt="none", ecolor="#666666"
+    )
+    axes.set_yticks(list(places), [shortened(row["label"], 30) for row in shown], fontsize=8)
+    axes.invert_yaxis()
+    axes.axvline(0, color="black", linewidth=0.8)
+    axes.set_xlabel(f"{work.recipe.title} minus the mean of other years")
+    left_out = f" Shown: {MAX_BARS} of {len(known)} units." if len(known) > MAX_BARS else ""
+    return f"Lines: one standard deviation of the other years on either side of their mean.{left_out}"

@@ -1,0 +1,246 @@
+"""A period against the same days of other years: one median for each year, then mean, spread and deviation by code."""
+
+from dataclasses import replace
+from datetime import date
+from typing import TYPE_CHECKING, Any
+
+from dateutil.relativedelta import relativedelta
+
+from tools import anomaly
+from tools.advice import Advice
+from tools.anomaly import MIN_YEARS, anomalies
+from tools.anomaly_report import anomaly_lines, anomaly_method, anomaly_warnings, summarise, year_name
+from tools.backends import OpenEOBackend, open_backend
+from tools.compute import check_stored_values, find_advice
+from tools.errors import NoScenes, NotCovered, PeriodInvalid, TooLarge
+from tools.layer_classes import table_rows
+from tools.periods import SENTINEL2_START, parse_period
+from tools.planning import Prepared, choose_period, choose_place, estimate_cost, prepare
+from tools.recipes import method_text
+from tools.schema import Artifact, Outcome, Period, Statistics, ToolResult
+from tools.telling import result_of
+from tools.words import counted
+from tools.year_graphs import build_year_graphs
+
+if TYPE_CHECKING:
+    from tools.toolbox import Context, Services
+
+Years = tuple[Prepared, ...]
+"""The year that is compared, then the others in order of time."""
+
+
+def compute_anomaly(
+    services: "Services", context: "Context", *, recipe_id: str, place: str, period: str, units: str, against: str
+) -> ToolResult:
+    """Compare a period with the same days of the other years, or of those named by `against`.
+
+    Raises:
+        PeriodInvalid: The period is longer than a year, or the years cannot be read.
+        NoScenes: Too few other years have scenes of these days; the message says which have.
+        TooLarge: All years together read more than is allowed.
+    """
+    years = _prepare(services, context, recipe_id, place, period, units, against)
+    this = years[0]
+    work = _merged(services, years)
+    named = [(year_name(one.plan.period), one.plan, one.layers) for one in years]
+    graphs = build_year_graphs(named, this.units, this.box, least=MIN_YEARS)
+    backend = open_backend(services, context, work.estimate)
+    backend.validate(graphs["raster"])
+    check_stored_values(backend, this)
+    statistics = _run(backend, graphs, work, years, context)
+    context.stop_if_asked()
+    found = anomalies([row.model_dump() for row in statistics.rows], **settings_of(work))
+    advice = find_advice(services, context, this)
+    artifacts = _files(services, context, work, graphs, statistics, found, advice)
+    return _tell(work, years, statistics, found, advice, artifacts, today=context.today)
+
+
+def settings_of(work: Prepared) -> dict[str, Any]:
+    """Give what `anomalies` is told beside the rows."""
+    names = [year_name(one) for one in (work.plan.period, *work.plan.reference)]
+    units = [str(feature["properties"]["name"]) for feature in work.units.collection["features"]]
+    return {"units": units, "years": names, "this": names[0]}
+
+
+def windows(asked: Period, first: date, last: date) -> list[Period]:
+    """Give the same days in all other years that lie between two days, the earliest first."""
+    shifts = range(first.year - asked.start.year - 1, last.year - asked.start.year + 1)
+    found = []
+    for shift in (one for one in shifts if one):
+        start, end = (day + relativedelta(years=shift) for day in (asked.start, asked.end))
+        if first <= start and end <= last:
+            found.append(Period(start=start, end=end, label=f"{start} to {end}"))
+    return found
+
+
+def _prepare(
+    services: "Services", context: "Context", recipe_id: str, place: str, period: str, units: str, against: str
+) -> Years:
+    """Fill in the plan of each year, on one collection and the same polygons."""
+    context.on_progress("Looking up place, period and scenes")
+    asked = choose_period(period, choose_place(place, context.area, services.nuts), context)
+    if (asked.end - asked.start).days > 366:
+        raise PeriodInvalid(
+            f"{asked.start} to {asked.end} is longer than a year, so there are no such days of other years.",
+            hint="Name a part of one year, for example 'summer 2024'.",
+        )
+    named = parse_period(against, today=context.today) if against.strip() else None
+    output: Any = "per_polygon" if context.area is not None or units != "place" else "composite"
+    shared: dict[str, Any] = {"recipe_id": recipe_id, "place": place, "output": output, "units": units}
+    this = prepare(services, context, period=_words(asked), **shared)
+    this = replace(this, plan=this.plan.model_copy(update={"period": asked}))
+    same = replace(context, collection_id=this.plan.collection_id, area=this.plan.polygons or context.area)
+    others, without = [], []
+    for window in windows(asked, SENTINEL2_START, context.today):
+        # A window that crosses the new year bears the year of its January, as winter does.
+        if named and not named.start.year <= window.end.year <= named.end.year:
+            continue
+        context.stop_if_asked()
+        try:
+            others.append(prepare(services, same, period=_words(window), **shared))
+        except (NoScenes, NotCovered):
+            without.append(year_name(window))
+    if len(others) < MIN_YEARS:
+        raise _too_few(this, others, without)
+    return (this, *others)
+
+
+def _too_few(this: Prepared, others: list[Prepared], without: list[str]) -> NoScenes:
+    names = ", ".join(year_name(one.plan.period) for one in others)
+    days = f"{this.plan.period.start:%-d %B} to {this.plan.period.end:%-d %B}"
+    here = f"{counted(len(others), 'other year')} with scenes of {days} ({names})" if names else "no other year"
+    hint = f"For two years, ask for their difference: {year_name(this.plan.period)} against another year."
+    missing = f" Without a scene: {', '.join(without)}." if without else ""
+    return NoScenes(
+        f"There is {here} for {this.plan.place.name} in {this.plan.collection_id}; a mean with its spread needs "
+        f"at least {MIN_YEARS}.{missing}",
+        hint,
+    )
+
+
+def _merged(services: "Services", years: Years) -> Prepared:
+    """Make one piece of work of all years.
+
+    Raises:
+        TooLarge: Together they read more than is allowed.
+    """
+    this, *others = years
+    megabytes = sum(one.estimate.megabytes for one in years)
+    if megabytes * 1e6 / 2 > services.max_pixels:
+        share = estimate_cost(
+            this.recipe, this.layers, this.scenes, this.box, max_pixels=services.max_pixels // len(years)
+        )
+        raise TooLarge(
+            f"{len(years)} years together would read {megabytes:.0f} MB, more than is allowed here.",
+            share.reason if not share.allowed else "Name fewer years to compare with.",
+        )
+    estimate = this.estimate.model_copy(
+        update={
+            "scenes": sum(one.estimate.scenes for one in years),
+            "megabytes": megabytes,
+            "seconds": round(sum(one.estimate.seconds for one in years), 1),
+            "reason": f"{len(years)} years; {year_name(this.plan.period)}: {this.estimate.reason}",
+        }
+    )
+    reference = tuple(one.plan.period for one in others)
+    return replace(
+        this,
+        plan=this.plan.model_copy(update={"output": "anomaly", "reference": reference}),
+        scenes=tuple(scene for one in years for scene in one.scenes),
+        estimate=estimate,
+        synthetic=any(one.synthetic for one in years),
+        warnings=tuple(dict.fromkeys(warning for one in years for warning in one.warnings)),
+    )
+
+
+def _run(
+    backend: OpenEOBackend, graphs: dict[str, Any], work: Prepared, years: Years, context: "Context"
+) -> Statistics:
+    """Run the two tables: one row for each unit and year."""
+    context.on_progress(f"Computing {work.recipe.title} of {len(years)} years ({work.estimate.reason})")
+    mean = backend.run_table(graphs["mean"])
+    context.stop_if_asked()
+    count = backend.run_table(graphs["count"])
+    told = settings_of(work)
+    rows = table_rows(mean, count, [f"{unit}, {year}" for unit in told["units"] for year in told["years"]])
+    method = method_text(years[0].plan, work.recipe, work.layers)
+    return Statistics(rows=rows, unit=work.recipe.unit, method=anomaly_method(method, years))
+
+
+def _files(
+    services: "Services",
+    context: "Context",
+    work: Prepared,
+    graphs: dict[str, Any],
+    statistics: Statistics,
+    found: list[dict[str, Any]],
+    advice: Advice,
+) -> tuple[Artifact, ...]:
+    """Draw the years and the map, and write the tables and what runs them again."""
+    from tools.anomaly_files import draw_map, draw_years, write_anomaly_polygons, write_anomaly_table
+    from tools.export_code import Sequel
+    from tools.run_files import make_files
+
+    backend = open_backend(services, context, work.estimate)
+    made = [
+        write_anomaly_table(services.workspace, work, found),
+        write_anomaly_polygons(services.workspace, work, found),
+    ]
+    if any(row["difference"] is not None for row in found):
+        context.on_progress("Drawing the years and the map of the deviation")
+        made = [
+            draw_years(services.workspace, work, statistics, found),
+            *draw_map(services, context, work, graphs),
+            *made,
+        ]
+    sequel = Sequel(
+        module=anomaly,
+        constants={"SETTINGS": settings_of(work), "EXPECTED_DEVIATIONS": found},
+        lines=(
+            "deviations = anomalies(rows, **SETTINGS)",
+            "print(format_anomalies(deviations))",
+            "print(compare_anomalies(deviations, EXPECTED_DEVIATIONS))",
+        ),
+    )
+    return make_files(services, context, backend, graphs, work, statistics, advice, pictures=made, sequel=sequel)
+
+
+def _tell(
+    work: Prepared,
+    years: Years,
+    statistics: Statistics,
+    found: list[dict[str, Any]],
+    advice: Advice,
+    artifacts: tuple[Artifact, ...],
+    *,
+    today: date,
+) -> ToolResult:
+    from tools.layer_report import marked
+
+    outcome: Outcome = "ok" if any(row["difference"] is not None for row in found) else "no_data"
+    lines = anomaly_lines(found, work)
+    told = result_of(
+        work,
+        statistics,
+        artifacts,
+        advice,
+        headline=f"{work.recipe.title} against other years, {work.plan.place.name}, {_words(work.plan.period)}: "
+        f"outcome {outcome}.",
+        lines=lines,
+        data={
+            "anomalies": found,
+            "anomaly_summary": summarise(found),
+            "years": {
+                year_name(one.plan.period): sorted({scene.datetime[:10] for scene in one.scenes}) for one in years
+            },
+            "finding": marked(lines, work) if outcome == "ok" else "",
+        },
+        warnings=anomaly_warnings(years, found, today=today),
+        outcome=outcome,
+    )
+    return told if outcome == "ok" else told.model_copy(update={"statistics": None})
+
+
+def _words(period: Period) -> str:
+    """Give a period in words that mean the same on every day."""
+    return str(period.start) if period.start == period.end else f"{period.start} to {period.end}"
