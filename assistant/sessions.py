@@ -62,6 +62,13 @@ class Sessions:
                 (session_id, question, answer.model_dump_json()),
             )
 
+    def delete(self, session_id: str) -> None:
+        """Forget one conversation."""
+        if not self.path.exists():
+            return
+        with self._connect() as db:
+            db.execute("DELETE FROM turn WHERE session_id = ?", (session_id,))
+
     @contextmanager
     def _connect(self) -> Iterator[sqlite3.Connection]:
         self.path.parent.mkdir(parents=True, exist_ok=True)

@@ -72,7 +72,7 @@ def test_the_api_page_names_every_route_of_the_door(tmp_path: Path) -> None:
         f"{method.upper()} {path}" for path, operations in app.openapi()["paths"].items() for method in operations
     }
     assert len(routes) > 4
-    told = set(re.findall(r"^\| `((?:GET|POST) \S+)` \|", page, re.M))
+    told = set(re.findall(r"^\| `((?:GET|POST|DELETE) \S+)` \|", page, re.M))
     assert told - {"GET /", "GET /openapi.json"} == routes
 
 

@@ -17,8 +17,10 @@ from assistant.storage import DataFolderUnusable, storage_failure
 from assistant.telemetry import log_failure
 from knowledge.errors import ClmsError, IndexMissing, ProductNotFound
 from tools.errors import ArtifactNotFound, BackendUnavailable, TooLarge, ToolInputError
+from ui.chat_api import chat_router
 from ui.mcp_api import create_mcp_server
 from ui.openai_api import error_response, openai_router
+from ui.turns import Turns
 
 logger = logging.getLogger(__name__)
 
@@ -39,7 +41,7 @@ def create_app(settings: Settings) -> FastAPI:
     hub_url = f"{_own_url(settings)}/hub" if needs_hub(settings) and settings.port else None
     assistant = Assistant(settings, hub_url=hub_url)
 
-    mcp_server = create_mcp_server(assistant)
+    mcp_server, turns = create_mcp_server(assistant), Turns(assistant)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -47,12 +49,13 @@ def create_app(settings: Settings) -> FastAPI:
         threading.Thread(target=assistant.warm_up, daemon=True).start()
         async with mcp_server.session_manager.run():
             yield
+        await turns.close()
         assistant.close()
 
     # The interactive API pages would load their scripts from a CDN, so they are off.
     app = FastAPI(title="CLMS Assistant", lifespan=lifespan, docs_url=None, redoc_url=None)
     app.state.assistant = assistant
-    add_doors(app, assistant, settings)
+    add_doors(app, assistant, settings, turns)
     app.router.routes.extend(mcp_server.streamable_http_app(host=settings.host).routes)
     if hub_url:
         from tools.hub.app import create_hub
@@ -63,11 +66,12 @@ def create_app(settings: Settings) -> FastAPI:
     return mount_page(app, assistant, settings)
 
 
-def add_doors(app: FastAPI, assistant: Assistant, settings: Settings) -> None:
-    """Add health, files and the chat dialect to an application, with one shape for all errors."""
+def add_doors(app: FastAPI, assistant: Assistant, settings: Settings, turns: Turns | None = None) -> None:
+    """Add health, files and both chat APIs to an application, with one shape for all errors."""
     _add_error_handlers(app, settings)
     _add_health(app, assistant)
     app.include_router(openai_router(assistant))
+    app.include_router(chat_router(assistant, turns or Turns(assistant)))
 
     @app.get("/artifacts/{artifact_id}")
     def artifact(artifact_id: str) -> FileResponse:

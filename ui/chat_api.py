@@ -1,0 +1,122 @@
+"""The native HTTP door: one question as a stream of typed events, conversations, and the catalogue."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Header, Response
+from pydantic import BaseModel, ConfigDict, Field
+from sse_starlette import EventSourceResponse, ServerSentEvent
+
+from assistant.agent import Assistant
+from assistant.schema import Answer, AnswerEvent, ArtifactEvent, Event, Today
+from tools.areas import parse_geojson
+from tools.errors import TooLarge
+from ui.openai_api import clms_fields
+from ui.turns import RunningTurn, Turns
+
+HEARTBEAT_S = 15
+LastEvent = Annotated[int, Header(alias="Last-Event-ID", ge=0)]
+
+
+class ChatBody(BaseModel):
+    """One question."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    question: str = Field(min_length=1)
+    session_id: str | None = None
+    """Conversation to go on with."""
+    today: Today | None = None
+    """Day that "this summer" is relative to; the real day when left out."""
+    area: dict[str, Any] | None = None
+    """GeoJSON polygons the question is about."""
+    collection_id: str | None = None
+    """Collection to compute on; the best one when left out."""
+
+
+def chat_router(assistant: Assistant, turns: Turns) -> APIRouter:
+    """Build the routes under `/api`."""
+    router = APIRouter(prefix="/api")
+    streams: dict[str, Any] = {"response_class": EventSourceResponse}
+
+    @router.post("/chat", **streams)
+    async def chat(body: ChatBody) -> EventSourceResponse:
+        """Answer a question as server-sent events; the header `X-Turn-Id` names it for coming back and stopping."""
+        options = await asyncio.to_thread(_options, body, assistant.settings.max_area_bytes)
+        turn_id, turn = turns.start(body.question, options)
+        return _stream(turn, turn_id)
+
+    @router.get("/chat/{turn_id}", **streams)
+    async def resume(turn_id: str, last_event_id: LastEvent = 0) -> EventSourceResponse:
+        """Go on with the events of a question, after the one in the header `Last-Event-ID`."""
+        return _stream(turns.get(turn_id), turn_id, last_event_id)
+
+    @router.delete("/chat/{turn_id}", status_code=204)
+    async def stop(turn_id: str) -> Response:
+        """Stop a question and its computation."""
+        turns.cancel(turn_id)
+        return Response(status_code=204)
+
+    @router.get("/sessions/{session_id}")
+    def session(session_id: str) -> dict[str, Any]:
+        """Give a conversation: its questions and answers, oldest first."""
+        kept = assistant.sessions.history(session_id, limit=1000)
+        return {
+            "session_id": session_id,
+            "turns": [{"question": one.question, "answer": _answer(one.answer)} for one in kept],
+        }
+
+    @router.delete("/sessions/{session_id}", status_code=204)
+    def forget(session_id: str) -> Response:
+        """Delete a conversation."""
+        assistant.sessions.delete(session_id)
+        return Response(status_code=204)
+
+    @router.get("/products")
+    def products() -> list[dict[str, str]]:
+        """List the products of the catalogue."""
+        catalogue = assistant.services().retriever.catalogue
+        return [{"id": one.id, "title": one.title, "summary": one.summary} for one in catalogue.products]
+
+    @router.get("/products/{product_id}")
+    def product(product_id: str) -> dict[str, Any]:
+        """Give all facts of one product."""
+        found: dict[str, Any] = assistant.services().retriever.catalogue.get(product_id).model_dump(mode="json")
+        return found
+
+    return router
+
+
+def _options(body: ChatBody, max_area_bytes: int) -> dict[str, Any]:
+    if body.area and len(json.dumps(body.area)) > max_area_bytes:
+        raise TooLarge(f"The area is larger than {max_area_bytes} bytes.", "Simplify it, or send fewer polygons.")
+    return {
+        "session_id": body.session_id,
+        "today": body.today,
+        "area": parse_geojson(body.area, name="area") if body.area else None,
+        "collection_id": body.collection_id,
+    }
+
+
+def _stream(turn: RunningTurn, turn_id: str, after: int = 0) -> EventSourceResponse:
+    async def events() -> AsyncIterator[ServerSentEvent]:
+        async for number, event in turn.listen(after):
+            yield ServerSentEvent(json.dumps(_fields(event), ensure_ascii=False), event=event.type, id=str(number))
+
+    return EventSourceResponse(events(), headers={"X-Turn-Id": turn_id}, ping=HEARTBEAT_S)
+
+
+def _answer(answer: Answer) -> dict[str, Any]:
+    return {"text": answer.text, **clms_fields(answer, "")}
+
+
+def _fields(event: Event) -> dict[str, Any]:
+    """Give an event without the paths of files."""
+    if isinstance(event, AnswerEvent):
+        return {"type": event.type, **_answer(event.answer)}
+    if isinstance(event, ArtifactEvent):
+        artifact = event.artifact.model_dump(mode="json", exclude={"path"})
+        return {"type": event.type, "artifact": {**artifact, "url": f"/artifacts/{event.artifact.id}"}}
+    return event.model_dump(mode="json")

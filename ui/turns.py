@@ -1,0 +1,109 @@
+"""Questions that are being answered, apart from who listens: a cut connection loses nothing and can come back."""
+
+import asyncio
+import secrets
+from collections import OrderedDict
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from assistant.agent import Assistant
+from assistant.schema import ErrorEvent, Event
+from tools.errors import ArtifactNotFound
+
+MAX_TURNS = 200
+"""So many turns are kept for whoever comes back; the oldest finished one goes first."""
+BUSY = ErrorEvent(message="Too many questions are being answered.", hint="Ask again in a minute.")
+STOPPED = ErrorEvent(message="The question was stopped.", hint="Ask again to start it anew.")
+
+
+class TurnNotFound(ArtifactNotFound):
+    """No turn has this id, or it is too long ago."""
+
+
+@dataclass
+class RunningTurn:
+    """One question on its way: all events so far, for listeners that come at any time."""
+
+    events: list[Event] = field(default_factory=list)
+    done: bool = False
+    changed: asyncio.Condition = field(default_factory=asyncio.Condition)
+    task: "asyncio.Task[None] | None" = None
+
+    async def add(self, event: Event | None) -> None:
+        """Add one event; None ends the turn."""
+        async with self.changed:
+            if event is not None:
+                self.events.append(event)
+            else:
+                self.done = True
+            self.changed.notify_all()
+
+    async def listen(self, after: int = 0) -> AsyncIterator[tuple[int, Event]]:
+        """Give the events past a number, those to come too; the first event has the number 1."""
+        while not self.done or after < len(self.events):
+            async with self.changed:
+                while not self.done and after >= len(self.events):
+                    await self.changed.wait()
+            for event in self.events[after:]:
+                after += 1
+                yield after, event
+
+
+class Turns:
+    """The turns of one process, each under an id that cannot be guessed."""
+
+    def __init__(self, assistant: Assistant) -> None:
+        self._assistant = assistant
+        self._turns: OrderedDict[str, RunningTurn] = OrderedDict()
+
+    def start(self, question: str, options: dict[str, Any]) -> tuple[str, RunningTurn]:
+        """Begin to answer; the work goes on when nobody listens any more."""
+        turn_id, turn = secrets.token_urlsafe(18), RunningTurn()
+        if self._make_room():
+            self._turns[turn_id] = turn
+            turn.task = asyncio.create_task(self._work(turn, question, options))
+        else:
+            turn.events.append(BUSY)
+            turn.done = True
+        return turn_id, turn
+
+    def get(self, turn_id: str) -> RunningTurn:
+        """Give a turn.
+
+        Raises:
+            TurnNotFound: It is unknown here.
+        """
+        if turn_id not in self._turns:
+            raise TurnNotFound("There is no question with this id here.", "Ask it again.")
+        return self._turns[turn_id]
+
+    def cancel(self, turn_id: str) -> None:
+        """Stop a turn, its running computation too."""
+        if task := self.get(turn_id).task:
+            task.cancel()
+
+    async def close(self) -> None:
+        """Stop everything that runs."""
+        tasks = [turn.task for turn in self._turns.values() if turn.task]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _work(self, turn: RunningTurn, question: str, options: dict[str, Any]) -> None:
+        try:
+            async for event in self._assistant.stream(question, **options):
+                await turn.add(event)
+        except asyncio.CancelledError:
+            await turn.add(STOPPED)
+        finally:
+            await turn.add(None)
+
+    def _make_room(self) -> bool:
+        """Forget the oldest finished turn when there are too many; False when all of them still run."""
+        if len(self._turns) < MAX_TURNS:
+            return True
+        old = next((turn_id for turn_id, turn in self._turns.items() if turn.done), None)
+        if old is not None:
+            del self._turns[old]
+        return old is not None
