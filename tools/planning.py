@@ -257,7 +257,14 @@ def _scenes(stac: StacService, plan: Plan, bbox: Bbox) -> list[Scene]:
     if not clear:
         when = f"from {plan.period.start} to {plan.period.end}"
         found = f"The only scene {when} is" if len(scenes) == 1 else f"All {len(scenes)} scenes {when} are"
-        raise NoScenes(f"{found} more than {limit:.0f} % cloudy.", "Try a longer period.")
+        best = min(scenes, key=lambda scene: scene.cloud_cover_percent or 0.0)
+        near = stac.nearest_dates(plan.collection_id, bbox, plan.period, max_cloud_percent=limit)
+        hint = f" The nearest dates below the limit: {' and '.join(near)}." if near else ""
+        raise NoScenes(
+            f"{found} more than {limit:.0f} % cloudy; the clearest, of {best.datetime[:10]}, has "
+            f"{best.cloud_cover_percent:.0f} %.",
+            f"Try a longer period.{hint}",
+        )
     return clear
 
 

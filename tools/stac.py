@@ -75,19 +75,33 @@ class StacService:
         """Tell whether a collection has any scene that touches a box, whenever."""
         return bool(self._items(collection_id, bbox, 1))
 
-    def nearest_dates(self, collection_id: str, bbox: Bbox, period: Period) -> list[str]:
-        """Return the last date with scenes before a period and the first one after it, as far as they exist."""
+    def nearest_dates(
+        self, collection_id: str, bbox: Bbox, period: Period, *, max_cloud_percent: float = 100.0
+    ) -> list[str]:
+        """Return the last date with scenes before a period and the first one after it, as far as they exist.
+
+        Args:
+            collection_id: Collection.
+            bbox: Place.
+            period: Where nothing was found.
+            max_cloud_percent: Scenes with more cloud do not count.
+        """
         day = timedelta(days=1)
+
+        def usable(start: date, end: date) -> list[Scene]:
+            found = self.scenes(collection_id, bbox, start, end)
+            return [scene for scene in found if (scene.cloud_cover_percent or 0.0) <= max_cloud_percent]
+
         found = []
         for days in NEAR_DAYS:
-            before = self.scenes(collection_id, bbox, period.start - days * day, period.start - day)
+            before = usable(period.start - days * day, period.start - day)
             if before:
-                found.append(before[-1].datetime[:10])
+                found.append(_date_and_cloud(before[-1]))
                 break
         for days in NEAR_DAYS:
-            after = self.scenes(collection_id, bbox, period.end + day, period.end + days * day)
+            after = usable(period.end + day, period.end + days * day)
             if after:
-                found.append(after[0].datetime[:10])
+                found.append(_date_and_cloud(after[0]))
                 break
         return found
 
@@ -158,6 +172,11 @@ def asset_url(item: dict[str, Any], service_url: str) -> str:
     if urlsplit(link)[:2] != urlsplit(service_url)[:2]:
         raise BackendUnavailable(f"The STAC service at {service_url} points to polygons on another host.", TRY_LATER)
     return link
+
+
+def _date_and_cloud(scene: Scene) -> str:
+    cloud = scene.cloud_cover_percent
+    return scene.datetime[:10] + ("" if cloud is None else f" ({cloud:.0f} % cloud)")
 
 
 def _span(start: date, end: date) -> str:

@@ -8,8 +8,9 @@ from urllib.parse import quote, urlsplit
 from tools.hub.copies import Copy
 from tools.hub.files import Band, collection_json, item_json, json_number, raster_asset
 from tools.hub.remote_cog import part_of
-from tools.hub.source_items import Json, SourceAsset, clean, source_asset
+from tools.hub.source_items import SourceAsset, source_asset
 from tools.layers import is_synthetic
+from tools.scene_items import Json, clean
 
 COPIED_FROM = "clms:copied_from"
 """Field of a collection that holds copies: the STAC API and the collection there."""

@@ -16,8 +16,9 @@ from tools.hub.files import Grid, write_cog
 from tools.hub.http_ranges import RangeClient, RemoteRefused
 from tools.hub.new_files import StorageError
 from tools.hub.remote_cog import PixelWindow, open_remote, part_of, window_of
-from tools.hub.source_items import SourceAsset, clean
+from tools.hub.source_items import SourceAsset
 from tools.hub.sync_plan import ItemPlan, SyncPlan
+from tools.scene_items import clean
 from tools.schema import Bbox
 from tools.words import counted, megabytes
 

@@ -12,15 +12,8 @@ from tools.hub.copied_items import COPIED_FROM, Meaning, known_meanings
 from tools.hub.copies import CopiedItem, Copies, Copy
 from tools.hub.http_ranges import RangeClient, RemoteRefused, host_allowed
 from tools.hub.remote_cog import HEADER_BYTES, open_remote, window_of
-from tools.hub.source_items import (
-    Json,
-    SourceAsset,
-    access,
-    choose_assets,
-    clean,
-    newest_versions,
-    source_asset,
-)
+from tools.hub.source_items import SourceAsset, choose_assets, source_asset
+from tools.scene_items import Json, access, clean, newest_versions
 from tools.schema import Place
 from tools.stac import StacService
 from tools.words import counted
