@@ -6,12 +6,12 @@ import sqlite3
 import threading
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
-from assistant import answers, grounding
+from assistant import answers, finish, grounding, pending
 from assistant.menu import ModelUnusable, Net, Run, make_tools
 from assistant.models import get_chat_model, model_name
 from assistant.planner import CHECKER, OfflinePlanner
@@ -33,7 +33,7 @@ from assistant.storage import storage_failure
 from assistant.telemetry import log_failure
 from knowledge.errors import ClmsError
 from tools.errors import ToolInputError
-from tools.schema import Outcome, Polygons, Question, ToolResult
+from tools.schema import Outcome, Polygons
 from tools.toolbox import Context, Services, Toolbox
 
 if TYPE_CHECKING:
@@ -61,6 +61,10 @@ class Asked:
     collection_id: str | None
     history: tuple[tuple[str, str], ...]
     """Earlier turns as (role, text), oldest first."""
+    approves_all: bool = False
+    """True when the user lets every plan run that is below the hard limit."""
+    resumed: pending.Resumed | None = None
+    """Set where the user has answered the question about a large run."""
 
 
 @dataclass
@@ -156,6 +160,7 @@ class Assistant:
         area: Polygons | None = None,
         collection_id: str | None = None,
         history: Sequence[tuple[str, str]] = (),
+        approve: bool = False,
     ) -> AsyncIterator[Event]:
         """Answer a question as events; the last one is an answer or an error.
 
@@ -166,6 +171,7 @@ class Assistant:
             area: Polygons the user attached.
             collection_id: Collection to compute on instead of the default.
             history: Earlier turns as (role, text), for callers that keep the conversation themselves.
+            approve: Run large plans below the hard limit without asking; set by the user alone.
         """
         queue: asyncio.Queue[Event | None] = asyncio.Queue()
         loop, cancelled = asyncio.get_running_loop(), threading.Event()
@@ -180,6 +186,7 @@ class Assistant:
             area=area,
             collection_id=collection_id,
             history=tuple(history)[-MAX_HISTORY_TURNS:],
+            approves_all=approve,
         )
         yield ToolStarted(call_id=START, name="read_question", args={})
         task = asyncio.create_task(self._answer(asked, emit, cancelled))
@@ -208,11 +215,12 @@ class Assistant:
                 )
             if not asked.history:
                 asked = await asyncio.to_thread(self._recall, asked)
+            asked = await asyncio.to_thread(self._take_up, asked)
             draft = await self._draft(asked, emit, cancelled)
             answer = await self._checked(asked, draft, started)
             for line in answer.text.splitlines(keepends=True):
                 emit(TextEvent(text=line))
-            emit(AnswerEvent(answer=await asyncio.to_thread(self._saved, asked, answer)))
+            emit(AnswerEvent(answer=await asyncio.to_thread(self._saved, asked, answer, draft.run)))
         except ClmsError as error:
             emit(ErrorEvent(message=error.message, hint=error.hint))
         except Exception as error:  # noqa: BLE001  # a door shows a reference, never a traceback
@@ -222,10 +230,12 @@ class Assistant:
             reference = log_failure(logger, "A question")
             emit(ErrorEvent(message="Something unexpected went wrong.", hint="Try again.", reference=reference))
 
-    def _saved(self, asked: Asked, answer: Answer) -> Answer:
+    def _saved(self, asked: Asked, answer: Answer, run: Run) -> Answer:
         """Keep the turn; an answer that cannot be kept is given all the same, and says so."""
+        about = {name: getattr(asked, name) for name in ("question", "today", "area", "collection_id")}
         try:
-            self.sessions.save(asked.session_id, asked.question, answer)
+            waiting = pending.find_pending(run.calls, run.results, **about)
+            self.sessions.save(asked.session_id, asked.question, answer, pending=waiting)
         except (OSError, sqlite3.Error) as error:
             told = storage_failure(error, self.settings.data_dir)
             if told is None:
@@ -238,7 +248,16 @@ class Assistant:
         turns = self.sessions.history(asked.session_id)
         history = tuple(part for turn in turns for part in (("user", turn.question), ("assistant", turn.answer.text)))
         kept = history[-MAX_HISTORY_TURNS:]
-        return Asked(asked.question, asked.session_id, asked.today, asked.area, asked.collection_id, kept)
+        return replace(asked, history=kept)
+
+    def _take_up(self, asked: Asked) -> Asked:
+        """Put the plan that the user was asked about in the place of the words that answer it."""
+        told = next((text for role, text in reversed(asked.history) if role == "assistant"), "")
+        waiting = self.sessions.pending(asked.session_id, pending.plans_asked_about(told))
+        if (reply := pending.read_reply(asked.question, waiting)) is None:
+            return asked
+        kept = {name: getattr(reply, name) for name in ("question", "today", "area", "collection_id")}
+        return replace(asked, **kept, resumed=reply)
 
     async def _draft(self, asked: Asked, emit: Callable[[Event | None], None], cancelled: threading.Event) -> _Draft:
         """Let the model of the settings work; when it proves unusable, the offline planner."""
@@ -252,8 +271,13 @@ class Assistant:
             area=asked.area,
             collection_id=asked.collection_id,
             cancelled=cancelled.is_set,
+            approved=asked.resumed.approved if asked.resumed else frozenset(),
+            approves_all=asked.approves_all,
             question=asked.question,
         )
+        if asked.resumed:  # what the user has chosen is run by code, with no model in between
+            planner = OfflinePlanner(fixed=asked.resumed.calls)
+            return await self._run(planner, asked, services, context, emit)
         model = get_chat_model(self.settings)
         try:
             return await self._run(model, asked, services, context, emit)
@@ -283,7 +307,8 @@ class Assistant:
         agent = create_agent(
             model, make_tools(self._toolbox(services, context), run), system_prompt=prompt, middleware=[Net(run)]
         )
-        told = [HumanMessage(text) if role == "user" else AIMessage(text) for role, text in asked.history]
+        turns = [turn for turn in asked.history if turn[0] != "user" or not pending.is_reply(turn[1])]
+        told = [HumanMessage(text) if role == "user" else AIMessage(text) for role, text in turns]
         state: Any = {"messages": [*told, HumanMessage(asked.question)]}
         try:
             final: dict[str, Any] = await agent.ainvoke(
@@ -311,10 +336,14 @@ class Assistant:
         warnings = [*draft.warnings, *answers.cautions(results)]
         if invented:
             logger.info("Not given by any tool: %s", ", ".join(invented))
-            warnings.append(f"The first text was written again: {_removed(invented)}.")
+            warnings.append(f"The first text was written again: {finish.removed(invented)}.")
         if check.invented:
-            warnings.append(f"Sentences were taken out of the text: {_removed(check.invented)}.")
-        return self._assemble(asked, draft, _completed(check, results), warnings, started)
+            warnings.append(f"Sentences were taken out of the text: {finish.removed(check.invented)}.")
+        told = pending.asked_text(
+            finish.completed(check, results),
+            pending.question_of(results),
+        )
+        return self._assemble(asked, draft, told, warnings, started)
 
     def _assemble(self, asked: Asked, draft: _Draft, text: str, warnings: Sequence[str], started: float) -> Answer:
         results, calls = draft.run.results, draft.run.calls
@@ -325,12 +354,12 @@ class Assistant:
             recommendation=answers.recommendation(results),
             plan=next((result.plan for result in reversed(results) if result.plan), None),
             statistics=tuple(result.statistics for result in results if result.statistics),
-            citations=_unique(citation for result in results for citation in result.citations),
-            artifacts=_unique(artifact for result in results for artifact in result.artifacts),
-            warnings=_unique(warnings),
+            citations=finish.unique(citation for result in results for citation in result.citations),
+            artifacts=finish.unique(artifact for result in results for artifact in result.artifacts),
+            warnings=finish.unique(warnings),
             follow_ups=answers.follow_ups(results),
             tool_calls=tuple(calls),
-            question=_question(results),
+            question=pending.question_of(results),
             model=model_name(draft.model),
             usage=draft.run.usage,
             seconds=perf_counter() - started,
@@ -356,30 +385,3 @@ def _outcome(draft: _Draft) -> Outcome:
         draft.messages[-1].response_metadata.get(answers.OUTCOME) if isinstance(draft.model, OfflinePlanner) else None
     )
     return told or answers.worst_outcome(draft.run.results)
-
-
-def _removed(invented: Sequence[str]) -> str:
-    """Count what no tool gave and quote it as removed, never as a fact."""
-    quoted = ", ".join(f'"{words}"' for words in invented)
-    return f"{len(invented)} numbers or links that no tool gave (removed: {quoted})"
-
-
-def _completed(check: grounding.Check, results: Sequence[ToolResult]) -> str:
-    """Give the checked text; where sentences were taken out of it, the computed results follow in the tools' words."""
-    if not check.text:
-        told = "\n\n".join(result.text for result in results)
-        return told or "No tool gave a result, so there is nothing to report."
-    computed = [result.text for result in results if result.statistics] if check.invented else []
-    return "\n\n".join((check.text, *(text for text in computed if text not in check.text)))
-
-
-def _question(results: Sequence[ToolResult]) -> Question | None:
-    return next((result.question for result in results if result.question), None)
-
-
-def _unique(things: Any) -> tuple[Any, ...]:
-    found: list[Any] = []
-    for thing in things:
-        if thing not in found:
-            found.append(thing)
-    return tuple(found)

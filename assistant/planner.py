@@ -29,6 +29,8 @@ class OfflinePlanner(BaseChatModel):
 
     menu: tuple[str, ...] = ()
     """Names of the tools it may call; empty when none are bound."""
+    fixed: tuple[Call, ...] | None = None
+    """Calls to make instead of those that the question needs: a plan that the user has approved; () when cancelled."""
 
     @property
     def _llm_type(self) -> str:
@@ -52,7 +54,7 @@ class OfflinePlanner(BaseChatModel):
         run_manager: CallbackManagerForLLMRun | None = None,
         **kwargs: Any,
     ) -> ChatResult:
-        return ChatResult(generations=[ChatGeneration(message=next_message(messages, self.menu))])
+        return ChatResult(generations=[ChatGeneration(message=next_message(messages, self.menu, self.fixed))])
 
     def _stream(
         self,
@@ -61,7 +63,7 @@ class OfflinePlanner(BaseChatModel):
         run_manager: CallbackManagerForLLMRun | None = None,
         **kwargs: Any,
     ) -> Iterator[ChatGenerationChunk]:
-        message = next_message(messages, self.menu)
+        message = next_message(messages, self.menu, self.fixed)
         if message.tool_calls:
             calls = [
                 tool_call_chunk(name=call["name"], args=_json(call["args"]), id=call["id"], index=index)
@@ -79,7 +81,9 @@ class OfflinePlanner(BaseChatModel):
             yield chunk
 
 
-def next_message(messages: Sequence[BaseMessage], menu: Sequence[str]) -> AIMessage:
+def next_message(
+    messages: Sequence[BaseMessage], menu: Sequence[str], fixed: Sequence[Call] | None = None
+) -> AIMessage:
     """Decide the next step: further tool calls, or the answer."""
     asked = [index for index, message in enumerate(messages) if _is_question(message)]
     if not asked:
@@ -88,7 +92,10 @@ def next_message(messages: Sequence[BaseMessage], menu: Sequence[str]) -> AIMess
     earlier = tuple(_text(messages[index]) for index in asked[:-1])
     read = tasks.read(question, earlier) or slots.read(question, earlier)
     made, results = _done(messages[asked[-1] + 1 :])
-    calls = [call for call in _wanted(read, question, made, results) if call[0] in menu and call not in made]
+    if fixed == ():
+        return AIMessage(content=answers.CANCELLED, response_metadata={answers.OUTCOME: "not_run"})
+    wanted = fixed or _wanted(read, question, made, results)
+    calls = [call for call in wanted if call[0] in menu and call not in made]
     if calls:
         return AIMessage(
             content="",

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from knowledge.schema import Citation
-from tools.schema import Artifact, Frozen, Outcome, Plan, Question, Recommendation, Statistics
+from tools.schema import Artifact, Frozen, Outcome, Plan, Polygons, Question, Recommendation, Statistics
 
 FIRST_TODAY, LAST_TODAY = date(2015, 6, 23), date(2100, 12, 31)
 """Days a question can be asked on: from the launch of Sentinel-2A, and so that the years around them exist."""
@@ -23,6 +23,21 @@ class ToolCall(Frozen):
     result: str
     outcome: Outcome
     seconds: float
+
+
+class Pending(Frozen):
+    """A large run that waits for the user's word: the plan, and the call that led to it."""
+
+    fingerprint: str
+    tool: str
+    args: dict[str, Any]
+    changes: dict[str, dict[str, str]]
+    """Smaller alternatives: words of the option, and the arguments they replace."""
+    question: str
+    today: date
+    """The day asked on: "this summer" stays that summer."""
+    area: Polygons | None = None
+    collection_id: str | None = None
 
 
 class Answer(Frozen):

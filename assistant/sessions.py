@@ -3,12 +3,12 @@
 import re
 import secrets
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from assistant.schema import Answer
+from assistant.schema import Answer, Pending
 
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS turn (
@@ -17,6 +17,12 @@ CREATE TABLE IF NOT EXISTS turn (
     asked_at TEXT NOT NULL DEFAULT CURRENT_TIMESTAMP,
     question TEXT NOT NULL,
     answer TEXT NOT NULL
+);
+CREATE TABLE IF NOT EXISTS pending (
+    fingerprint TEXT NOT NULL,
+    session_id TEXT NOT NULL,
+    run TEXT NOT NULL,
+    PRIMARY KEY (fingerprint, session_id)
 );
 CREATE INDEX IF NOT EXISTS turn_session ON turn (session_id, id);
 """
@@ -54,9 +60,25 @@ class Sessions:
             ).fetchall()
         return tuple(Turn(question, Answer.model_validate_json(answer)) for question, answer in reversed(rows))
 
-    def save(self, session_id: str, question: str, answer: Answer) -> None:
-        """Add one turn."""
+    def pending(self, session_id: str, fingerprints: Sequence[str]) -> tuple[Pending, ...]:
+        """Give the large runs with these fingerprints that wait for a word, those of this conversation first.
+
+        Who names a fingerprint has been asked about that very plan, also where a client keeps no session id.
+        """
+        if not fingerprints or not self.path.exists():
+            return ()
+        sql = "SELECT run FROM pending WHERE fingerprint = ? ORDER BY session_id = ? DESC, rowid DESC LIMIT 1"
         with self._connect() as db:
+            rows = [db.execute(sql, (fingerprint, session_id)).fetchone() for fingerprint in fingerprints]
+        return tuple(Pending.model_validate_json(row[0]) for row in rows if row)
+
+    def save(self, session_id: str, question: str, answer: Answer, *, pending: Sequence[Pending] = ()) -> None:
+        """Add one turn, with the large runs that it asks about."""
+        with self._connect() as db:
+            db.executemany(
+                "INSERT OR REPLACE INTO pending (fingerprint, session_id, run) VALUES (?, ?, ?)",
+                [(one.fingerprint, session_id, one.model_dump_json()) for one in pending],
+            )
             db.execute(
                 "INSERT INTO turn (session_id, question, answer) VALUES (?, ?, ?)",
                 (session_id, question, answer.model_dump_json()),

@@ -45,6 +45,10 @@ class Settings(BaseSettings):
     """Seconds to wait for one answer of the STAC or openEO service."""
     max_pixels: int = Field(default=200_000_000, gt=0)
     """Largest computation allowed, in pixels times bands times dates."""
+    ask_above_s: float = Field(default=30.0, gt=0)
+    """A run that is estimated at more seconds than this asks the user first."""
+    ask_above_mb: float = Field(default=300.0, gt=0)
+    """A run that would read more megabytes than this asks the user first."""
     hub_max_values: int = Field(default=400_000_000, gt=0)
     """Most values (pixels times bands times dates) that one openEO request to the embedded hub may load."""
     hub_max_scenes: int = Field(default=2_000, gt=0)

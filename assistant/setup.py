@@ -63,6 +63,8 @@ def open_services(settings: Settings, hub_url: str | None, resources: ExitStack)
         workspace=Workspace(settings.artifacts_dir),
         timeout_s=settings.backend_timeout_s,
         max_pixels=settings.max_pixels,
+        ask_above_s=settings.ask_above_s,
+        ask_above_mb=settings.ask_above_mb,
         nuts=nuts_source(settings),
     )
 

@@ -278,4 +278,4 @@ def test_too_many_transitions_are_refused(services: Services) -> None:
     from dataclasses import replace
 
     with pytest.raises(TooLarge, match="transitions occur"):
-        _ask(replace(services, max_pixels=5_000), "dominant leaf type", ("2018", "2021"))
+        _ask(replace(services, max_pixels=5_000), "dominant leaf type", ("2018", "2021"), _area(halves=False))

@@ -11,6 +11,7 @@ from tools.indices import needs_reflectance, used_layers
 from tools.planning import Prepared, prepare
 from tools.recipes import build_band_means, build_graphs, method_text
 from tools.run_files import make_files
+from tools.runs import Made, run_once
 from tools.schema import Output, Statistics, StatisticsRow, ToolResult
 from tools.selection import Selection
 from tools.telling import tell
@@ -40,15 +41,20 @@ def compute_index(
     work = prepare(services, context, recipe_id=recipe_id, place=place, period=period, output=output, units=units)
     context.stop_if_asked()
     graphs = build_graphs(work.plan, work.layers, work.units, work.box)
-    backend = open_backend(services, context, work.estimate)
-    for name in graphs.keys() - {"count"}:
-        backend.validate(graphs[name])
-    check_stored_values(backend, work)
-    statistics = run_statistics(backend, graphs, work, context)
-    context.stop_if_asked()
     advice = find_advice(services, context, work)
-    artifacts = make_files(services, context, backend, graphs, work, statistics, advice)
-    return tell(work, statistics, artifacts, advice, selection)
+
+    def compute() -> Made:
+        backend = open_backend(services, context, work.estimate)
+        for name in graphs.keys() - {"count"}:
+            backend.validate(graphs[name])
+        check_stored_values(backend, work)
+        statistics = run_statistics(backend, graphs, work, context)
+        context.stop_if_asked()
+        artifacts = make_files(services, context, backend, graphs, work, statistics, advice)
+        return Made(statistics=(statistics,), artifacts=artifacts)
+
+    told, made = run_once(services, context, work, graphs, compute)
+    return tell(told, made.statistics[0], made.artifacts, advice, selection)
 
 
 def check_stored_values(backend: Backend, work: Prepared) -> None:

@@ -20,6 +20,7 @@ from tools.errors import NoScenes, NotCovered, TooLarge, ToolInputError
 from tools.planning import Prepared, choose_period, choose_place, estimate_cost, prepare
 from tools.recipes import build_difference, build_graphs
 from tools.run_files import source_line
+from tools.runs import Made, run_once
 from tools.schema import Artifact, Bbox, Estimate, Output, Statistics, ToolResult
 from tools.selection import Selection, select, selection_lines
 from tools.telling import overall_outcome, quality, result_of
@@ -58,39 +59,45 @@ def compute_difference(
         )
     sides = _prepare(services, context, recipe_id, place, periods, output, units)
     earlier, later = sides
-    backend = open_backend(services, context, later.estimate)
     box = _common(earlier.box, later.box)
     graphs = [build_graphs(side.plan, side.layers, side.units, box) for side in sides]
     change = build_difference((later.plan, later.layers), (earlier.plan, earlier.layers), box)
-    backend.validate(change)
-    check_stored_values(backend, later)
-    before, after = (run_statistics(backend, graph, side, context) for graph, side in zip(graphs, sides, strict=True))
+    merged = _merged(sides, box)
+
+    def compute() -> Made:
+        return _compute(services, context, merged, sides, (graphs, change))
+
+    work, made = run_once(services, context, merged, [*graphs, change], compute)
+    return _tell(services, context, work, sides, made, selection)
+
+
+def _compute(services: "Services", context: "Context", work: Prepared, sides: Sides, graphs: Graphs) -> Made:
+    """Compute both sides, subtract them and make the files."""
+    backend = open_backend(services, context, work.estimate)
+    backend.validate(graphs[1])
+    check_stored_values(backend, sides[1])
+    found = zip(graphs[0], sides, strict=True)
+    before, after = (run_statistics(backend, graph, side, context) for graph, side in found)
     context.stop_if_asked()
     values = (before, after)
-    return _tell(services, context, sides, box, (graphs, change), values, selection)
-
-
-def _tell(
-    services: "Services",
-    context: "Context",
-    sides: Sides,
-    box: Bbox,
-    graphs: Graphs,
-    values: tuple[Statistics, Statistics],
-    selection: Selection,
-) -> ToolResult:
-    """Subtract the two sides, make the files and put the result into words."""
-    (earlier, later), (before, after) = sides, values
-    advice = find_advice(services, context, later)
-    work = _merged(sides, box)
     numbers = _subtracted(work, values)
     data = difference_data(before.rows, after.rows, numbers.rows)
     artifacts = _files(services, context, work, sides, numbers, data, graphs, values)
+    return Made(statistics=(numbers, before, after), artifacts=artifacts)
+
+
+def _tell(
+    services: "Services", context: "Context", work: Prepared, sides: Sides, made: Made, selection: Selection
+) -> ToolResult:
+    """Put the difference into words."""
+    (earlier, later), (numbers, before, after) = sides, made.statistics
+    advice = find_advice(services, context, later)
+    data = difference_data(before.rows, after.rows, numbers.rows)
     picked = select(numbers.rows, selection)
     return result_of(
         work,
         numbers,
-        artifacts,
+        made.artifacts,
         advice,
         headline=f"Difference of {_title(work)}: outcome {overall_outcome(numbers.rows)}.",
         lines=[*difference_lines(work.recipe.title, data, numbers.rows), *selection_lines(picked)],

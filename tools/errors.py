@@ -52,6 +52,15 @@ class WorkspaceUnwritable(ClmsError):
     """The disk is full or the folder of artifacts cannot be written."""
 
 
+class NotApproved(ClmsError):
+    """The run is large and the user has not approved it; only the user can."""
+
+    def __init__(self, message: str, question: "Question") -> None:
+        super().__init__(message, hint=f"Choose one: {'; '.join(question.options)}.")
+        self.question = question
+        """What is asked, with smaller alternatives."""
+
+
 class PlaceAmbiguous(ToolInputError):
     """Several places have this name; only the user can choose."""
 

@@ -14,7 +14,7 @@ from tools.schema import Period
 SAME_GRID = 0.01
 """Grids whose lines lie less than this share of a pixel apart are the same."""
 WHOLE_YEAR_DAYS = 360
-PRODUCED = ("created", "published", "processing:datetime")
+PRODUCED = ("processing:datetime", "published")
 """Item properties that may say when a layer was produced."""
 
 

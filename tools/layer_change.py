@@ -28,6 +28,7 @@ from tools.layer_report import how
 from tools.layer_transitions import balances, transition_lines, write_balances, write_matrix
 from tools.planning import Prepared
 from tools.run_files import make_files, source_line
+from tools.runs import Made, run_once
 from tools.schema import Artifact, Bbox, Statistics, StatisticsRow
 from tools.telling import overall_outcome
 from tools.zonal import ZonalJson
@@ -58,16 +59,6 @@ class Change:
         return [str(one["properties"]["name"]) for one in self.prepared.units.collection["features"]]
 
 
-@dataclass(frozen=True)
-class Outcome:
-    """What a change came to."""
-
-    statistics: Statistics
-    artifacts: tuple[Artifact, ...]
-    data: dict[str, Any]
-    lines: list[str]
-
-
 def pair_up(before: LayerWork, after: LayerWork) -> Change:
     """Make one piece of work of two releases; the plan is that of the later one, set against the earlier one."""
     one, other = before.prepared, after.prepared
@@ -96,8 +87,26 @@ def pair_up(before: LayerWork, after: LayerWork) -> Change:
 
 def run_change(
     services: "Services", context: "Context", change: Change, *, words: str, advice: Advice
-) -> Outcome:  # fmt: skip
-    """Compute the change: of values a difference, of classes the hectares of each transition."""
+) -> tuple[Prepared, Made]:
+    """Compute the change: of values a difference, of classes the hectares of each transition; `data` holds `lines`."""
+
+    def compute() -> Made:
+        return _compute(services, context, change, words=words, advice=advice)
+
+    # Which classes are summed depends on the words, so other words are another run.
+    told = [first_graphs(change), wanted_codes(change.after.rules, words)]
+    return run_once(services, context, change.prepared, told, compute)
+
+
+def first_graphs(change: Change) -> dict[str, Any]:
+    """Build what is run first: for values all there is, for classes the map that tells which transitions occur."""
+    work, box = change.after, change.prepared.box
+    if not work.rules.classes:
+        return build_density_change(*_both(change), change.prepared.units, box)
+    return {"raster": build_transition_map(*_both(change), box, pixel_m=work.pixel_m, warp_to_epsg=work.warp_to_epsg)}
+
+
+def _compute(services: "Services", context: "Context", change: Change, *, words: str, advice: Advice) -> Made:
     context.stop_if_asked()
     prepared = change.prepared
     context.on_progress(f"Computing {prepared.recipe.title}, {' to '.join(change.years)} ({prepared.estimate.reason})")
@@ -107,11 +116,9 @@ def run_change(
     return _run_density(services, context, backend, change, advice=advice)
 
 
-def _run_density(
-    services: "Services", context: "Context", backend: Backend, change: Change, *, advice: Advice
-) -> Outcome:
+def _run_density(services: "Services", context: "Context", backend: Backend, change: Change, *, advice: Advice) -> Made:
     prepared = change.prepared
-    graphs = build_density_change(*_both(change), prepared.units, prepared.box)
+    graphs = first_graphs(change)
     sides = graphs.pop("sides")
     backend.validate(graphs["mean"])
     means = _of_one_date(backend.run_table(sides))
@@ -131,17 +138,16 @@ def _run_density(
     files = make_files(services, context, backend, graphs, prepared, statistics, advice, pictures=pictures)
     title = f"{prepared.recipe.title}, {second} minus {first}"
     lines = [f"{title}, in {unit}:", *difference_lines(prepared.recipe.title, table, rows)]
-    return Outcome(statistics, files, {"difference": table}, lines)
+    return Made(statistics=(statistics,), artifacts=files, data={"difference": table, "lines": lines})
 
 
 def _run_classes(
     services: "Services", context: "Context", backend: Backend, change: Change, *, words: str, advice: Advice
-) -> Outcome:
+) -> Made:
     from tools.export import plan_title
 
     prepared, work, workspace = change.prepared, change.after, services.workspace
-    where = {"pixel_m": work.pixel_m, "warp_to_epsg": work.warp_to_epsg}
-    picture = build_transition_map(*_both(change), prepared.box, **where)  # type: ignore[arg-type]  # mixed keyword values
+    picture = first_graphs(change)["raster"]
     backend.validate(picture)
     legend = "class code" if pair_keys(work.rules) == {one.code: one.code for one in work.rules.classes} else "place"
     bands = f"band 1: class changed to, {UNCHANGED} where unchanged; band 2: earlier {legend} x {PAIR_BASE} + later one"
@@ -151,7 +157,9 @@ def _run_classes(
     context.stop_if_asked()
     pairs = _met(Path(draft.artifact.path), work)
     _check_size(services, prepared, len(pairs))
-    graphs = build_transition_tables(*_both(change), prepared.units, prepared.box, pairs=pairs, **where)  # type: ignore[arg-type]  # mixed keyword values
+    graphs = build_transition_tables(
+        *_both(change), prepared.units, prepared.box, pairs=pairs, pixel_m=work.pixel_m, warp_to_epsg=work.warp_to_epsg
+    )
     label = {one.code: one.label for one in work.rules.classes}
     steps = [f"{label[one]} to {label[other]}" if one != other else f"{label[one]}, unchanged" for one, other in pairs]
     rows = _rows(backend, graphs, change, [f"{name}: {step}" for name in change.names for step in steps])
@@ -163,7 +171,8 @@ def _run_classes(
     graphs["raster"] = picture
     files = make_files(services, context, backend, graphs, prepared, statistics, advice, pictures=pictures)
     head = f"{prepared.recipe.title}, from {change.years[0]} to {change.years[1]}:"
-    return Outcome(statistics, files, {"change": units}, [head, *transition_lines(units)])
+    told = {"change": units, "lines": [head, *transition_lines(units)]}
+    return Made(statistics=(statistics,), artifacts=files, data=told)
 
 
 def _both(change: Change) -> tuple[Any, Any]:

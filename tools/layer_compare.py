@@ -50,20 +50,21 @@ def compare_editions(
     before, after = (prepare_layer(services, subject, period) for period in (earlier, later))
     check_alike(before, after)
     change = pair_up(before, after)
-    found = run_change(services, context, change, words=subject.words, advice=subject.advice)
-    work, rows = change.prepared, found.statistics.rows
+    work, made = run_change(services, context, change, words=subject.words, advice=subject.advice)
+    rows, said = made.statistics[0].rows, [str(line) for line in made.data["lines"]]
     verdict = _verdict(services.retriever.catalogue, rule, official)
     # What may be done is part of the finding; what may not is a caution.
     allowed = rule is not None and rule.allowed is True
-    lines = [*found.lines, verdict] if allowed else found.lines
+    lines = [*said, verdict] if allowed else said
     outcome = overall_outcome(rows)
-    data: dict[str, Any] = {**found.data, "comparable": rule.allowed if rule else None}
+    data: dict[str, Any] = {key: value for key, value in made.data.items() if key != "lines"}
+    data["comparable"] = rule.allowed if rule else None
     data["finding"] = marked(lines, work) if outcome == "ok" else ""
     title = f"{work.recipe.title}, {after.release.label} against {before.release.label}, {work.plan.place.name}"
     return result_of(
         work,
-        found.statistics,
-        found.artifacts,
+        made.statistics[0],
+        made.artifacts,
         subject.advice,
         headline=f"Change of {title}: outcome {outcome}.",
         lines=lines,

@@ -10,6 +10,7 @@ from knowledge.decoding import Header, Rules, layer_rules
 from knowledge.errors import NotDecodable
 from knowledge.schema import Edition, Product
 from tools.advice import Advice
+from tools.approval import Changes
 from tools.areas import small_units
 from tools.coverage import name_what_is_covered
 from tools.errors import NoScenes, TooLarge, ToolInputError
@@ -108,6 +109,16 @@ def look_up_product(services: "Services", subject: Subject, product: Product) ->
     box = subject.polygons.bbox if subject.polygons else subject.place.bbox
     releases = tuple(find_releases(stac, holdings, box))
     return replace(subject, words=product.title, product=product, releases=releases, held_elsewhere=())
+
+
+def coarser(subject: Subject, work: LayerWork) -> Changes:
+    """Offer the same year of the same product in larger pixels, where it is here in a collection of its own."""
+    here, found = work.release.holding.layers.collection_id, {}
+    for release in subject.releases:
+        layers, size = release.holding.layers, release.holding.band.gsd_m or 0.0
+        if size > work.pixel_m and release.label == work.release.label and layers.collection_id != here:
+            found[f"Coarser: {layers.collection_id}, pixels of {size:g} m"] = {"layer": layers.collection_id}
+    return found
 
 
 def read_reference(words: str, context: "Context") -> Period | None:

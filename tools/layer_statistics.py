@@ -1,5 +1,6 @@
 """Statistics of a product layer per polygon: the mean of a density, or the hectares and shares of classes."""
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from tools.backends import Backend, open_backend
@@ -15,9 +16,10 @@ from tools.layer_classes import (
 from tools.layer_compare import compare_editions
 from tools.layer_cover import mark_uncovered
 from tools.layer_graphs import build_class_graphs, build_density_graphs
-from tools.layer_plan import LayerWork, Subject, look_up, prepare_layer, read_reference
+from tools.layer_plan import LayerWork, Subject, coarser, look_up, prepare_layer, read_reference
 from tools.layer_report import density_lines, how, marked, not_held, reference_sentence
 from tools.run_files import make_files
+from tools.runs import Made, run_once
 from tools.schema import Artifact, Statistics, StatisticsRow, ToolResult
 from tools.telling import overall_outcome, quality, result_of
 from tools.zonal import summary
@@ -43,8 +45,14 @@ def layer_statistics(
 
 def compute_layer(services: "Services", context: "Context", subject: Subject, work: LayerWork) -> ToolResult:
     """Compute the statistics of one release and tell them."""
-    statistics, artifacts = run_layer(services, context, subject, work)
-    return tell_layer(subject, work, statistics, artifacts)
+    graphs = build_graphs(work)
+
+    def compute() -> Made:
+        statistics, artifacts = run_layer(services, context, subject, work)
+        return Made(statistics=(statistics,), artifacts=artifacts)
+
+    told, made = run_once(services, context, work.prepared, graphs, compute, smaller=coarser(subject, work))
+    return tell_layer(subject, replace(work, prepared=told), made.statistics[0], made.artifacts)
 
 
 def run_layer(

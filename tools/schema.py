@@ -94,6 +94,8 @@ class Scene(Frozen):
     cloud_cover_percent: float | None = None
     bbox: Bbox
     synthetic: bool = False
+    version: str = ""
+    """Changes when the item does: when it was updated, else a hash of where its files lie."""
 
 
 class LayerChoice(Frozen):
@@ -226,6 +228,10 @@ class Question(Frozen):
 
     text: str
     options: tuple[str, ...]
+    approves: tuple[str, ...] = ()
+    """Fingerprints of the plans that the first option lets run; empty where nothing is to be approved."""
+    changes: dict[str, dict[str, str]] = {}
+    """For options that make the call smaller: the arguments they replace."""
     link: str = ""
     """Page to open for a login; empty where there is none."""
     code: str = ""

@@ -1,5 +1,6 @@
 """Search a STAC service through pystac-client; everything it says is checked before it is believed."""
 
+import hashlib
 import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -132,6 +133,7 @@ class StacService:
                 cloud_cover_percent=None if cloud is None else float(cloud),
                 bbox=(west, south, east, north),
                 synthetic=is_synthetic(item),
+                version=_version(item),
             )
 
     def _fetch(self, link: str) -> dict[str, Any]:
@@ -181,6 +183,16 @@ def _date_and_cloud(scene: Scene) -> str:
 
 def _span(start: date, end: date) -> str:
     return f"{start.isoformat()}T00:00:00Z/{end.isoformat()}T23:59:59Z"
+
+
+def _version(item: dict[str, Any]) -> str:
+    """Give what changes when an item does: when it was updated, else a hash of the paths of its files."""
+    if updated := item["properties"].get("updated"):
+        return str(updated)
+    assets = item.get("assets") or {}
+    # The paths alone: hosts, ports and signatures differ from one start to the next.
+    paths = sorted(urlsplit(str(asset.get("href", ""))).path for asset in assets.values())
+    return hashlib.sha256("\n".join(paths).encode()).hexdigest()[:16]
 
 
 def _flat_box(edges: list[float]) -> list[float]:

@@ -126,6 +126,9 @@ class Services:
     """openEO address written into scripts, where the one in use ends with this process."""
     timeout_s: float = 300.0
     max_pixels: int = 200_000_000
+    ask_above_s: float = 30.0
+    ask_above_mb: float = 300.0
+    """A run that is estimated at more seconds or megabytes than these is asked for first."""
     nuts: NutsSource | None = None
     """Where the boundaries of NUTS codes come from."""
     backend: BackendMapping | None = None
@@ -151,6 +154,10 @@ class Context:
     collection_id: str | None = None
     on_progress: Callable[[str], None] = field(default=_silent)
     cancelled: Callable[[], bool] = field(default=_never)
+    approved: frozenset[str] = frozenset()
+    """Fingerprints of the large plans that the user lets run."""
+    approves_all: bool = False
+    """True when the user lets every plan of this question run that is below the hard limit."""
     question: str = ""
     """The question as asked: product advice that goes with a computation is looked up by it."""
 

@@ -46,6 +46,7 @@ def _usable_day(context: click.Context, option: click.Parameter, day: datetime |
     help="Day that 'this summer' is relative to.  [default: the real day]",
 )
 @click.option("--session", "session_id", help="Conversation to go on with, as an earlier answer names it.")
+@click.option("--yes", is_flag=True, help="Run a large computation without asking first.")
 @click.option("--json", "as_json", is_flag=True, help="Print the whole answer as JSON.")
 @_told_plainly
 def ask(
@@ -54,28 +55,43 @@ def ask(
     collection_id: str | None,
     today: datetime | None,
     session_id: str | None,
+    yes: bool,
     as_json: bool,
 ) -> None:
-    """Answer QUESTION and exit."""
+    """Answer QUESTION and exit; what is asked back is answered at the prompt, where there is a terminal."""
     from assistant.agent import Assistant
     from tools.areas import read_polygons
 
     settings = _settings()
     polygons = read_polygons(area, max_bytes=settings.max_area_bytes) if area else None
     assistant = Assistant(settings)
+    day = today.date() if today else None
     try:
         assistant.prepare(_note)
-        events = assistant.stream(
-            question,
-            session_id=session_id,
-            today=today.date() if today else None,
-            area=polygons,
-            collection_id=collection_id,
-        )
-        answer = asyncio.run(_ask(events, quiet=as_json))
+        words: str | None = question
+        while words is not None:
+            events = assistant.stream(
+                words, session_id=session_id, today=day, area=polygons, collection_id=collection_id, approve=yes
+            )
+            answer = asyncio.run(_ask(events, quiet=as_json))
+            click.echo(answer.model_dump_json(indent=2) if as_json else _as_text(answer))
+            session_id, words = answer.session_id, None if as_json else _reply(answer)
     finally:
         assistant.close()
-    click.echo(answer.model_dump_json(indent=2) if as_json else _as_text(answer))
+
+
+def _reply(answer: "Answer") -> str | None:
+    """Let the user choose what was asked back; without a terminal, say how to answer, and give None."""
+    if answer.question is None:
+        return None
+    options = answer.question.options
+    if not sys.stdin.isatty():
+        click.echo(f'To answer: clms-assistant ask "{options[0]}" --session {answer.session_id}')
+        return None
+    for number, option in enumerate(options, 1):
+        _note(f"{number}. {option}")
+    chosen: int = click.prompt("Number, or 0 to leave", type=click.IntRange(0, len(options)), default=0, err=True)
+    return options[chosen - 1] if chosen else None
 
 
 async def _ask(events: "AsyncIterator[Event]", *, quiet: bool) -> "Answer":

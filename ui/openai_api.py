@@ -62,6 +62,8 @@ class ClmsFields(_Open):
     area: dict[str, Any] | None = None
     """GeoJSON polygons."""
     collection_id: str | None = None
+    approve: bool = False
+    """Run a large plan without asking first."""
 
     @property
     def warnings(self) -> tuple[str, ...]:
@@ -153,6 +155,7 @@ def _read(body: ChatRequest, max_area_bytes: int) -> tuple[str, dict[str, Any]]:
         "collection_id": extra.collection_id,
         "area": parse_geojson(extra.area, name="area") if extra.area else None,
         "history": history,
+        "approve": extra.approve,
     }
     return body.messages[asked[-1]].words, options
 

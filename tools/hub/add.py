@@ -279,6 +279,7 @@ def _make_item(archive: Archive, room: Path, collection_id: str, layers: Sequenc
     else:
         properties |= {"datetime": None, "start_datetime": first.start, "end_datetime": first.end}
     properties["proj:epsg"] = first.grid.epsg
+    properties["updated"] = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
     assets: Json = {}
     folder = room / item_id
     folder.mkdir()

@@ -1,0 +1,101 @@
+"""Large runs that wait for the user: kept with the call that asked, taken up by the user's own words, by no model."""
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+
+from assistant import lexicon
+from assistant.schema import Pending, ToolCall
+from tools.schema import Polygons, Question, ToolResult
+
+_PLAN = re.compile(r"unasked\. Plan ([0-9a-f]{16})\b")
+"""How the question about a large run names its plan."""
+_MARKS = re.compile(r"[.,;:!?\s]+")
+
+Call = tuple[str, dict[str, Any]]
+
+
+@dataclass(frozen=True)
+class Resumed:
+    """What an answer to the question about a large run sets going; without calls it is cancelled."""
+
+    question: str
+    """The question that led to it."""
+    today: date
+    area: Polygons | None
+    collection_id: str | None
+    calls: tuple[Call, ...]
+    approved: frozenset[str]
+    """Fingerprints that the user lets run; empty where a smaller alternative was chosen."""
+
+
+def find_pending(
+    calls: Iterable[ToolCall], results: Iterable[ToolResult], **asked: Any
+) -> tuple[Pending, ...]:  # fmt: skip
+    """Give the runs that a turn asked about; `asked` is the question, its day, its area and its collection."""
+    return tuple(
+        Pending(fingerprint=one, tool=call.name, args=call.args, changes=result.question.changes, **asked)
+        for call, result in zip(calls, results, strict=True)
+        if result.question
+        for one in result.question.approves
+    )
+
+
+def plans_asked_about(text: str) -> tuple[str, ...]:
+    """Give the fingerprints of the plans that an answer asks about."""
+    return tuple(dict.fromkeys(_PLAN.findall(text)))
+
+
+def read_reply(words: str, waiting: Sequence[Pending]) -> Resumed | None:
+    """Read what the user says to the question about large runs: run, cancel, or something smaller; else None."""
+    if not waiting:
+        return None
+    first, calls, approved = waiting[0], [], frozenset[str]()
+    if is_reply(words, "cancel"):
+        return Resumed(words, first.today, first.area, first.collection_id, (), approved)
+    if is_reply(words, "approve"):
+        calls, approved = [(one.tool, one.args) for one in waiting], frozenset(one.fingerprint for one in waiting)
+    else:
+        wanted = _bare(words)
+        calls = [
+            (one.tool, {**one.args, **changes})
+            for one in waiting
+            for option, changes in one.changes.items()
+            if _bare(option) == wanted
+        ]
+    if not calls:
+        return None
+    return Resumed(first.question, first.today, first.area, first.collection_id, tuple(calls), approved)
+
+
+def is_reply(words: str, *slots: str) -> bool:
+    """Tell whether a text is nothing but a word for yes or no: `approve`, `cancel` or both slots."""
+    return lexicon.has_only(_bare(words), *(slots or ("approve", "cancel")))
+
+
+def question_of(results: Sequence[ToolResult]) -> Question | None:
+    """Give what is asked back; of several large runs one question, whose approval lets all of them run."""
+    questions = [result.question for result in results if result.question]
+    waiting = [one for one in questions if one.approves]
+    if len(waiting) < 2 or not questions[0].approves:
+        return questions[0] if questions else None
+    changes = {text: more for one in waiting for text, more in one.changes.items()}
+    return Question(
+        text="\n".join(dict.fromkeys(one.text for one in waiting)),
+        options=(waiting[0].options[0], *changes, waiting[0].options[-1]),
+        approves=tuple(dict.fromkeys(print_ for one in waiting for print_ in one.approves)),
+        changes=changes,
+    )
+
+
+def asked_text(text: str, question: Question | None) -> str:
+    """Add the question about a large run to a text that leaves it out: the user must see what is to be approved."""
+    if question is None or set(question.approves) <= set(plans_asked_about(text)):
+        return text
+    return "\n\n".join((text, question.text + "".join(f"\n- {option}" for option in question.options)))
+
+
+def _bare(words: str) -> str:
+    return _MARKS.sub(" ", words).strip().lower()

@@ -1,0 +1,120 @@
+"""The same plan on unchanged data is answered from the run before; on changed data or files it runs again."""
+
+from collections.abc import Iterator
+from datetime import date
+from pathlib import Path
+
+import numpy as np
+import pytest
+import rasterio
+from affine import Affine
+from rasterio.warp import transform_geom
+
+from knowledge.ingest import build_index
+from knowledge.retrieval import Retriever
+from tools.areas import parse_geojson
+from tools.hub.add import add_files
+from tools.hub.server import running_hub
+from tools.schema import ToolResult
+from tools.toolbox import Context, Services, Toolbox
+from tools.workspace import Workspace
+
+WEST, NORTH, SIDE_M = 3_500_000.0, 2_850_000.0, 100.0
+NOTE = "Not computed anew"
+
+
+def _add(services: Services, value: int, *, year: str = "2018") -> None:
+    root = services.workspace.root.parent
+    path = root / "TCD.tif"
+    corner = Affine(10, 0, WEST, 0, -10, NORTH)
+    with rasterio.open(
+        path, "w", driver="GTiff", width=10, height=10, count=1, dtype="uint8", crs="EPSG:3035", transform=corner
+    ) as file:
+        file.write(np.full((1, 10, 10), value, "uint8"))
+        file.set_band_description(1, "TCD")
+    add_files(root / "hub", [path], collection_id="trees", datetime=year)
+
+
+@pytest.fixture
+def services(tmp_path: Path) -> Iterator[Services]:
+    (tmp_path / "hub").mkdir()
+    build_index(tmp_path / "index", embedding_model="none")
+    with running_hub(tmp_path / "hub") as url:
+        made = Services(
+            retriever=Retriever(tmp_path / "index", embedding_model="none"),
+            stac_url=f"{url}/stac",
+            openeo_url=f"{url}/openeo",
+            workspace=Workspace(tmp_path / "artifacts"),
+        )
+        _add(made, 30)
+        yield made
+
+
+def _ask(services: Services, **more: str) -> ToolResult:
+    ring = [(WEST, NORTH - SIDE_M), (WEST + SIDE_M, NORTH - SIDE_M), (WEST + SIDE_M, NORTH), (WEST, NORTH)]
+    geometry = transform_geom("EPSG:3035", "EPSG:4326", {"type": "Polygon", "coordinates": [[*ring, ring[0]]]})
+    feature = {"type": "Feature", "id": "a", "properties": {"name": "a"}, "geometry": geometry}
+    area = parse_geojson({"type": "FeatureCollection", "features": [feature]}, name="units")
+    context = Context(today=date(2026, 9, 20), session_id="test", area=area)
+    return Toolbox(services, context).layer_statistics("tree cover", "", **more)  # type: ignore[arg-type]  # test keywords
+
+
+def _value(found: ToolResult) -> float | None:
+    assert found.statistics is not None
+    return found.statistics.rows[0].value
+
+
+def _is_earlier(found: ToolResult) -> bool:
+    return any(NOTE in warning for warning in found.warnings)
+
+
+def test_the_same_plan_is_answered_from_the_run_before_and_says_so(services: Services) -> None:
+    first, second = _ask(services), _ask(services)
+    assert not _is_earlier(first)
+    assert _is_earlier(second)
+    assert NOTE in second.text
+    assert second.statistics == first.statistics
+    assert second.artifacts == first.artifacts
+
+
+@pytest.mark.parametrize("harm", ["removed", "altered"])
+def test_a_file_that_is_not_as_it_was_made_is_made_again(services: Services, harm: str) -> None:
+    first = _ask(services)
+    path = Path(first.artifacts[0].path)
+    if harm == "removed":
+        path.unlink()
+    else:
+        path.write_bytes(path.read_bytes() + b" ")
+    again = _ask(services)
+    assert not _is_earlier(again)
+    assert again.artifacts[0].id != first.artifacts[0].id
+
+
+def test_changed_pixels_are_computed_anew(services: Services) -> None:
+    assert _value(_ask(services)) == 30
+    _add(services, 50)
+    again = _ask(services)
+    assert not _is_earlier(again)
+    assert _value(again) == 50
+
+
+def test_a_change_of_two_years_is_kept_too_with_its_table(services: Services) -> None:
+    _add(services, 45, year="2019")
+    first, second = (_ask(services, period="2018", against="2019") for _ in range(2))
+    assert _is_earlier(second)
+    assert (_value(second), second.data["difference"]) == (15, first.data["difference"])
+    assert second.data["finding"] == first.data["finding"]
+
+
+def test_another_service_is_another_run(services: Services) -> None:
+    from dataclasses import replace
+
+    _ask(services)
+    assert not _is_earlier(_ask(replace(services, rerun_url="https://elsewhere.example/openeo")))
+
+
+def test_a_run_that_cannot_be_written_down_is_only_computed_again(services: Services) -> None:
+    services.workspace.root.mkdir()
+    (services.workspace.root / "runs").write_text("in the way")
+    assert _value(_ask(services)) == 30
+    assert not _is_earlier(_ask(services))
