@@ -33,6 +33,8 @@ _PAGE_NUMBER = re.compile(
 _CONTENTS = re.compile(r"(?:\. ?){5,}\s*[\divxlc]{1,5}$")
 """A line of the table of contents: dots lead to a page number."""
 _NUMBERED = re.compile(r"(\d{1,2}(?:\.\d{1,2}){0,4})\.?\s+(?=\D)\S")
+_NO_LETTER = re.compile(r"\(cid:\d+\)")
+"""What stands for a sign whose font does not say which letter it is, such as many bullets."""
 _UNTITLED = re.compile(r"^(microsoft word|untitled|document\d*$|.*\.(docx?|indd|pdf)$)", re.I)
 
 
@@ -108,14 +110,14 @@ def _page(page: Any) -> PdfPage:
     boxes = [table.bbox for table in tables]
 
     def outside(item: dict[str, Any]) -> bool:
-        if item["object_type"] != "char" or not item["upright"]:
+        if item["object_type"] != "char" or not item["upright"] or _NO_LETTER.fullmatch(item["text"]):
             return False
         x, y = (item["x0"] + item["x1"]) / 2, (item["top"] + item["bottom"]) / 2
         return not any(x0 <= x <= x1 and top <= y <= bottom for x0, top, x1, bottom in boxes)
 
     lines = [_line(found) for found in page.filter(outside).extract_text_lines(strip=True, x_tolerance_ratio=SPACE_EMS)]
     for table in tables:
-        rows = tuple(tuple(cell or "" for cell in row) for row in table.extract())
+        rows = tuple(tuple(_NO_LETTER.sub("", cell or "") for cell in row) for row in table.extract())
         edges = tuple((column.bbox[0], "") for column in table.columns)
         lines.append(Line("", table.bbox[0], table.bbox[1], table.bbox[3], cells=edges, rows=rows))
     lines = [line for line in lines if (line.text and not _CONTENTS.search(line.text)) or line.rows]

@@ -122,21 +122,41 @@ def word_document(path: Path) -> Path:
     return path
 
 
+def unlettered_pdf(text: str) -> bytes:
+    """Make a PDF whose bullet is a sign that the font names no letter for."""
+    stream = b"BT /F 11 Tf 60 700 Td (\x7f ) Tj /G 11 Tf (%b) Tj ET" % text.encode()
+    encoding = b"<< /Type /Encoding /Differences [127 /unnamed.sign] >>"
+    return _raw_pdf(
+        b"<< /Type /Catalog /Pages 2 0 R >>",
+        b"<< /Type /Pages /Kids [3 0 R] /Count 1 >>",
+        b"<< /Type /Page /Parent 2 0 R /MediaBox [0 0 600 800] /Contents 4 0 R"
+        b" /Resources << /Font << /F 5 0 R /G 6 0 R >> >> >>",
+        b"<< /Length %d >>\nstream\n%b\nendstream" % (len(stream), stream),
+        b"<< /Type /Font /Subtype /Type1 /BaseFont /Symbols /Encoding %b >>" % encoding,
+        b"<< /Type /Font /Subtype /Type1 /BaseFont /Helvetica >>",
+    )
+
+
 def swollen_pdf(megabytes: int, filler: bytes = b" ") -> bytes:
     """Make a small PDF whose page unpacks to many megabytes."""
     packer = zlib.compressobj(1)
     packed = b"".join(packer.compress(filler * (1_000_000 // len(filler))) for _ in range(megabytes)) + packer.flush()
-    parts = [
+    return _raw_pdf(
         b"<< /Type /Catalog /Pages 2 0 R >>",
         b"<< /Type /Pages /Kids [3 0 R] /Count 1 >>",
         b"<< /Type /Page /Parent 2 0 R /MediaBox [0 0 600 800] /Contents 4 0 R >>",
         b"<< /Length %d /Filter /FlateDecode >>\nstream\n%b\nendstream" % (len(packed), packed),
-    ]
+    )
+
+
+def _raw_pdf(*parts: bytes) -> bytes:
+    """Write objects 1, 2, 3… with their table."""
     data, starts = b"%PDF-1.4\n", []
     for number, part in enumerate(parts, 1):
         starts.append(len(data))
         data += b"%d 0 obj\n%b\nendobj\n" % (number, part)
     table = b"".join(b"%010d 00000 n \n" % start for start in starts)
-    return data + b"xref\n0 5\n0000000000 65535 f \n%btrailer\n<< /Size 5 /Root 1 0 R >>\nstartxref\n%d\n%%%%EOF" % (
-        table, len(data),
+    count = len(parts) + 1
+    return data + b"xref\n0 %d\n0000000000 65535 f \n%btrailer\n<< /Size %d /Root 1 0 R >>\nstartxref\n%d\n%%%%EOF" % (
+        count, table, count, len(data),
     )  # fmt: skip

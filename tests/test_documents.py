@@ -49,6 +49,11 @@ def test_a_code_is_quoted_as_its_row(retriever: Retriever) -> None:
     assert quote_documents(retriever, "meaning of zorblat code 254").citations[0].quote == "| 254 | zorblat water |"
 
 
+def test_a_row_that_shares_no_word_with_the_question_is_not_quoted(retriever: Retriever) -> None:
+    quotes = [one.quote for one in quote_documents(retriever, "snow manual meaning of code 199").citations]
+    assert quotes == []
+
+
 @pytest.mark.parametrize(
     "question", ["What is the orbital period of Jupiter's moon?", "", "zorblat tax rate of bananas"]
 )

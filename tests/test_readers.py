@@ -20,6 +20,7 @@ from tests.made import (
     scanned_pdf,
     small_print_pdf,
     swollen_pdf,
+    unlettered_pdf,
     word_document,
 )
 
@@ -95,6 +96,11 @@ def test_a_table_without_rules_keeps_code_and_label_in_one_row(tmp_path: Path) -
 
 def test_small_print_keeps_its_spaces_and_the_table_of_contents_is_left_out(tmp_path: Path) -> None:
     assert all_text(pieces(small_print_pdf(tmp_path / "small.pdf", PARAGRAPH))) == PARAGRAPH.strip()
+
+
+def test_a_sign_that_stands_for_no_letter_is_left_out(tmp_path: Path) -> None:
+    (tmp_path / "bullets.pdf").write_bytes(unlettered_pdf(PARAGRAPH))
+    assert all_text(pieces(tmp_path / "bullets.pdf")) == PARAGRAPH.strip()
 
 
 def test_line_numbers_of_a_draft_are_gone_and_the_codes_of_a_list_are_not(tmp_path: Path) -> None:

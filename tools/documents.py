@@ -30,13 +30,14 @@ def quote_documents(
         IndexMissing: the index has not been built.
     """
     found = retriever.passages(question, limit=LOOKED_AT, product_id=product_id)
-    quoted: dict[str, Citation] = {}
+    quoted: dict[str, tuple[int, Passage, str]] = {}
     for passage in found:
-        if passage.document_id and passage.document_id not in quoted and (quote := _nearest_line(passage, question)):
-            quoted[passage.document_id] = _citation(retriever, passage, quote)
-    citations = tuple(quoted.values())[:limit]
-    if not citations:
+        if passage.document_id and passage.document_id not in quoted and (line := _nearest_line(passage, question)):
+            quoted[passage.document_id] = (line[0], passage, line[1])
+    if not quoted:
         return ToolResult(text="No document in the index speaks of this.")
+    nearest = sorted(quoted.values(), key=lambda one: one[0], reverse=True)[:limit]
+    citations = tuple(_citation(retriever, passage, quote) for _, passage, quote in nearest)
     newer = [one for one in citations if one.newer_version]
     return ToolResult(
         text="\n".join(f"“{one.quote}” ({one.place})" for one in citations),
@@ -59,14 +60,15 @@ def _citation(retriever: "Retriever", passage: Passage, quote: str) -> Citation:
     )
 
 
-def _nearest_line(passage: Passage, question: str) -> str:
-    """Give the sentence or table row that shares most words with the question; empty when the passage is about else."""
+def _nearest_line(passage: Passage, question: str) -> tuple[int, str] | None:
+    """Give the sentence or table row that shares most words with the question, and how many; None when about else."""
     from knowledge.ingest import stems
 
     asked = set(stems(question))
     about = set(stems(f"{passage.title} {passage.section} {passage.text}"))
     if not asked or len(asked & about) < LEAST_SHARE * len(asked):
-        return ""
+        return None
     lines = passage.text.split("\n")
     lines = lines[2:] if lines[0].startswith("|") else [one for line in lines for one in re.split(r"(?<=[.!?]) ", line)]
-    return max(lines, key=lambda line: len(asked.intersection(stems(line))), default="")[:QUOTE_CHARS]
+    shared, quote = max(((len(asked.intersection(stems(line))), line) for line in lines), key=lambda one: one[0])
+    return (shared, quote[:QUOTE_CHARS]) if shared else None
