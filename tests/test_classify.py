@@ -7,7 +7,7 @@ import runpy
 import subprocess
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -28,11 +28,11 @@ from knowledge.ingest import build_index
 from knowledge.retrieval import Retriever
 from tools.areas import parse_geojson, read_polygons
 from tools.classify import Asked, Method, classify, read_breaks
-from tools.errors import NoScenes, NotCovered, TooLarge, ToolInputError
+from tools.errors import NoScenes, NotApproved, NotCovered, TooLarge, ToolInputError
 from tools.hub.add import add_files
 from tools.hub.server import running_hub
 from tools.schema import Polygons, ToolResult
-from tools.toolbox import Context, Services
+from tools.toolbox import Context, Services, Toolbox
 from tools.training import read_training
 from tools.workspace import Workspace
 
@@ -140,7 +140,23 @@ def test_kmeans_gives_the_classes_of_plain_scikit_learn(world: World) -> None:
     assert "have no names" in found.text
     assert "CLCplus Backbone" in found.text
     again = run(world, "kmeans", count=3)
-    assert np.array_equal(codes_of(found), codes_of(again))
+    assert [one.id for one in again.artifacts] == [one.id for one in found.artifacts]
+    assert any(warning.startswith("Not computed anew") for warning in again.warnings)
+    assert table_of(again) == table_of(found)
+
+
+def test_the_same_pixels_give_the_same_classes(world: World, tmp_path: Path) -> None:
+    elsewhere = replace(world, services=replace(world.services, workspace=Workspace(tmp_path)))
+    for method, area in (("kmeans", None), ("random_forest", labelled())):
+        first, second = (run(one, method, area) for one in (world, elsewhere))  # type: ignore[arg-type]  # both are methods
+        assert np.array_equal(codes_of(first), codes_of(second))
+
+
+def test_a_large_classification_asks_first(world: World) -> None:
+    small = replace(world, services=replace(world.services, ask_above_mb=0.0001))
+    with pytest.raises(NotApproved) as asked:
+        run(small, "kmeans", count=7)
+    assert asked.value.question.options[0] == "Run it"
 
 
 def test_hectares_are_the_true_areas_of_the_pixels(world: World) -> None:
@@ -199,6 +215,24 @@ def test_the_forest_has_the_confusion_matrix_of_plain_scikit_learn(world: World)
     with rasterio.open(path) as source:
         top, left = (TOP - 60 - source.transform.f) / -10, (LEFT + 10 - source.transform.c) / 10
     assert np.array_equal(codes[int(top) : int(top) + 27, int(left) : int(left) + 33], expected)
+
+
+def test_a_named_place_is_what_the_forest_maps(world: World) -> None:
+    whole = run(world, "random_forest", labelled())
+    west, south, east, north = polygons([("part", square(4, 10, 20, 12))]).bbox
+    context = Context(today=TODAY, session_id="t", area=labelled())
+    place = f"{west:.6f}, {south:.6f}, {east:.6f}, {north:.6f}"
+    part = Toolbox(world.services, context).classify("random_forest", place, "June 2025")
+    assert part.data["classification"]["accuracy"] == whole.data["classification"]["accuracy"]
+    assert part.statistics is not None
+    assert 235 <= part.statistics.rows[0].total_pixels <= 260  # 20 by 12, and a little: the box is in degrees
+    codes, path = codes_of(part), next(one.path for one in part.artifacts if one.kind == "raster")
+    with rasterio.open(path) as source:
+        row, column = int((TOP - 200 - source.transform.f) / -10), int((LEFT + 100 - source.transform.c) / 10)
+    all_codes = codes_of(whole)
+    assert codes.shape == all_codes.shape
+    assert codes[row, column] == all_codes[row, column]
+    assert (codes[:, -3:] == 0).all()
 
 
 def test_polygons_are_held_out_whole_and_shared_pixels_are_in_none(world: World) -> None:

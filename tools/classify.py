@@ -4,7 +4,7 @@ import itertools
 import tempfile
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -28,10 +28,12 @@ from tools.indices import Recipe, used_layers
 from tools.layers import Layers
 from tools.planning import EDGE_DEG, Prepared, choose_place, prepare
 from tools.recipes import SCL_MASKED, build_graphs
+from tools.runs import Made, run_once
 from tools.schema import Bbox, LayerChoice, Place, Polygons, Statistics, StatisticsRow, ToolResult
 from tools.training import MAX_CLASSES, Training, check_counts, read_training
 
 if TYPE_CHECKING:
+    from tools.advice import Advice
     from tools.toolbox import Context, Services
 
 Method = Literal["kmeans", "random_forest", "thresholds"]
@@ -73,16 +75,29 @@ class ClassWork:
 
 def classify(services: "Services", context: "Context", *, place: str, period: str, asked: Asked) -> ToolResult:
     """Plan, load the bands, classify, and tell the classes with their hectares."""
-    from tools.classify_files import make_class_files
     from tools.classify_telling import tell_classes
-    from tools.compute import check_stored_values, find_advice
+    from tools.compute import find_advice
 
     context.on_progress("Looking up place, period and scenes")
     work = look_up(services, context, place=place, period=period, asked=asked)
     context.stop_if_asked()
+    # The polygons are for training: no units that a product must tell apart.
+    bare = replace(work.prepared, plan=work.prepared.plan.model_copy(update={"polygons": None}))
+    advice = find_advice(services, replace(context, question=SUBJECT), bare)
+    graphs = {"bands": work.graph, "task": asdict(work.task)}
+    told, made = run_once(services, context, work.prepared, graphs, lambda: run(services, context, work, advice))
+    return tell_classes(replace(work, prepared=told), made.data, made.statistics[0], made.artifacts, advice)
+
+
+def run(services: "Services", context: "Context", work: ClassWork, advice: "Advice") -> Made:
+    """Load the bands, classify them and write the files."""
+    from tools.classify_files import make_class_files
+    from tools.classify_telling import describe
+    from tools.compute import check_stored_values
+
     backend = open_backend(services, context, work.prepared.estimate)
     backend.validate(work.graph)
-    if asked.method == "thresholds":
+    if work.asked.method == "thresholds":
         check_stored_values(backend, work.prepared)
     estimate = work.prepared.estimate
     context.on_progress(f"Loading the bands ({estimate.reason} {estimate.megabytes:.1f} MB)")
@@ -94,11 +109,8 @@ def classify(services: "Services", context: "Context", *, place: str, period: st
     context.stop_if_asked()
     rows = class_rows(bands, work.task, result)
     statistics = Statistics(rows=rows, unit="ha", method=method_words(work, bands))
-    # The polygons are for training: no units that a product must tell apart.
-    bare = replace(work.prepared, plan=work.prepared.plan.model_copy(update={"polygons": None}))
-    advice = find_advice(services, replace(context, question=SUBJECT), bare)
     artifacts = make_class_files(services, context, work, bands, result, statistics, advice)
-    return tell_classes(work, bands, result, statistics, artifacts, advice)
+    return Made(statistics=(statistics,), artifacts=artifacts, data=describe(work, bands, result))
 
 
 def look_up(services: "Services", context: "Context", *, place: str, period: str, asked: Asked) -> ClassWork:

@@ -11,6 +11,7 @@ from tools.errors import NoScenes, TooLarge
 from tools.indices import Recipe, get_recipe, used_layers
 from tools.layers import Layers
 from tools.planning import Prepared, prepare
+from tools.runs import Made, run_once
 from tools.schema import Artifact, LayerChoice, ToolResult
 from tools.words import counted
 
@@ -55,11 +56,18 @@ def make_stack(
     format: Format,  # noqa: A002  # what users call it
 ) -> ToolResult:
     """Plan the stack, let the back-end make it, write it with its names and dates, and tell what is in it."""
-    from tools.stack_files import StackData, write_stack
-
     context.on_progress("Looking up place, period and scenes")
     work = look_up(services, context, bands=bands, place=place, period=period)
     context.stop_if_asked()
+    graphs = {"stack": work.graph, "format": format}
+    told, made = run_once(services, context, work.prepared, graphs, lambda: run(services, context, work, format))
+    return _told(replace(work, prepared=told), made.data, format, made.artifacts)
+
+
+def run(services: "Services", context: "Context", work: StackWork, format_name: Format) -> Made:
+    """Let the back-end make the stack, and write it."""
+    from tools.stack_files import StackData, write_stack
+
     backend = open_backend(services, context, work.prepared.estimate)
     backend.validate(work.graph)
     _check_reflectances(backend, work)
@@ -70,14 +78,14 @@ def make_stack(
         backend.run_netcdf(work.graph, path)
         context.stop_if_asked()
         data = StackData.read(path, work.variables)
-    if not data.valid_share:
+    found = data.describe()
+    if not found["valid_share"]:
         raise NoScenes(
             "Every pixel of every date is masked or empty (cloud, shadow, snow, no data): the stack would be empty.",
             "Try a longer period.",
         )
     context.on_progress("Writing the files")
-    artifacts = write_stack(services, work, data, format)
-    return _told(work, data, format, artifacts)
+    return Made(statistics=(), artifacts=write_stack(services, work, data, format_name), data=found)
 
 
 def look_up(services: "Services", context: "Context", *, bands: str, place: str, period: str) -> StackWork:
@@ -152,18 +160,18 @@ def _check_size(prepared: Prepared, layers: int) -> None:
         )
 
 
-def _told(work: StackWork, data: Any, format_name: Format, artifacts: tuple[Artifact, ...]) -> ToolResult:
+def _told(work: StackWork, found: dict[str, Any], format_name: Format, artifacts: tuple[Artifact, ...]) -> ToolResult:
     from tools.export import synthetic_note
 
     prepared, names = work.prepared, [one.name for one in work.variables]
-    plan, (rows, columns) = prepared.plan, data.shape
+    plan, dates = prepared.plan, found["dates"]
     note = synthetic_note(scenes=prepared.synthetic, units=False)
     kind = "netCDF (CF-1.8)" if format_name == "netcdf" else "GeoTIFF, one layer for each date and band"
     about = (
         f"Feature stack of {plan.place.name}, {plan.period.start} to {plan.period.end}: "
-        f"{counted(len(names), 'variable')} ({', '.join(names)}) of {counted(len(data.dates), 'date')} "
-        f"({data.dates[0]} to {data.dates[-1]}), {len(names) * len(data.dates)} layers on one grid of {columns} by "
-        f"{rows} pixels of {data.pixel_words} ({data.crs_name}), as {kind}."
+        f"{counted(len(names), 'variable')} ({', '.join(names)}) of {counted(len(dates), 'date')} "
+        f"({dates[0]} to {dates[-1]}), {len(names) * len(dates)} layers on one grid of {found['columns']} by "
+        f"{found['rows']} pixels of {found['pixel']} ({found['crs']}), as {kind}."
     )
     scaled = any(one.comment.startswith(SCALED) for one in work.variables)
     values = "Scale and offset of the collection are applied" if scaled else "Bands are as they are stored"
@@ -171,20 +179,19 @@ def _told(work: StackWork, data: Any, format_name: Format, artifacts: tuple[Arti
         "; clouds, shadows, snow and no data are NaN" if prepared.layers.scl else "; no data is NaN, clouds are not"
     )
     share = (
-        f"{values}; {data.valid_share:.1%} of the values are valid. The stack covers the whole rectangle of the place."
+        f"{values}; {found['valid_share']:.1%} of the values are valid. "
+        "The stack covers the whole rectangle of the place."
     )
     source = f"Collection {plan.collection_id}, {counted(len(prepared.scenes), 'scene')}. The table lists every layer."
+    told = (note, about, f"{share} {source}", *(f"Note: {one}" for one in prepared.warnings))
     return ToolResult(
-        text="\n".join(
-            part for part in (note, about, f"{share} {source}", *(f"Note: {one}" for one in prepared.warnings)) if part
-        ),
+        text="\n".join(part for part in told if part),
         data={
             "collection": plan.collection_id,
             "synthetic": prepared.synthetic,
             "variables": names,
-            "dates": list(data.dates),
             "format": format_name,
-            "valid_share": data.valid_share,
+            **found,
         },
         plan=plan,
         estimate=prepared.estimate,

@@ -60,6 +60,12 @@ class StackData:
         """Rows and columns."""
         return self.dataset.sizes["y"], self.dataset.sizes["x"]
 
+    def describe(self) -> dict[str, Any]:
+        """Give what is told of the stack, JSON-able: dates, grid and share of valid values."""
+        rows, columns = self.shape
+        grid = {"rows": rows, "columns": columns, "pixel": self.pixel_words, "crs": self.crs_name}
+        return {"dates": list(self.dates), **grid, "valid_share": self.valid_share}
+
     @property
     def valid_share(self) -> float:
         """Share of the values that are there, 0 to 1."""
