@@ -48,7 +48,9 @@ def computable_text() -> str:
     """Tell in a phrase what can be computed now."""
     *most, last = outputs().values()
     spectral = f"NDVI and other spectral indices as {', '.join(most)} or {last}"
-    return f"{spectral}; and, of product layers that are here, means of densities and areas of classes"
+    layers = "of product layers that are here, means of densities and areas of classes"
+    classes = "classes of land by k-means, a random forest on labelled polygons or thresholds"
+    return f"{spectral}; {layers}; {classes}; and bands of all dates in one file for machine learning"
 
 
 def find_indices(text: str) -> tuple[str, ...]:
