@@ -8,7 +8,7 @@ import re
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import yaml
@@ -75,6 +75,22 @@ class Rules:
     classes: tuple[LegendClass, ...] = ()
     """Set for a layer of classes: its numbers are codes, and what is none of these codes is left out."""
     legend: Legend | None = None
+    date: Literal["yydoy", "doy"] | None = None
+    """Set for a layer of dates: how they are written."""
+
+
+def date_rules(catalogue: Catalogue, edition_id: str, variable: str, *, header: Header | None = None) -> Rules | None:
+    """Give the rules by which `decode_dates` reads a layer; None for a layer that holds no dates.
+
+    Raises:
+        ProductNotFound: the edition or the variable does not exist.
+    """
+    layer = _variable(catalogue.edition(edition_id), variable)
+    encoding, legend = _rules(catalogue, layer)
+    if encoding.kind != "date":
+        return None
+    special = _special(encoding, legend, header)
+    return Rules(layer.unit, valid=encoding.valid or (None, None), special=special, legend=legend, date=encoding.date)
 
 
 def layer_rules(catalogue: Catalogue, edition_id: str, variable: str, *, header: Header | None = None) -> Rules:

@@ -13,6 +13,8 @@ EUROPE: Bbox = (-32.0, 27.0, 45.0, 72.0)
 """Where the equal-area grid of Europe is used; elsewhere the cylindrical one of the world."""
 OTHER_EQUAL_AREA = ("mollweide", "sinusoidal", "equal earth")
 M2_PER_HA = 10_000.0
+YEAR_STEP = 1000
+"""In a date such as 21123, day 123 of 2021, what comes before the last three digits is the year of the century."""
 EARLIER, LATER, DIFFERENCE = "EARLIER", "LATER", "DIFFERENCE"
 CHANGED_TO, TRANSITION = "CHANGED_TO", "TRANSITION"
 UNCHANGED = -1
@@ -49,6 +51,16 @@ def build_density_graphs(plan: Plan, rules: Rules, units: Polygons, box: Bbox) -
     """
     value = _values(plan, rules, box, "VALUE")
     return _graphs(value, value, units, reducer="mean")
+
+
+def build_date_graphs(plan: Plan, rules: Rules, units: Polygons, box: Bbox) -> dict[str, dict[str, Any]]:
+    """Build the flat graphs of a layer of dates: the median (under `mean`) and count per polygon, and the map.
+
+    Values are days of the year in which the layer's period begins: 1 is 1 January, 0 the day before.
+    """
+    day = _load(plan, box).reduce_dimension(dimension="bands", reducer=_day_of_year(rules, plan.period.start.year))
+    day = day.add_dimension(name="bands", label="DAY", type="bands")
+    return _graphs(day, day, units, reducer="median")
 
 
 def build_class_graphs(
@@ -239,15 +251,11 @@ def _tables(values: Any, units: Polygons, *, reducer: str) -> dict[str, dict[str
 
 def _physical(rules: Rules) -> Callable[[Any], Any]:
     """Give the reducer that turns a stored number into a value, and into nothing where it is no measurement."""
-    from openeo.processes import and_, array_element, eq, gte, if_, lte, neq
+    from openeo.processes import and_, array_element, eq, if_
 
     def reducer(data: Any) -> Any:
         stored = array_element(data, index=0)
-        low, high = rules.valid
-        checks = [gte(stored, low)] if low is not None else []
-        checks += [lte(stored, high)] if high is not None else []
-        inside = [code for code in rules.special if (low is None or code >= low) and (high is None or code <= high)]
-        checks += [neq(stored, code) for code in inside]
+        checks = _is_measured(rules, stored)
         value = stored
         if rules.scale != 1:
             value = value * rules.scale
@@ -259,6 +267,36 @@ def _physical(rules: Rules) -> Callable[[Any], Any]:
             value = if_(value=eq(stored, code), accept=meant, reject=value)
         # A reducer must name a process; this one changes nothing.
         return value if value is not stored else stored + 0
+
+    return reducer
+
+
+def _is_measured(rules: Rules, stored: Any) -> list[Any]:
+    """Give the tests that a stored number passes where it is a measurement."""
+    from openeo.processes import gte, lte, neq
+
+    low, high = rules.valid
+    checks = [gte(stored, low)] if low is not None else []
+    checks += [lte(stored, high)] if high is not None else []
+    inside = [code for code in rules.special if (low is None or code >= low) and (high is None or code <= high)]
+    return checks + [neq(stored, code) for code in inside]
+
+
+def _day_of_year(rules: Rules, year: int) -> Callable[[Any], Any]:
+    """Give the reducer that turns a stored date into the day of a year, and into nothing where there is no date."""
+    from openeo.processes import and_, array_element, eq, floor, gte, if_, lte, mod
+
+    if rules.date == "doy":
+        return _physical(rules)
+
+    def reducer(data: Any) -> Any:
+        stored = array_element(data, index=0)
+        years, day = floor(stored / YEAR_STEP), mod(stored, YEAR_STEP)
+        last = if_(value=eq(mod(years, 4), 0), accept=366, reject=365)
+        # Days from 1 January 2000 to that of a year: 365 for each year, and one for each leap year that is over.
+        since = years * 365 + floor((years + 3) / 4) - ((year - 2000) * 365 + (year - 2000 + 3) // 4)
+        exists = [*_is_measured(rules, stored), gte(day, 1), lte(day, last)]
+        return if_(value=reduce(and_, exists), accept=since + day)
 
     return reducer
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from datetime import date
 from typing import TYPE_CHECKING
 
-from knowledge.decoding import Header, Rules, layer_rules
+from knowledge.decoding import Header, Rules, date_rules, layer_rules
 from knowledge.errors import NotDecodable
 from knowledge.schema import Edition, Product
 from tools.advice import Advice
@@ -131,7 +131,7 @@ def prepare_layer(services: "Services", subject: Subject, period: Period | None)
 
     Raises:
         NoScenes: No release is of the period; the hint names those that are here.
-        ToolInputError: How the layer is stored is not verified, or it holds dates or flags.
+        ToolInputError: How the layer is stored is not verified, or it holds flags.
         TooLarge: More pixels than allowed.
     """
     release = choose_release(subject.releases, period)
@@ -168,6 +168,8 @@ def _rules(services: "Services", release: Release, edition: Edition | None, vari
     if edition is None:
         return Rules(None, 1.0 if band.scale is None else band.scale, band.offset or 0.0)
     header = Header(scale=band.scale, offset=band.offset)
+    if dates := date_rules(services.retriever.catalogue, edition.id, variable, header=header):
+        return replace(dates, unit=f"day of {release.start.year}")
     try:
         return layer_rules(services.retriever.catalogue, edition.id, variable, header=header)
     except NotDecodable as error:
@@ -203,7 +205,9 @@ def _recipe(subject: Subject, release: Release, rules: Rules, variable: str) -> 
     span = (low, high) if low is not None and high is not None else None
     measured = product.measures if product and product.measures else title
     reading = (
-        f"Values are hectares of each class of {rules.legend.title if rules.legend else title}; shares are of the "
+        f"Values are the median {rules.unit}: 1 is 1 January, 0 and below lie in the year before."
+        if rules.date
+        else f"Values are hectares of each class of {rules.legend.title if rules.legend else title}; shares are of the "
         "area with a class."
         if rules.classes
         else f"Values are the mean of {measured}" + (f", {span[0]:g} to {span[1]:g}." if span else ".")

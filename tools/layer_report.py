@@ -1,8 +1,10 @@
 """Put statistics of a product layer into words: values, reference date, method, and what is not here."""
 
 from collections.abc import Sequence
+from datetime import date, timedelta
 
 from tools.layer_plan import LayerWork, Subject
+from tools.phenology_report import in_words
 from tools.planning import Prepared
 from tools.schema import StatisticsRow, ToolResult
 from tools.words import counted
@@ -37,6 +39,34 @@ def density_lines(rows: Sequence[StatisticsRow], work: LayerWork) -> list[str]:
         )
     lines += [f"{row.label}: {row.outcome.replace('_', ' ')} ({pixels(row)})." for row in rows if row.value is None][:8]
     return lines
+
+
+def date_lines(rows: Sequence[StatisticsRow], work: LayerWork) -> list[str]:
+    """Tell the median date of each polygon, the earliest first; of many, the first and the last."""
+    known = sorted(((row, row.value) for row in rows if row.value is not None), key=lambda pair: pair[1])
+    title, year = _variable_title(work), work.prepared.plan.period.start.year
+    lines = [f"{row.label}: median {title} {in_words(day_of(year, value))} ({pixels(row)})." for row, value in known]
+    half = ROWS_IN_TEXT // 2
+    if len(lines) > ROWS_IN_TEXT:
+        lines = [*lines[:half], f"({len(lines) - 2 * half} more in the table)", *lines[-half:]]
+    if len(rows) > 1:
+        lines.insert(0, f"{title}: {len(known)} of {counted(len(rows), 'polygon')} with a date, the earliest first.")
+    lines += [f"{row.label}: {row.outcome.replace('_', ' ')} ({pixels(row)})." for row in rows if row.value is None][:8]
+    return lines
+
+
+def day_of(year: int, value: float) -> date:
+    """Give the date of a day of a year: 1 is 1 January, 0 the day before; halves are rounded to even days."""
+    return date(year, 1, 1) + timedelta(days=round(value) - 1)
+
+
+def _variable_title(work: LayerWork) -> str:
+    """Give what a layer's dates are of, such as the start-of-season date."""
+    layer = work.prepared.plan.layer
+    name = layer.variable if layer else None
+    variables = work.edition.variables if work.edition else ()
+    meaning = next((one.meaning for one in variables if one.name == name), None)
+    return meaning or name or work.prepared.recipe.title
 
 
 def ranked_lines(rows: Sequence[StatisticsRow], mark: str) -> list[str]:
@@ -77,6 +107,9 @@ def how(work: LayerWork) -> str:
     name = f"{layer.band if layer else ''} of {work.prepared.plan.collection_id}"
     left_out = ", ".join(f"{code:g} ({meaning})" for code, meaning in sorted(rules.special.items()))
     told = f"Left out: {left_out}. " if left_out else ""
+    if rules.date:
+        written = "two digits of the year and three of the day" if rules.date == "yydoy" else "the day of the year"
+        return f"{name}: dates stored as {written}, decoded. {told}Median over valid pixel centres."
     if not rules.classes:
         low, high = rules.valid
         span = f"stored values from {low:g} to {high:g}" if low is not None and high is not None else "stored values"

@@ -1,5 +1,6 @@
 """From words to pixels of a product: which product is meant, which collections hold it, and from which years."""
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date
@@ -7,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from knowledge.catalogue import Catalogue, normalise
 from knowledge.errors import ProductNotFound
+from knowledge.ingest import stems
+from knowledge.lexicon import in_english
 from knowledge.schema import Edition, Product, Variable
 from tools.advice import Advice, advise
 from tools.errors import ToolInputError
@@ -17,6 +20,8 @@ from tools.stac import StacService
 if TYPE_CHECKING:
     from tools.toolbox import Services
 
+NAMED = 1000
+"""A band that is called by its name is nearer than any that is only described."""
 LEAST_NAME = 3
 """Shorter names of products stand in too many texts by chance."""
 
@@ -75,7 +80,10 @@ def find_product(
 def find_holdings(
     catalogue: Catalogue, collections: Iterable[dict[str, Any]], *, product: Product | None, wanted: str
 ) -> list[Holding]:
-    """Return the collections that hold a product, or the one collection that is wanted by its id; real ones first."""
+    """Return the collections that hold a product, or the one collection that is wanted by its id; real ones first.
+
+    Of a product with several layers, those collections are left whose layer is nearest to the words of `wanted`.
+    """
     rasters = [one for one in collections if not is_vector(one)]
     named = [one for one in rasters if one.get("id") == wanted]
     found = []
@@ -83,10 +91,15 @@ def find_holdings(
         owner, basis = identify(catalogue, collection)
         if named or (product is not None and owner is not None and owner.id == product.id):
             layers = read_layers(collection)
-            if band := pick_band(layers, owner):
+            if band := pick_band(layers, owner, wanted):
                 names = (layers.collection_id, *_declared(collection))
                 found.append(Holding(layers, band, owner, basis, names))
-    return sorted(found, key=lambda one: one.layers.synthetic)
+    best = max((_nearness(one.band, one.product, wanted) for one in found), default=0)
+    # A band with a name of its own is the product's only layer there: it stays.
+    near = [
+        one for one in found if not _meanings(one.band, one.product) or _nearness(one.band, one.product, wanted) == best
+    ]
+    return sorted(near, key=lambda one: one.layers.synthetic)
 
 
 def identify(catalogue: Catalogue, collection: dict[str, Any]) -> tuple[Product | None, str]:
@@ -111,15 +124,30 @@ def identify(catalogue: Catalogue, collection: dict[str, Any]) -> tuple[Product 
     return best, f"its title or description says “{name}”" if best else ""
 
 
-def pick_band(layers: Layers, product: Product | None) -> Layer | None:
-    """Return the band with the product's main layer; of a collection with other names, its only band."""
+def pick_band(layers: Layers, product: Product | None, words: str = "") -> Layer | None:
+    """Return the band whose layer is nearest to the words, else the product's main layer; else the only band."""
     names = [
         variable.name.upper() for edition in (product.editions if product else ()) for variable in edition.variables
     ]
     known = [band for band in layers.bands if band.name.upper() in names]
     if known:
-        return min(known, key=lambda band: names.index(band.name.upper()))
+        return min(known, key=lambda band: (-_nearness(band, product, words), names.index(band.name.upper())))
     return layers.bands[0] if len(layers.bands) == 1 else None
+
+
+def _nearness(band: Layer, product: Product | None, words: str) -> int:
+    """Count the words that speak of a band: by its name, or by what its layer means."""
+    if re.search(rf"(?<!\w){re.escape(band.name)}(?!\w)", words, re.I):
+        return NAMED
+    told = set(stems(in_english(words)))
+    return max((len({*stems(one)} & told) for one in _meanings(band, product)), default=0)
+
+
+def _meanings(band: Layer, product: Product | None) -> set[str]:
+    """Give what the layers of a band's name mean in the editions of a product; empty for a name of its own."""
+    editions = product.editions if product else ()
+    same = (one for edition in editions for one in edition.variables if one.name.upper() == band.name.upper())
+    return {one.meaning or one.name for one in same}
 
 
 def find_releases(stac: StacService, holdings: Iterable[Holding], bbox: Bbox) -> list[Release]:

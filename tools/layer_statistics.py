@@ -1,4 +1,4 @@
-"""Statistics of a product layer per polygon: the mean of a density, or the hectares and shares of classes."""
+"""Statistics of a product layer per polygon: the mean of a density, a median date, or the areas of classes."""
 
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -15,9 +15,9 @@ from tools.layer_classes import (
 )
 from tools.layer_compare import compare_editions
 from tools.layer_cover import mark_uncovered
-from tools.layer_graphs import build_class_graphs, build_density_graphs
+from tools.layer_graphs import build_class_graphs, build_date_graphs, build_density_graphs
 from tools.layer_plan import LayerWork, Subject, coarser, look_up, prepare_layer, read_reference
-from tools.layer_report import density_lines, how, marked, not_held, reference_sentence
+from tools.layer_report import date_lines, density_lines, how, marked, not_held, reference_sentence
 from tools.run_files import make_files
 from tools.runs import Made, run_once
 from tools.schema import Artifact, Statistics, StatisticsRow, ToolResult
@@ -78,8 +78,10 @@ def run_layer(
 
 
 def build_graphs(work: LayerWork) -> dict[str, dict[str, Any]]:
-    """Build the graphs of a release: means of values, or hectares of classes."""
+    """Build the graphs of a release: means of values, medians of dates, or hectares of classes."""
     prepared = work.prepared
+    if work.rules.date:
+        return build_date_graphs(prepared.plan, work.rules, prepared.units, prepared.box)
     if not work.rules.classes:
         return build_density_graphs(prepared.plan, work.rules, prepared.units, prepared.box)
     return build_class_graphs(
@@ -103,7 +105,7 @@ def tell_layer(
         lines = class_lines(data["classes"], work)
     else:
         data["summary"] = summary(rows)
-        lines = density_lines(rows, work)
+        lines = date_lines(rows, work) if work.rules.date else density_lines(rows, work)
     lines = [*lines, reference_sentence(subject, work)]
     outcome = overall_outcome(rows)
     data["finding"] = marked(lines, prepared) if outcome == "ok" else ""
