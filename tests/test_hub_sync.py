@@ -9,6 +9,7 @@ import sys
 import time
 import warnings
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,7 @@ from tools.hub.add import add_files
 from tools.hub.archive import Archive
 from tools.hub.copies import Copies
 from tools.hub.http_ranges import RangeClient, RemoteRefused
+from tools.hub.new_files import StorageError
 from tools.hub.server import running_hub
 from tools.hub.sync import SyncReport, run_sync
 from tools.hub.sync_plan import Request, SyncPlan, plan_sync
@@ -479,6 +481,59 @@ def test_a_band_or_collection_that_is_not_there_is_named(source: Source, tmp_pat
         _plan(source, tmp_path / "hub", name="../out")
 
 
+def test_scenes_beside_the_outline_of_the_place_are_left_out(source: Source, tmp_path: Path) -> None:
+    outline = source.items[0]["geometry"]["coordinates"][0]
+    source.items[0]["geometry"]["coordinates"] = [[[x - 5, y] for x, y in outline]]  # its box still touches
+    place = resolve_place(PLACE)
+    west, south, east, north = place.bbox
+    corner = {"type": "Polygon", "coordinates": [[[west, south], [east, south], [east, north], [west, south]]]}
+    service = StacService(f"{source.base_url}/stac", timeout_s=5)
+    client = RangeClient(frozenset({source.host}))
+    OPEN.append(client)
+    request = replace(_request(bands=("red",)), place=place.model_copy(update={"geometry": corner}))
+    plan = plan_sync(Archive(tmp_path / "hub"), service, client, frozenset({source.host}), request)
+    assert len(plan.items) == 2
+    assert any("1 scene left out: outside" in note for note in plan.notes)
+
+
+def test_an_item_that_says_little_or_nonsense_is_copied_as_its_file_is(source: Source, tmp_path: Path) -> None:
+    odd = source.items[2]
+    odd |= {"geometry": {"type": "Blob"}, "links": [None, {"rel": "license", "href": "javascript:alert(1)"}]}
+    told = odd["properties"]
+    told |= {"datetime": None, "start_datetime": "2025-03-21T00:00:00Z", "proj:epsg": 999999}
+    odd["assets"]["red"] |= {"proj:shape": [1e300, "x"], "eo:bands": "no list", "title": None}
+    source.items = [odd, *source.items[:2]]
+    assert _sync(source, tmp_path / "hub", bands=("red",)).failures == ()
+    item = Archive(tmp_path / "hub").item("s2", odd["id"])
+    assert item is not None
+    assert item["assets"]["red"]["proj:epsg"] == 32622
+    assert not any(str(link["href"]).startswith("javascript") for link in item["links"])
+
+
+def test_one_sync_at_a_time(source: Source, tmp_path: Path) -> None:
+    plan, client = _plan(source, tmp_path / "hub", bands=("red",))
+    with Copies(tmp_path / "hub").alone(), pytest.raises(StorageError, match="Another sync"):
+        run_sync(Archive(tmp_path / "hub"), client, plan)
+
+
+def test_a_silent_server_is_not_waited_for_forever(source: Source) -> None:
+    name = f"{source.items[0]['id']}_B04.tif"
+    source.trouble[name] = ["slow:1"] * 4
+    client = RangeClient(frozenset({source.host}), timeout_s=0.2, sleep=lambda _: None)
+    OPEN.append(client)
+    with pytest.raises(BackendUnavailable, match="too slow, 4 times"):
+        client.read(source.url(name), 0, 100)
+
+
+def test_a_file_that_names_bands_or_tiles_nobody_can_use_is_told(source: Source, tmp_path: Path) -> None:
+    for item in source.items:
+        path = source.folder / f"{item['id']}_B04.tif"
+        path.unlink()
+        _write(path, np.ones((64, 64), "uint16"), 10, count=3)
+    with pytest.raises(RemoteRefused, match="red: The file holds 3 bands"):
+        _plan(source, tmp_path / "hub", bands=("red",))
+
+
 def test_a_killed_sync_leaves_whole_files_and_goes_on(source: Source, tmp_path: Path) -> None:
     data = tmp_path / "killed"
     _sync(source, tmp_path / "clean")
@@ -527,10 +582,27 @@ def test_the_command_tells_the_estimate_first_and_a_dry_run_copies_nothing(sourc
     assert "no scene at" in empty.output
 
 
+FILLING = "import resource, sys; resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000)); "
+FILLING += "from ui.cli import main; sys.argv = ['clms-assistant', *sys.argv[1:]]; main()"
+
+
+def test_a_disk_that_fills_up_is_told(source: Source, tmp_path: Path) -> None:
+    data = tmp_path / "filled"
+    Archive(data / "hub")
+    Copies(data / "hub")
+    command = [sys.executable, "-c", FILLING, "hub", "sync", "--place", PLACE, "--collection", "s2"]
+    command += ["--since", "2025-01-01", "--until", "2025-12-31", "--from", f"{source.base_url}/stac"]
+    environment = {**os.environ, "CLMS_DATA_DIR": str(data), "NO_PROXY": "127.0.0.1"}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=60)
+    assert done.returncode == 1
+    assert "disk did not take a copy" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert Archive(data / "hub").items("s2") == []
+    assert not list((data / "hub" / ".tmp").iterdir())
+
+
 def test_a_full_disk_is_told(source: Source, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from collections import namedtuple
-
-    from tools.hub.new_files import StorageError
 
     usage = namedtuple("usage", "total used free")
     monkeypatch.setattr("shutil.disk_usage", lambda _: usage(10, 9, 1))

@@ -123,7 +123,7 @@ class _Handler(BaseHTTPRequestHandler):
             item
             for item in source.items
             if item["collection"] in body["collections"]
-            and (not first or first <= item["properties"]["datetime"] <= last)
+            and (not first or first <= _time(item) <= last)
             and _touch(item["bbox"], body["bbox"])
         ]
         start = int(body.get("token", 0))
@@ -198,3 +198,8 @@ class _Handler(BaseHTTPRequestHandler):
 
 def _touch(one: list[float], other: list[float]) -> bool:
     return one[0] <= other[2] and other[0] <= one[2] and one[1] <= other[3] and other[1] <= one[3]
+
+
+def _time(item: Json) -> str:
+    told = item["properties"]
+    return str(told["datetime"] or told["start_datetime"])

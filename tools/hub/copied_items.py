@@ -10,7 +10,7 @@ from tools.hub.files import Band, collection_json, item_json, json_number, raste
 from tools.hub.remote_cog import part_of
 from tools.hub.source_items import SourceAsset, source_asset
 from tools.layers import is_synthetic
-from tools.scene_items import Json, clean
+from tools.scene_items import Json, clean, entries, mapping
 
 COPIED_FROM = "clms:copied_from"
 """Field of a collection that holds copies: the STAC API and the collection there."""
@@ -56,7 +56,7 @@ def hub_collection(existing: Json | None, source: Json, item: Json, meanings: Ma
     title = clean(str(source.get("title") or source["id"]))
     head = {
         "id": item["collection"],
-        "title": title,
+        "title": f"{title} (copied windows)",
         "description": f"Windows copied from {url}. {clean(str(source.get('description') or ''), 2000)}".strip(),
         "license": clean(str(source.get("license") or "other")),
         "clms:synthetic": is_synthetic(source) or (existing or {}).get("clms:synthetic") is True or is_synthetic(item),
@@ -118,6 +118,8 @@ def _properties(source: Json) -> Json:
     if len(json.dumps(kept)) > MAX_PROPERTIES_BYTES:
         kept = {name: told[name] for name in _ALWAYS if name in told}
     kept = {clean(name): clean(value, 1000) if isinstance(value, str) else value for name, value in kept.items()}
+    if not kept.get("datetime"):
+        kept |= {"datetime": None, "end_datetime": kept.get("end_datetime") or kept["start_datetime"]}
     return kept | {"clms:synthetic": is_synthetic(source)}
 
 
@@ -139,7 +141,8 @@ def _via(href: str, media_type: str) -> Json:
 
 
 def _self(source: Json, url: str) -> str:
-    told = (link.get("href") for link in source.get("links", []) if link.get("rel") == "self")
+    links = map(mapping, entries(source.get("links")))
+    told = (link.get("href") for link in links if link.get("rel") == "self")
     collection, item = quote(str(source.get("collection", ""))), quote(str(source["id"]))
     return next(
         (str(href) for href in told if _is_web(href)), f"{url.rstrip('/')}/collections/{collection}/items/{item}"
@@ -149,7 +152,7 @@ def _self(source: Json, url: str) -> str:
 def _links(source: Json) -> list[Json]:
     return [
         {"rel": link["rel"], "href": link["href"]}
-        for link in source.get("links", [])
+        for link in map(mapping, entries(source.get("links")))
         if link.get("rel") in _KEPT_LINKS and _is_web(link.get("href"))
     ][:10]
 

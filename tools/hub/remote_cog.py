@@ -53,11 +53,15 @@ class PixelWindow:
 
 def window_of(grid: Grid, box: Bbox) -> PixelWindow | None:
     """Give the pixels of a raster that a box in degrees touches; None when there are none."""
+    from rasterio._err import CPLE_BaseError
     from rasterio.warp import transform_bounds
 
     a, _, c, _, e, f = grid.transform
     # The same way in which a request to the hub finds its box, so that no pixel of it is missing.
-    west, south, east, north = transform_bounds("EPSG:4326", grid.crs, *box, densify_pts=21)
+    try:
+        west, south, east, north = transform_bounds("EPSG:4326", grid.crs, *box, densify_pts=21)
+    except CPLE_BaseError:  # the box lies where this projection has no place for it
+        return None
     edges = ((west - c) / a, (east - c) / a, (north - f) / e, (south - f) / e)
     if not all(map(math.isfinite, edges)):
         return None
@@ -90,7 +94,7 @@ class RemoteCog:
     def stored_bytes(self, window: PixelWindow) -> int:
         """Estimate the bytes that the pixels of a window take, by the tiles they lie in."""
         tiles = [size for row in self._tile_rows(window) for _, size in self._tiles(row, window)]
-        height, width = self._raster.block_shapes[0]
+        height, width = map(int, self._raster.block_shapes[0])
         rows, columns = self._tile_rows(window), self._tile_columns(window)
         return round(sum(tiles) * window.pixels / (len(rows) * len(columns) * height * width))
 

@@ -1,5 +1,6 @@
 """Reads the STAC items of other services: which asset holds which band, what its numbers mean, who may read it."""
 
+import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -124,8 +125,16 @@ def _grid(asset: Json, properties: Json) -> Grid | None:
     shape, transform = _numbers(told.get("proj:shape"), 2), _numbers(told.get("proj:transform"), 6)
     if not code or shape is None or transform is None or transform[0] <= 0 or transform[4] >= 0:
         return None
+    from rasterio.crs import CRS
+    from rasterio.errors import CRSError
+
+    crs = f"EPSG:{str(code).removeprefix('EPSG:')}"
+    try:
+        CRS.from_user_input(crs)
+    except CRSError:
+        return None
     a, b, c, d, e, f = transform
-    return Grid(f"EPSG:{str(code).removeprefix('EPSG:')}", (a, b, c, d, e, f), int(shape[0]), int(shape[1]))
+    return Grid(crs, (a, b, c, d, e, f), int(shape[0]), int(shape[1]))
 
 
 def _first_band(asset: Json) -> Json:
@@ -152,5 +161,5 @@ def _first_number(*values: Any) -> float | None:
 
 def _numbers(value: Any, count: int) -> list[float] | None:
     found = [_first_number(one) for one in entries(value)[:count]]
-    numbers = [one for one in found if one is not None]
+    numbers = [one for one in found if one is not None and math.isfinite(one)]
     return numbers if len(numbers) == count else None

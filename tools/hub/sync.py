@@ -4,6 +4,7 @@ import hashlib
 import os
 import re
 import shutil
+import sqlite3
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -115,9 +116,9 @@ def _copy_all(run: _Run, on_progress: Callable[[str], None]) -> str:
             in_a_row += 1
             if in_a_row == FAILURES_IN_A_ROW:
                 return f"{in_a_row} scenes failed one after another"
-        except OSError as error:
+        except (OSError, sqlite3.OperationalError) as error:
             raise StorageError(
-                f"The disk did not take a copy: {error.strerror or error}.",
+                f"The disk did not take a copy: {getattr(error, 'strerror', '') or error}.",
                 hint=f"{counted(run.copied, 'scene')} copied before stay. Make room and run the same command again.",
             ) from error
         if one.missing:
