@@ -25,6 +25,7 @@ from knowledge.vectors import BATCH, DOCUMENTS, PieceVectors, open_vectors
 
 logger = logging.getLogger(__name__)
 
+BAR_SIGNS = 20
 Outcome = Literal["added", "changed", "unchanged", "retired", "failed"]
 
 
@@ -63,6 +64,18 @@ class Progress:
     address: str
     passages: int
     """Passages read of the current document."""
+    expected: int | None = None
+    """Documents that there are; None while that is not known."""
+
+    @property
+    def line(self) -> str:
+        """Say where the run stands, with a bar where its end is known."""
+        counted = f"{self.documents} documents"
+        if self.expected:
+            share = min(1.0, self.documents / self.expected)
+            bar = "#" * round(BAR_SIGNS * share)
+            counted = f"[{bar:.<{BAR_SIGNS}}] {share:.0%}, {self.documents} of {self.expected} documents"
+        return f"{counted}; {self.passages} passages of {self.address}"
 
 
 def ingest_documents(
@@ -137,12 +150,14 @@ class _Run:
         self.outcomes: list[DocumentOutcome] = []
         self._store, self._vectors, self._embedding, self._links = store, vectors, embedding, links
         self._on_progress = on_progress or (lambda _: None)
+        self._expected: int | None = None
 
     def source(self, address: str, fetcher: Fetcher) -> None:
         """Take in all documents of a source; then retire those it does not name any more."""
         named: set[str] = set()
         try:
             source = open_source(address, fetcher)
+            self._expected = None if source.count is None else len(self.outcomes) + source.count
             for found in source.found:
                 named.add(found.address)
                 self._document(found, source)
@@ -223,7 +238,7 @@ class _Run:
                 self._vectors.add(one, title, batch)
             self._store.stage(one, generation, title, batch)
             count += len(batch)
-            self._on_progress(Progress(len(self.outcomes), address, count))
+            self._on_progress(Progress(len(self.outcomes), address, count, self._expected))
         if not count:
             raise SourceInvalid("The document holds no text.", "Check it in its own program.")
 
@@ -254,7 +269,7 @@ class _Run:
 
     def _tell(self, outcome: DocumentOutcome) -> None:
         self.outcomes.append(outcome)
-        self._on_progress(Progress(len(self.outcomes), outcome.address, outcome.passages))
+        self._on_progress(Progress(len(self.outcomes), outcome.address, outcome.passages, self._expected))
 
 
 def _batches(pieces: Iterable[tuple[str, Piece]]) -> Iterator[list[tuple[str, Piece]]]:

@@ -59,6 +59,8 @@ class Source:
     many: bool
     """True when documents that it no longer names are to be retired."""
     found: Iterator[Found]
+    count: int | None = None
+    """How many documents there are; None when that is known at the end only."""
 
 
 def open_source(source: str, fetcher: Fetcher) -> Source:
@@ -74,14 +76,16 @@ def open_source(source: str, fetcher: Fetcher) -> Source:
         if is_portal(source):
             return Source(source, True, _portal(source, fetcher))
         if urlsplit(source).path.endswith("llms.txt"):
-            return Source(source, True, _index(source, fetcher))
-        return Source(source, False, iter([_page(source, source, None, fetcher)]))
+            listed = list(_index(source, fetcher))
+            return Source(source, True, iter(listed), len(listed))
+        return Source(source, False, iter([_page(source, source, None, fetcher)]), 1)
     path = Path(source).expanduser().absolute()
     if path.is_dir():
-        return Source(str(path), True, (_file(one) for one in _files(path)))
+        files = list(_files(path))
+        return Source(str(path), True, map(_file, files), len(files))
     if path.suffix.lower() not in SUFFIXES:
         raise SourceInvalid(f"{path.name} is not read.", f"Give one of {', '.join(sorted(SUFFIXES))}, or a folder.")
-    return Source(str(path), False, iter([_file(path)]))
+    return Source(str(path), False, iter([_file(path)]), 1)
 
 
 def _files(folder: Path) -> Iterator[Path]:

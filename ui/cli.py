@@ -175,7 +175,13 @@ def ingest(sources: tuple[str, ...]) -> None:
     from knowledge.ingest import build_index
 
     settings = _settings()
-    report = build_index(settings.index_dir, embedding_model=settings.embedding_model, chroma_url=settings.chroma_url)
+    report = build_index(
+        settings.index_dir,
+        embedding_model=settings.embedding_model,
+        chroma_url=settings.chroma_url,
+        on_progress=lambda done, total: _note(f"Building the search index: {done} of {total} passages"),
+        on_wait=_note,
+    )
     click.echo(
         f"Index in {settings.index_dir}: {report.added} added, {report.changed} changed, {report.unchanged} unchanged, "
         f"{report.removed} removed; embedding: {report.embedding}."
@@ -192,8 +198,7 @@ def _ingest_documents(settings: "Settings", sources: tuple[str, ...]) -> None:
 
     def tell(at: Progress) -> None:
         if shown:
-            line = f"{at.documents} documents; {at.passages} passages of {at.address}"
-            click.echo(f"\r\033[K{line[:100]}", err=True, nl=False)
+            click.echo(f"\r\033[K{at.line[:120]}", err=True, nl=False)
 
     report = ingest_documents(
         settings.index_dir,
@@ -202,6 +207,7 @@ def _ingest_documents(settings: "Settings", sources: tuple[str, ...]) -> None:
         hosts=settings.ingest_hosts,
         chroma_url=settings.chroma_url,
         on_progress=tell,
+        on_wait=_note,
     )
     if shown:
         click.echo("\r\033[K", err=True, nl=False)

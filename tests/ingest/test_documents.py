@@ -242,6 +242,17 @@ def test_a_portal_that_leads_elsewhere_is_not_followed(ingest: Ingest, library: 
     assert "not allowed" in report.outcomes[0].message or "Only http" in report.outcomes[0].message
 
 
+def test_the_progress_has_a_bar_where_the_number_of_documents_is_known(index_dir: Path, tmp_path: Path) -> None:
+    for name in "abcd":
+        (tmp_path / f"{name}.md").write_text(manual(1, title=name))
+    lines: list[str] = []
+    sources = [str(tmp_path / "a.md"), str(tmp_path)]
+    ingest_documents(index_dir, sources, embedding_model="none", on_progress=lambda at: lines.append(at.line))
+    assert lines[1] == f"[####################] 100%, 1 of 1 documents; 1 passages of {tmp_path / 'a.md'}"
+    assert lines[-1].startswith("[####################] 100%, 5 of 5 documents; ")
+    assert any(line.startswith("[############........] 60%, 3 of 5 documents; ") for line in lines)
+
+
 def test_the_command_tells_what_it_did_and_fails_when_one_document_does(
     monkeypatch: pytest.MonkeyPatch, library: Library, tmp_path: Path
 ) -> None:
