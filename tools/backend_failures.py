@@ -27,6 +27,7 @@ def failures_told(url: str, *, limits: str = "", account_url: str = "") -> Itera
     import requests
     from openeo.rest import OpenEoApiError, OpenEoApiPlainError, OpenEoClientException
     from openeo.rest.auth.oidc import OidcException
+    from openeo.utils.version import ApiVersionException
 
     try:
         yield
@@ -45,7 +46,7 @@ def failures_told(url: str, *, limits: str = "", account_url: str = "") -> Itera
         raise BackendUnavailable(f"The openEO service at {url} answers nonsense.", TRY_LATER) from error
     except requests.RequestException as error:
         raise BackendUnavailable(f"The openEO service at {url} cannot be reached.", TRY_LATER) from error
-    except (OpenEoClientException, ValueError, KeyError, TypeError, AttributeError) as error:
+    except (OpenEoClientException, ApiVersionException, ValueError, KeyError, TypeError, AttributeError) as error:
         raise BackendUnavailable(f"The openEO service at {url} answers nonsense.", TRY_LATER) from error
 
 

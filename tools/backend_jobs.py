@@ -40,7 +40,7 @@ class Batch:
     cancelled: Callable[[], bool] = _never
     notes: Path | None = None
     """File that remembers which job is for which graph, so that a restart finds it; None: none is kept."""
-    poll_s: float = 3.0
+    poll_s: float = 0.5
     patience_s: float = 3600.0
     """After so long the job is left alone; asked again, it is found by its note."""
 
