@@ -183,7 +183,8 @@ def _told(work: StackWork, found: dict[str, Any], format_name: Format, artifacts
         "The stack covers the whole rectangle of the place."
     )
     source = f"Collection {plan.collection_id}, {counted(len(prepared.scenes), 'scene')}. The table lists every layer."
-    told = (note, about, f"{share} {source}", *(f"Note: {one}" for one in prepared.warnings))
+    notes = (f"Note: {one}" for one in prepared.warnings if not one.startswith("Synthetic demo data"))
+    told = (note, about, f"{share} {source}", *notes)
     return ToolResult(
         text="\n".join(part for part in told if part),
         data={
