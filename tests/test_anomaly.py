@@ -5,6 +5,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,7 @@ from knowledge.retrieval import Retriever
 from tools.anomaly import anomalies
 from tools.areas import parse_geojson
 from tools.compute_anomaly import windows
-from tools.errors import NoScenes, PeriodInvalid, TooLarge
+from tools.errors import NoScenes, NotApproved, PeriodInvalid, TooLarge
 from tools.hub.add import add_files
 from tools.hub.server import running_hub
 from tools.schema import Period, Polygons, ToolResult
@@ -91,9 +92,9 @@ def thirds() -> Polygons:
     return parse_geojson({"type": "FeatureCollection", "features": features}, name="thirds")
 
 
-def compute(services: Services, period: str, today: date = TODAY, **options: Any) -> ToolResult:
+def compute(services: Services, period: str, today: date = TODAY, index: str = "NDVI", **options: Any) -> ToolResult:
     context = Context(today=today, session_id="t", area=thirds())
-    return Toolbox(services, context).compute("NDVI", "", period, "anomaly", **options)
+    return Toolbox(services, context).compute(index, "", period, "anomaly", **options)
 
 
 @pytest.fixture(scope="module")
@@ -176,6 +177,24 @@ def test_too_few_years_are_refused_with_those_that_are_there(services: Services)
     small = Services(services.retriever, services.stac_url, services.openeo_url, services.workspace, max_pixels=3000)
     with pytest.raises(TooLarge, match="6 years together"):
         compute(small, "June 2023")
+
+
+def test_a_large_comparison_is_asked_for_first_and_fewer_years_are_offered(services: Services) -> None:
+    megabytes = compute(services, "June 2023").estimate
+    assert megabytes is not None
+    asking = replace(services, ask_above_mb=megabytes.megabytes * 0.9)
+    with pytest.raises(NotApproved) as caught:
+        compute(asking, "June 2023", against="2018 to 2022", today=date(2023, 8, 2), index="EVI2")
+    fewer = caught.value.question.changes["Fewer years: 2019 to 2022"]
+    assert fewer == {"against": "2019 to 2022"}
+    assert not any("dates" in option for option in caught.value.question.options)
+    assert compute(asking, "June 2023", index="EVI2", against=fewer["against"]).outcome == "ok"
+
+
+def test_the_same_comparison_is_not_computed_twice(services: Services, found: ToolResult) -> None:
+    again = compute(services, "June 2022")
+    assert again.data["anomalies"] == found.data["anomalies"]
+    assert [one.id for one in again.artifacts] == [one.id for one in found.artifacts]
 
 
 def test_the_same_days_of_other_years_across_new_year_and_leap_days() -> None:

@@ -5,10 +5,10 @@ import io
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from tools.anomaly_report import year_name
-from tools.backends import open_backend
+from tools.backends import Backend
 from tools.export import data_word, plan_title, safe_cell, units_with_rows
 from tools.planning import Prepared
 from tools.render import (
@@ -25,9 +25,6 @@ from tools.render import (
 from tools.run_files import source_line
 from tools.schema import Artifact, Statistics
 from tools.workspace import Workspace
-
-if TYPE_CHECKING:
-    from tools.toolbox import Context, Services
 
 MAX_BARS = 40
 DIVERGING = "RdBu"
@@ -51,12 +48,12 @@ def draw_years(
     return save_figure(workspace, figure, "chart", title, plan)
 
 
-def draw_map(services: "Services", context: "Context", work: Prepared, graphs: dict[str, Any]) -> list[Artifact]:
+def draw_map(workspace: Workspace, backend: Backend, work: Prepared, graphs: dict[str, Any]) -> list[Artifact]:
     """Run the map of the deviation, and draw it with zero in the middle of its colours."""
-    plan, workspace = work.plan, services.workspace
+    plan = work.plan
     title = f"{work.recipe.title} minus the mean of other years, {plan.place.name}, {plan.period.label}"
     with workspace.new("raster", f"GeoTIFF: {title}", "image/tiff", ".tif", plan.fingerprint) as draft:
-        open_backend(services, context, work.estimate).run_raster(graphs["raster"], draft.path)
+        backend.run_raster(graphs["raster"], draft.path)
     raster = Path(draft.artifact.path)
     picture = render_map(
         workspace, raster, plan, unit=work.recipe.unit, value_range=symmetric_range(raster), colormap=DIVERGING,

@@ -57,10 +57,11 @@ def _share(services: "Services", estimate: Estimate) -> float:
 
 
 def _fewer_dates(work: Prepared, share: float) -> Changes:
-    """Offer the latest dates that fit; not where two periods are compared, nor where one date is all there is."""
+    """Offer the latest dates that fit; not where they are compared or a season, nor where one date is all there is."""
     dates = sorted({scene.datetime[:10] for scene in work.scenes})
     fitting = int(len(dates) * share * ROOM)
-    if work.plan.layer or work.plan.against or not 0 < fitting < len(dates):
+    whole = work.plan.output in ("phenology", "anomaly")
+    if work.plan.layer or work.plan.against or whole or not 0 < fitting < len(dates):
         return {}
     first, last = dates[-fitting], dates[-1]
     when = f"on {first}" if first == last else f"{first} to {last}"

@@ -10,13 +10,15 @@ from tools import anomaly
 from tools.advice import Advice
 from tools.anomaly import MIN_YEARS, anomalies
 from tools.anomaly_report import anomaly_lines, anomaly_method, anomaly_warnings, summarise, year_name
-from tools.backends import OpenEOBackend, open_backend
+from tools.approval import Changes
+from tools.backends import Backend, open_backend
 from tools.compute import check_stored_values, find_advice
 from tools.errors import NoScenes, NotCovered, PeriodInvalid, TooLarge
 from tools.layer_classes import table_rows
 from tools.periods import SENTINEL2_START, parse_period
 from tools.planning import Prepared, choose_period, choose_place, estimate_cost, prepare
 from tools.recipes import method_text
+from tools.runs import Made, run_once
 from tools.schema import Artifact, Outcome, Period, Statistics, ToolResult
 from tools.telling import result_of
 from tools.words import counted
@@ -44,15 +46,24 @@ def compute_anomaly(
     work = _merged(services, years)
     named = [(year_name(one.plan.period), one.plan, one.layers) for one in years]
     graphs = build_year_graphs(named, this.units, this.box, least=MIN_YEARS)
-    backend = open_backend(services, context, work.estimate)
-    backend.validate(graphs["raster"])
-    check_stored_values(backend, this)
-    statistics = _run(backend, graphs, work, years, context)
-    context.stop_if_asked()
-    found = anomalies([row.model_dump() for row in statistics.rows], **settings_of(work))
     advice = find_advice(services, context, this)
-    artifacts = _files(services, context, work, graphs, statistics, found, advice)
-    return _tell(work, years, statistics, found, advice, artifacts, today=context.today)
+
+    def compute() -> Made:
+        backend = open_backend(services, context, work.estimate)
+        backend.validate(graphs["raster"])
+        check_stored_values(backend, this)
+        statistics = _run(backend, graphs, work, years, context)
+        context.stop_if_asked()
+        artifacts = _files(services, context, backend, work, graphs, statistics, advice)
+        return Made(statistics=(statistics,), artifacts=artifacts)
+
+    told, made = run_once(services, context, work, graphs, compute, smaller=_fewer_years(services, work))
+    return _tell(told, years, made.statistics[0], advice, made.artifacts, today=context.today)
+
+
+def find_all(work: Prepared, statistics: Statistics) -> list[dict[str, Any]]:
+    """Compare each unit with its other years."""
+    return anomalies([row.model_dump() for row in statistics.rows], **settings_of(work))
 
 
 def settings_of(work: Prepared) -> dict[str, Any]:
@@ -153,9 +164,18 @@ def _merged(services: "Services", years: Years) -> Prepared:
     )
 
 
-def _run(
-    backend: OpenEOBackend, graphs: dict[str, Any], work: Prepared, years: Years, context: "Context"
-) -> Statistics:
+def _fewer_years(services: "Services", work: Prepared) -> Changes:
+    """Offer the latest years that fit under the first limit."""
+    ends = sorted(one.end.year for one in work.plan.reference)
+    each_mb = work.estimate.megabytes / (len(ends) + 1)
+    fitting = int(services.ask_above_mb / max(each_mb, 1e-9)) - 1
+    if not MIN_YEARS <= fitting < len(ends):
+        return {}
+    years = f"{ends[-fitting]} to {ends[-1]}"
+    return {f"Fewer years: {years}": {"against": years}}
+
+
+def _run(backend: Backend, graphs: dict[str, Any], work: Prepared, years: Years, context: "Context") -> Statistics:
     """Run the two tables: one row for each unit and year."""
     context.on_progress(f"Computing {work.recipe.title} of {len(years)} years ({work.estimate.reason})")
     mean = backend.run_table(graphs["mean"])
@@ -170,10 +190,10 @@ def _run(
 def _files(
     services: "Services",
     context: "Context",
+    backend: Backend,
     work: Prepared,
     graphs: dict[str, Any],
     statistics: Statistics,
-    found: list[dict[str, Any]],
     advice: Advice,
 ) -> tuple[Artifact, ...]:
     """Draw the years and the map, and write the tables and what runs them again."""
@@ -181,7 +201,7 @@ def _files(
     from tools.export_code import Sequel
     from tools.run_files import make_files
 
-    backend = open_backend(services, context, work.estimate)
+    found = find_all(work, statistics)
     made = [
         write_anomaly_table(services.workspace, work, found),
         write_anomaly_polygons(services.workspace, work, found),
@@ -190,7 +210,7 @@ def _files(
         context.on_progress("Drawing the years and the map of the deviation")
         made = [
             draw_years(services.workspace, work, statistics, found),
-            *draw_map(services, context, work, graphs),
+            *draw_map(services.workspace, backend, work, graphs),
             *made,
         ]
     sequel = Sequel(
@@ -209,7 +229,6 @@ def _tell(
     work: Prepared,
     years: Years,
     statistics: Statistics,
-    found: list[dict[str, Any]],
     advice: Advice,
     artifacts: tuple[Artifact, ...],
     *,
@@ -217,6 +236,7 @@ def _tell(
 ) -> ToolResult:
     from tools.layer_report import marked
 
+    found = find_all(work, statistics)
     outcome: Outcome = "ok" if any(row["difference"] is not None for row in found) else "no_data"
     lines = anomaly_lines(found, work)
     told = result_of(

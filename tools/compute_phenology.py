@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from tools import phenology
 from tools.advice import Advice, advise, unit_size_m
-from tools.backends import open_backend
+from tools.backends import Backend, open_backend
 from tools.compute import check_stored_values, run_statistics
 from tools.errors import PeriodInvalid
 from tools.indices import Recipe
@@ -15,6 +15,7 @@ from tools.phenology import Phenology, season_rows, seasons_of
 from tools.phenology_report import season_lines, season_method, season_warnings, summarise
 from tools.planning import Prepared, choose_period, choose_place, prepare
 from tools.recipes import build_graphs
+from tools.runs import Made, run_once
 from tools.schema import Artifact, Outcome, Period, Statistics, ToolResult
 from tools.telling import result_of
 
@@ -48,17 +49,26 @@ def compute_phenology(
     # The back-end gives one mean per date and polygon: the series of tools/recipes.py.
     work = replace(work, plan=work.plan.model_copy(update={"output": "series"}))
     graphs = build_graphs(work.plan, work.layers, work.units, work.box)
-    backend = open_backend(services, context, work.estimate)
-    backend.validate(graphs["mean"])
-    check_stored_values(backend, work)
-    series = run_statistics(backend, graphs, work, context)
-    context.stop_if_asked()
     final = replace(work, plan=work.plan.model_copy(update={"output": "phenology", "period": asked}))
-    found = seasons_of([row.model_dump() for row in series.rows], **settings_of(final))
-    statistics = series.model_copy(update={"method": season_method(series.method, work.plan.period)})
     advice = _official(services, final)
-    artifacts = _files(services, context, final, graphs, statistics, found, advice)
-    return _tell(final, statistics, found, advice, artifacts, today=context.today)
+
+    def compute() -> Made:
+        backend = open_backend(services, context, work.estimate)
+        backend.validate(graphs["mean"])
+        check_stored_values(backend, work)
+        series = run_statistics(backend, graphs, work, context)
+        context.stop_if_asked()
+        statistics = series.model_copy(update={"method": season_method(series.method, work.plan.period)})
+        artifacts = _files(services, context, backend, final, graphs, statistics, advice)
+        return Made(statistics=(statistics,), artifacts=artifacts)
+
+    told, made = run_once(services, context, final, graphs, compute)
+    return _tell(told, made.statistics[0], advice, made.artifacts, today=context.today)
+
+
+def find_all(work: Prepared, statistics: Statistics) -> dict[str, Phenology]:
+    """Find the seasons of each unit in the series."""
+    return seasons_of([row.model_dump() for row in statistics.rows], **settings_of(work))
 
 
 def settings_of(work: Prepared) -> dict[str, Any]:
@@ -109,10 +119,10 @@ def _official(services: "Services", work: Prepared) -> Advice:
 def _files(
     services: "Services",
     context: "Context",
+    backend: Backend,
     work: Prepared,
     graphs: dict[str, Any],
     statistics: Statistics,
-    found: dict[str, Phenology],
     advice: Advice,
 ) -> tuple[Artifact, ...]:
     """Draw the series with its seasons, and write the tables and what runs them again."""
@@ -120,6 +130,7 @@ def _files(
     from tools.run_files import make_files
     from tools.season_files import draw_seasons, write_season_polygons, write_season_table
 
+    found = find_all(work, statistics)
     made = [write_season_table(services.workspace, work, found), write_season_polygons(services.workspace, work, found)]
     if any(row.value is not None for row in statistics.rows):
         context.on_progress("Drawing the series with its seasons")
@@ -133,14 +144,12 @@ def _files(
             "print(compare_seasons(seasons, EXPECTED_SEASONS))",
         ),
     )
-    backend = open_backend(services, context, work.estimate)
     return make_files(services, context, backend, graphs, work, statistics, advice, pictures=made, sequel=sequel)
 
 
 def _tell(
     work: Prepared,
     statistics: Statistics,
-    found: dict[str, Phenology],
     advice: Advice,
     artifacts: tuple[Artifact, ...],
     *,
@@ -148,7 +157,7 @@ def _tell(
 ) -> ToolResult:
     from tools.layer_report import marked
 
-    plan = work.plan
+    plan, found = work.plan, find_all(work, statistics)
     outcome: Outcome = "ok" if any(one.known for one in found.values()) else "no_data"
     lines = season_lines(found, work, advice.recommendation)
     when = f"{plan.period.start} to {plan.period.end}"
