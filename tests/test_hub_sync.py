@@ -389,6 +389,21 @@ def test_a_next_page_on_another_host_or_in_a_file_is_refused(source: Source, tmp
             _plan(source, tmp_path / "hub")
 
 
+def test_a_search_that_leads_to_another_host_or_never_ends_is_refused(
+    source: Source, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "other").mkdir()
+    with cog_server(tmp_path / "other") as other:
+        source.stac_moved_to = f"{other.base_url}/stac/search"
+        with pytest.raises(BackendUnavailable, match="not on its own host"):
+            _plan(source, tmp_path / "hub")
+        assert other.searches == 0
+    source.stac_moved_to = ""
+    monkeypatch.setattr("tools.stac_wire.MAX_ANSWER_BYTES", 2000)
+    with pytest.raises(BackendUnavailable, match="is larger than"):
+        _plan(source, tmp_path / "hub")
+
+
 def test_all_pages_are_read_and_versions_of_a_scene_are_one(source: Source, tmp_path: Path) -> None:
     older = _scene(source, "2025-03-21", item_id="older", **{"s2:processing_baseline": "05.10"})
     source.items += [older, _scene(source, "2025-03-31", **{"eo:cloud_cover": 80.0}), source.items[0]]

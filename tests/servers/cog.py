@@ -33,6 +33,8 @@ class Source:
     page_size: int = 2
     next_link: Json | None = None
     """Replaces the link to the next page."""
+    stac_moved_to: str = ""
+    """Where searches are redirected."""
     trouble: dict[str, list[str]] = field(default_factory=dict)
     """By file name: what happens to its next requests, one word each; see `_Handler.trouble`."""
     elsewhere: str = ""
@@ -109,6 +111,8 @@ class _Handler(BaseHTTPRequestHandler):
             self._json(about | {"conformsTo": CONFORMS, "links": links})
         elif path == "/stac/collections":
             self._json({"collections": source.collections, "links": []})
+        elif path == "/stac/search" and source.stac_moved_to:
+            self._send(307, b"", {"Location": source.stac_moved_to})
         elif path == "/stac/search":
             self._search(body, root)
         else:

@@ -93,9 +93,8 @@ def write_cog(path: Path, array: Any, grid: Grid, *, nodata: float | None) -> No
     from rasterio._err import CPLE_BaseError
 
     profile = {
-        "driver": "COG", "height": grid.height, "width": grid.width, "count": 1, "dtype": array.dtype, "crs": grid.crs,
-        "transform": Affine(*grid.transform), "nodata": nodata, "compress": "deflate", "blocksize": 256,
-        "predictor": 3 if array.dtype.kind == "f" else 2, "overview_resampling": "nearest",
+        "height": grid.height, "width": grid.width, "count": 1, "dtype": array.dtype, "crs": grid.crs,
+        "transform": Affine(*grid.transform), "nodata": nodata, **_cog_options(array.dtype.kind == "f"),
     }  # fmt: skip
     try:
         with rasterio.open(path, "w", **profile) as file:
@@ -103,6 +102,26 @@ def write_cog(path: Path, array: Any, grid: Grid, *, nodata: float | None) -> No
     except CPLE_BaseError as error:  # what GDAL raises when it copies the pixels; rasterio does not translate it
         raise OSError(errno.EIO, str(error), path.name) from error
     check_written(path)
+
+
+def copy_as_cog(source: Path, path: Path, *, decimals: bool) -> None:
+    """Write a raster file as a cloud-optimised GeoTIFF, piece by piece: memory does not grow with it."""
+    import rasterio.shutil
+    from rasterio._err import CPLE_BaseError
+    from rasterio.errors import RasterioIOError
+
+    try:
+        rasterio.shutil.copy(source, path, **_cog_options(decimals))
+    except (CPLE_BaseError, RasterioIOError) as error:
+        raise OSError(errno.EIO, str(error), path.name) from error
+    check_written(path)
+
+
+def _cog_options(decimals: bool) -> dict[str, Any]:
+    return {
+        "driver": "COG", "compress": "deflate", "blocksize": 256, "predictor": 3 if decimals else 2,
+        "overview_resampling": "nearest",
+    }  # fmt: skip
 
 
 def check_written(path: Path) -> None:

@@ -1,14 +1,16 @@
 """Reads windows of cloud-optimised GeoTIFFs over HTTP: the header, then only the tiles that the window touches."""
 
+import errno
 import io
 import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from tools.errors import BackendUnavailable
-from tools.hub.files import Grid
+from tools.hub.files import Grid, check_written
 from tools.hub.http_ranges import RangeClient, RemoteRefused
 from tools.schema import Bbox
 
@@ -18,6 +20,8 @@ GAP_BYTES = 65_536
 """Tiles that lie closer together in the file are asked for at once."""
 BATCH_BYTES = 8_000_000
 """Bytes asked for at once, so that memory stays bounded."""
+CACHE_MB = 64
+"""What GDAL may keep in memory; the first file that a process opens settles it."""
 MAX_TILE_PIXELS = 4096 * 4096
 MAX_WINDOW_PIXELS = 200_000_000
 _MARGIN = 8
@@ -98,20 +102,33 @@ class RemoteCog:
         rows, columns = self._tile_rows(window), self._tile_columns(window)
         return round(sum(tiles) * window.pixels / (len(rows) * len(columns) * height * width))
 
-    def read(self, window: PixelWindow) -> Any:
-        """Give the stored values of a window, in the stored type."""
-        import numpy as np
+    def save(self, window: PixelWindow, path: Path) -> None:
+        """Write the stored values of a window to a plain GeoTIFF, some rows of tiles at a time.
+
+        Raises:
+            RemoteRefused: the window is too large, or the file is damaged.
+            BackendUnavailable: the server does not answer, or the file breaks off.
+            OSError: the disk is full.
+        """
+        import rasterio
+        from affine import Affine
         from rasterio.windows import Window
 
         if window.pixels > MAX_WINDOW_PIXELS:
             raise RemoteRefused(f"The window has {window.pixels:,} pixels; {MAX_WINDOW_PIXELS:,} at most.")
-        values = np.empty((window.height, window.width), self.data_type)
-        for top, bottom, tiles in self._batches(window):
-            with _reader_failures(self._file):
-                self._file.keep(_runs(tiles))
-                part = Window(window.column, window.row + top, window.width, bottom - top)
-                values[top:bottom] = self._raster.read(1, window=part)
-        return values
+        profile = {
+            "driver": "GTiff", "height": window.height, "width": window.width, "count": 1, "dtype": self.data_type,
+            "crs": self.grid.crs, "transform": Affine(*part_of(self.grid, window).transform), "nodata": self.nodata,
+        }  # fmt: skip
+        with rasterio.open(path, "w", **profile) as file:
+            for top, bottom, tiles in self._batches(window):
+                with _reader_failures(self._file):
+                    self._file.keep(_runs(tiles))
+                    part = Window(window.column, window.row + top, window.width, bottom - top)
+                    values = self._raster.read(1, window=part)
+                with _writer_failures(path):
+                    file.write(values, 1, window=Window(0, top, window.width, bottom - top))
+        check_written(path)
 
     def _batches(self, window: PixelWindow) -> Iterator[tuple[int, int, list[tuple[int, int]]]]:
         """Cut a window between rows of tiles into parts of bounded size: first and last row, and the tiles."""
@@ -156,7 +173,7 @@ def open_remote(client: RangeClient, url: str) -> Iterator[RemoteCog]:
     file = _RemoteFile(client, url)
     file.load_header()
     # No look at files beside it, and one driver: another format could point GDAL at other files or hosts.
-    with rasterio.Env(GDAL_DISABLE_READDIR_ON_OPEN="EMPTY_DIR", GDAL_PAM_ENABLED="NO"):
+    with rasterio.Env(GDAL_DISABLE_READDIR_ON_OPEN="EMPTY_DIR", GDAL_PAM_ENABLED="NO", GDAL_CACHEMAX=CACHE_MB):
         with _reader_failures(file):
             raster = rasterio.open(_NAME, driver="GTiff", opener=file.opener)
         with raster:
@@ -198,6 +215,17 @@ def _reader_failures(file: "_RemoteFile") -> Iterator[None]:
         if file.failure is not None:
             raise file.failure from error
         raise RemoteRefused("The file is no whole GeoTIFF.", "Tell whoever publishes it.") from error
+
+
+@contextmanager
+def _writer_failures(path: Path) -> Iterator[None]:
+    """Tell a failed write as what it is: the disk's, not the source's."""
+    from rasterio.errors import RasterioError
+
+    try:
+        yield
+    except RasterioError as error:
+        raise OSError(errno.ENOSPC, "The file could not be written whole", path.name) from error
 
 
 class _RemoteFile(io.RawIOBase):

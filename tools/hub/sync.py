@@ -13,10 +13,10 @@ from tools.errors import BackendUnavailable
 from tools.hub.archive import COPIES, TEMPORARY, Archive
 from tools.hub.copied_items import Meaning, hub_collection, hub_item
 from tools.hub.copies import CopiedItem, Copies, Copy, sha256_of
-from tools.hub.files import Grid, write_cog
+from tools.hub.files import Grid, copy_as_cog
 from tools.hub.http_ranges import RangeClient, RemoteRefused
 from tools.hub.new_files import StorageError
-from tools.hub.remote_cog import PixelWindow, open_remote, part_of, window_of
+from tools.hub.remote_cog import PixelWindow, open_remote, window_of
 from tools.hub.source_items import SourceAsset
 from tools.hub.sync_plan import ItemPlan, SyncPlan
 from tools.scene_items import clean
@@ -163,14 +163,14 @@ def _make_known(run: _Run, one: ItemPlan, copies: dict[str, Copy]) -> None:
 def _copy_file(run: _Run, item_id: str, asset: SourceAsset, before: Copy | None) -> bool:
     """Copy the window of one file, joined with the window that was copied before; False when no pixel lies there."""
     ask = run.plan.request
-    with open_remote(run.client, asset.href) as cog:
-        window = _window(cog.grid, ask.place.bbox, before, asset)
-        if window is None:
-            return False
-        values = cog.read(window)
     with run.archive.temporary_folder(_PURPOSE) as folder:
-        made = folder / "window.tif"
-        write_cog(made, values, part_of(cog.grid, window), nodata=cog.nodata)
+        plain, made = folder / "plain.tif", folder / "window.tif"
+        with open_remote(run.client, asset.href) as cog:
+            window = _window(cog.grid, ask.place.bbox, before, asset)
+            if window is None:
+                return False
+            cog.save(window, plain)
+        copy_as_cog(plain, made, decimals=cog.data_type.startswith("float"))
         digest = sha256_of(made)
         # A name by content: what a known item refers to is never written over.
         path = f"{ask.hub_id}/{COPIES}/{_folder_name(item_id)}/{_file_name(asset.key, digest)}"
