@@ -2,12 +2,16 @@
 
 import csv
 import json
+import runpy
+import subprocess
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 from typing import Any
 
+import nbformat
 import numpy as np
 import openeo
 import pytest
@@ -125,7 +129,18 @@ def test_the_text_tells_what_is_in_the_file(world: World) -> None:
     found = stack(world, "NDVI")
     assert "1 variable (NDVI) of 3 dates (2025-06-04 to 2025-07-24), 3 layers" in found.text
     assert "pixels of 10 m (EPSG:32630)" in found.text
-    assert {one.kind for one in found.artifacts} == {"raster", "table", "graph", "provenance"}
+    assert {one.kind for one in found.artifacts} == {"raster", "table", "graph", "script", "notebook", "provenance"}
+
+
+def test_script_and_notebook_make_the_stack_again(world: World, tmp_path: Path) -> None:
+    files = {one.kind: Path(one.path) for one in stack(world, "red, NDVI").artifacts}
+    ran = subprocess.run(
+        [sys.executable, files["script"]], capture_output=True, text=True, check=True, cwd=tmp_path, timeout=120
+    )
+    assert "Same as the first run: all 6 layers." in ran.stdout
+    cells = [cell.source for cell in nbformat.read(files["notebook"], as_version=4).cells if cell.cell_type == "code"]
+    (tmp_path / "cells.py").write_text("\n\n".join(cells).replace('"stack.nc"', repr(str(tmp_path / "b.nc"))))
+    assert list(runpy.run_path(str(tmp_path / "cells.py"))["stack"]["t"].dt.month.values) == [6, 6, 7]
 
 
 def test_the_graph_runs_alone_and_its_file_says_where_the_pixels_are(world: World, tmp_path: Path) -> None:

@@ -225,7 +225,7 @@ def write_code(
     intro = f"# Run this classification again\n\n{note}\n\nNeeds: `pip install {_PACKAGES}`."
     run = "# Where the service asks for a login: connection.authenticate_oidc()\n"
     run = f'connection = openeo.connect(URL)\n{run}result = classify_again(connection, "bands.tif")'
-    text = _notebook(intro, f"{imports}\nimport openeo\n\n{constants}", functions, _AGAIN, run)
+    text = notebook_text(intro, f"{imports}\nimport openeo\n\n{constants}", functions, _AGAIN, run)
     notebook = workspace.save(
         text, "notebook", _named("Notebook", work), media_type="application/x-ipynb+json", suffix=".ipynb",
         fingerprint=fingerprint,
@@ -251,7 +251,8 @@ def _functions() -> str:
     return source[source.index("SEED = ") :].rstrip()
 
 
-def _notebook(intro: str, *code: str) -> str:
+def notebook_text(intro: str, *code: str) -> str:
+    """Give a Jupyter notebook of one text cell and some code cells, as it is saved."""
     from nbformat import v4, writes
 
     cells = [v4.new_markdown_cell(intro), *(v4.new_code_cell(one) for one in code)]

@@ -5,10 +5,12 @@ import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from pprint import pformat
 from typing import TYPE_CHECKING, Any
 
 from tools.errors import JobFailed
 from tools.export import data_word, safe_cell, synthetic_note, write_graph
+from tools.export_code import public_url
 from tools.feature_stack import Format, StackWork, Variable
 from tools.schema import Artifact
 
@@ -19,6 +21,27 @@ MEDIA: dict[Format, tuple[str, str, str]] = {
     "netcdf": ("netCDF", "application/x-netcdf", ".nc"),
     "geotiff": ("GeoTIFF", "image/tiff", ".tif"),
 }
+_PACKAGES = "openeo xarray h5netcdf"
+_AGAIN = '''def stack_again(connection: Any, path: str) -> xr.Dataset:
+    """Make the stack, save it as netCDF, and compare the valid pixels of each layer with those of the first run."""
+    connection.download(GRAPH, path)
+    with xr.open_dataset(path, engine="h5netcdf") as found:
+        stack = found.sortby("t").load()
+    print(TITLE)
+    if NOTE:
+        print(NOTE)
+    print(stack)
+    far = [name for name, counts in EXPECTED.items() if stack[name].notnull().sum(("y", "x")).values.tolist() != counts]
+    layers = sum(map(len, EXPECTED.values()))
+    print(f"Different from the first run: {', '.join(far)}." if far else f"Same as the first run: all {layers} layers.")
+    return stack'''
+_MAIN = """if __name__ == "__main__":
+    import sys
+
+    service = openeo.connect(sys.argv[1] if len(sys.argv) > 1 else URL)
+    # Where the service asks for a login: service.authenticate_oidc()
+    stack_again(service, "stack.nc")
+"""
 
 
 @dataclass(frozen=True)
@@ -100,14 +123,15 @@ def write_stack(services: "Services", work: StackWork, data: StackData, format_n
         layer_table(work, data), "table", f"Layers: {title}", media_type="text/csv", suffix=".csv",
         fingerprint=plan.fingerprint,
     )  # fmt: skip
-    made = (draft.artifact, table, graph)
+    url = services.rerun_url or services.openeo_url
+    made = (draft.artifact, table, graph, *write_stack_code(services, work, data, title=title, note=note))
     provenance = write_provenance(
         workspace,
         plan,
         scenes=prepared.scenes,
         product_id="",
         artifacts=made,
-        openeo_url=services.rerun_url or services.openeo_url,
+        openeo_url=url,
         stac_url=services.stac_url,
         synthetic=prepared.synthetic,
     )
@@ -167,6 +191,41 @@ def layer_table(work: StackWork, data: StackData) -> str:
         told = (safe_cell(about[name].long_name), "1", safe_cell(about[name].comment))
         writer.writerow((place, safe_cell(name), data.dates[number], *told, valid, rows * columns, word))
     return buffer.getvalue()
+
+
+def write_stack_code(
+    services: "Services", work: StackWork, data: StackData, *, title: str, note: str
+) -> tuple[Artifact, Artifact]:
+    """Write the script and the notebook that make the stack again and compare the valid pixels of each layer."""
+    from tools.classify_files import notebook_text
+
+    values: dict[str, object] = {
+        "URL": public_url(services.rerun_url or services.openeo_url),
+        "TITLE": title,
+        "NOTE": note,
+        "GRAPH": work.graph,
+        "EXPECTED": {name: [int(one) for one in data.dataset[name].notnull().sum(("y", "x"))] for name in data.names},
+    }
+    constants = "\n".join(f"{name} = {pformat(value, width=110, sort_dicts=False)}" for name, value in values.items())
+    imports = "from typing import Any\n\nimport openeo\nimport xarray as xr"
+    about = f'"""Make a feature stack of CLMS Assistant again. Needs: pip install {_PACKAGES}.\n\n{note}\n"""'
+    source = f"{about}\n\n{imports}\n\n{constants}\n\n\n{_AGAIN}\n\n\n{_MAIN}"
+    intro = f"# Make this feature stack again\n\n{note}\n\nNeeds: `pip install {_PACKAGES}`."
+    run = "connection = openeo.connect(URL)\n# Where the service asks for a login: connection.authenticate_oidc()\n"
+    notebook = notebook_text(
+        intro, f"{imports}\n\n{constants}", _AGAIN, f'{run}stack = stack_again(connection, "stack.nc")'
+    )
+    workspace, fingerprint = services.workspace, work.prepared.plan.fingerprint
+    return (
+        workspace.save(
+            source, "script", f"Python script: {title}", media_type="text/x-python", suffix=".py",
+            fingerprint=fingerprint,
+        ),
+        workspace.save(
+            notebook, "notebook", f"Notebook: {title}", media_type="application/x-ipynb+json", suffix=".ipynb",
+            fingerprint=fingerprint,
+        ),
+    )  # fmt: skip
 
 
 def _layers(data: StackData) -> list[tuple[int, str]]:
