@@ -14,7 +14,7 @@ from langchain_core.runnables import Runnable
 from langchain_core.tools import BaseTool
 from langchain_core.utils.function_calling import convert_to_openai_tool
 
-from assistant import abilities, answers, slots, tasks
+from assistant import abilities, answers, computes, slots, tasks
 from assistant.layers import LayerRequest, subject
 from tools.schema import ToolResult
 
@@ -137,7 +137,7 @@ def _search_call(read: slots.Slots, question: str) -> Call:
             "question": abilities.with_long_names(read.subject or question),
             "place": read.place,
             "period": _whole_period(read.periods),
-            "units": slots.find_units(question),
+            "units": computes.find_units(question),
         },
     )
 
@@ -156,7 +156,7 @@ def _whole_period(periods: tuple[str, ...]) -> str:
     return str(years[0]) if years[0] == years[-1] else f"{years[0]} to {years[-1]}"
 
 
-def _compute_call(read: slots.Slots, wanted: slots.ComputeRequest) -> Call:
+def _compute_call(read: slots.Slots, wanted: computes.ComputeRequest) -> Call:
     return (
         "compute",
         {
@@ -170,7 +170,7 @@ def _compute_call(read: slots.Slots, wanted: slots.ComputeRequest) -> Call:
     )
 
 
-def _picks(wanted: slots.ComputeRequest) -> dict[str, Any]:
+def _picks(wanted: computes.ComputeRequest) -> dict[str, Any]:
     """Give the arguments for a difference, a threshold and a ranking, where they are asked for."""
     pick = wanted.pick
     found = {"against": wanted.against or None, "above": pick.above, "below": pick.below, "rank": pick.rank or None}

@@ -1,52 +1,32 @@
 """What a question asks for, read by rules: the intent, the place, the periods, and what is to be computed."""
 
 import re
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from assistant import abilities, layers, lexicon
-from assistant.picks import Pick, of_change, read_pick, speaks_of_change, without_periods
-from assistant.spans import Ends, When, compared_places, find_periods, find_places, is_day, is_known_place
-from assistant.yearly import asked_output, asked_periods
+from assistant.computes import ComputeRequest, find_computes, find_units, output_of, still_missing, year_meant
+from assistant.picks import read_pick, without_periods
+from assistant.spans import Ends, When, find_periods, find_places, is_known_place
+from assistant.yearly import asked_output
 from tools.place_radius import without_radius
-from tools.schema import Output
 
 Intent = Literal["greeting", "help", "explain", "scenes", "compute", "recommend", "out_of_scope"]
-Units = Literal["place", "parcels", "districts"]
 
-MAX_COMPUTES = 4
 SHORT_WORDS = 5
 """A question of so few words may lean on the one before."""
 EVIDENCE = ("vegetation", "parcels", "scenes", "product", "recommend", "land", "phenology")
 """Words that keep a question in scope although another subject is named, too."""
 COMPARED = ("compare", "difference", "change", "increase", "decrease")
 """Words that set two periods against each other."""
-DIFFERENCE_KINDS = ("difference", "change")
-"""Kinds of results that the difference of two periods gives."""
 SUBJECTS = ("land", "land_state", "vegetation", "phenology")
 """Words that say what a question is about."""
 VALUES, DEVIATION = "values for this subject", "the deviation from other years for this subject"
 """Asked for a value of something that no index stands for."""
 
 _END = re.compile(r"[?.!,;:]")
-_SENTENCE = re.compile(r"[.?!;]\s+")
 _TITLE = re.compile(r"[A-Z][\w+-]*(?: [\w+-]+){0,4}")
 """A name that may be that of a product: a few words, the first with a capital."""
-
-
-@dataclass(frozen=True)
-class ComputeRequest:
-    """One computation a question asks for, still in words."""
-
-    output: Output
-    period: str
-    units: Units
-    index: str = abilities.DEFAULT_INDEX
-    place: str = ""
-    against: str = ""
-    """Second period, for the difference of the two."""
-    pick: Pick = field(default_factory=Pick)
-    """What to pick from the polygons."""
 
 
 @dataclass(frozen=True)
@@ -101,20 +81,13 @@ def _read(question: str, before: list[Slots], earlier: tuple[str, ...]) -> Slots
     if intent in ("compute", "scenes"):
         found = _filled_in(found, question, before)
     if intent == "compute":
-        computes = _computes(question, whens, found, last)
-        found = replace(found, computes=computes, missing=_still_missing(found.missing, computes))
+        computes = find_computes(question, whens, found, last)
+        found = replace(found, computes=computes, missing=still_missing(found.missing, computes))
     if intent == "recommend":
         found = _with_layer(found, question)
         if not found.layer and last and last.layer and leans:
             found = _next_layer(found, question, replace(last.layer, words=last.layer.words or earlier[-1]))
     return found
-
-
-def find_units(text: str) -> Literal["any", "parcels", "districts"]:
-    """Tell how small the units are that a text speaks of."""
-    if lexicon.has(text, "districts"):
-        return "districts"
-    return "parcels" if lexicon.has(text, "parcels") else "any"
 
 
 def _intent(question: str, whens: tuple[When, ...]) -> Intent:
@@ -185,14 +158,8 @@ def _periods(question: str) -> tuple[When, ...]:
 def _words(question: str, whens: tuple[When, ...]) -> tuple[str, ...]:
     found = [when.words for when in whens]
     if lexicon.has(question, "same_year"):
-        found.append(_year(found))
+        found.append(year_meant(found))
     return tuple(dict.fromkeys(found))
-
-
-def _year(periods: list[str]) -> str:
-    """Give the year that "the year" means: the last one named."""
-    years = re.findall(r"(?:19|20)\d\d", " ".join(periods))
-    return years[-1] if years else "this year"
 
 
 def _place(question: str, intent: Intent) -> str:
@@ -279,7 +246,7 @@ def _is_follow_up(question: str, whens: tuple[When, ...]) -> bool:
         return False
     opens = re.match(rf"\s*(?:{lexicon.alternatives('follow_up')})", lexicon.fold(question))
     short = len(question.split()) <= SHORT_WORDS or is_known_place(question)
-    changes = whens or _place(question, "compute") or _output(question) or lexicon.has(question, "compare")
+    changes = whens or _place(question, "compute") or output_of(question) or lexicon.has(question, "compare")
     changes = changes or asked_output(question, whens)
     return bool((opens or short) and changes)
 
@@ -292,107 +259,3 @@ def _filled_in(found: Slots, question: str, before: list[Slots]) -> Slots:
     if not periods:
         periods = next((slots.periods for slots in reversed(before) if slots.periods), ())
     return replace(found, place=place, periods=periods)
-
-
-def _computes(question: str, whens: tuple[When, ...], found: Slots, last: Slots | None) -> tuple[ComputeRequest, ...]:
-    """Make one request for each index, place, output and period; a part without a period takes the question's first."""
-    named = abilities.find_indices(question)
-    before = last.computes[-1] if last and last.computes else None
-    usual = before.index if before and not lexicon.has(question, "vegetation") else abilities.DEFAULT_INDEX
-    indices = [name for name in named if name in abilities.indices()] if named else [usual]
-    places = (found.compares and compared_places(question)) or (found.place,)
-    if kind := asked_output(question, whens):
-        units = find_units(question)
-        return tuple(
-            ComputeRequest(kind, period, "place" if units == "any" else units, index, place, against)
-            for index in indices
-            for place in places
-            for period, against in asked_periods(kind, found.periods)
-        )[:MAX_COMPUTES]
-    requests = [
-        ComputeRequest(output, period, _units(question, before), index, place)
-        for index in indices
-        for place in places
-        for output, period in _asked(question, whens, found.periods, before)
-    ]
-    distinct = list(dict.fromkeys(requests))
-    paired = _paired(distinct) if found.compares else distinct
-    return tuple(_picked(one, question, whens) for one in paired)[:MAX_COMPUTES]
-
-
-def _paired(requests: list[ComputeRequest]) -> list[ComputeRequest]:
-    """Make one request of two that differ in their period alone: the difference is then computed, too."""
-    groups: dict[ComputeRequest, list[str]] = {}
-    for one in requests:
-        groups.setdefault(replace(one, period=""), []).append(one.period)
-    return [
-        request
-        for group, periods in groups.items()
-        for request in (
-            [replace(group, period=periods[0], against=periods[1])]
-            if len(periods) == 2 and group.output in ("composite", "per_polygon") and all(periods)
-            else [replace(group, period=period) for period in periods]
-        )
-    ]
-
-
-def _picked(request: ComputeRequest, question: str, whens: tuple[When, ...]) -> ComputeRequest:
-    """Pick from the polygons where there are any; a change by so much is no value of one period."""
-    if request.output != "per_polygon" or (not request.against and speaks_of_change(question)):
-        return request
-    pick = read_pick(question, whens)
-    return replace(request, pick=of_change(pick, question) if request.against else pick)
-
-
-def _still_missing(missing: tuple[str, ...], computes: tuple[ComputeRequest, ...]) -> tuple[str, ...]:
-    """Leave out what the requests do give."""
-    given = {kind for one in computes for kind in (*one.pick.kinds, *(DIFFERENCE_KINDS if one.against else ()))}
-    return tuple(words for words in missing if words not in {abilities.KINDS[kind] for kind in given})
-
-
-def _asked(
-    question: str, whens: tuple[When, ...], periods: tuple[str, ...], before: ComputeRequest | None
-) -> list[tuple[Output, str]]:
-    """Pair the outputs and the periods that the parts of a question name."""
-    usual: Output = _output(question, [when.words for when in whens]) or (before.output if before else "composite")
-    output: Output | None = None
-    asked: list[tuple[Output, str]] = []
-    for start, end in _clauses(question, whens):
-        words = [when.words for when in whens if start <= when.start < end]
-        clause = question[start:end]
-        cued = _output(clause, words)
-        if not (cued or words):
-            continue
-        output = cued or output or usual
-        own = [_year(list(periods))] if lexicon.has(clause, "same_year") else words or list(periods[:1]) or [""]
-        asked += [(output, period) for period in own]
-    return asked or [(usual, period) for period in periods or ("",)]
-
-
-def _clauses(question: str, whens: tuple[When, ...]) -> list[tuple[int, int]]:
-    """Part a question where a new thing is asked for, never inside the words of a period."""
-    folded = lexicon.fold(question)
-    joiner, start = lexicon.alternatives("joiner"), lexicon.alternatives("clause_start")
-    joined = re.compile(rf"(?<!\w)(?:{joiner})\s+(?=(?:{start}))")
-    cuts = [match.end() for pattern in (_SENTENCE, joined) for match in pattern.finditer(folded)]
-    cuts = [cut for cut in sorted(cuts) if not any(when.start < cut < when.end for when in whens)]
-    return list(zip([0, *cuts], [*cuts, len(question)], strict=True))
-
-
-def _output(clause: str, periods: list[str] | None = None) -> Output | None:
-    if lexicon.has(clause, "series"):
-        return "series"
-    if lexicon.has(clause, "map"):
-        return "composite"
-    # Change between single days or between two periods is a comparison, not a curve.
-    one = periods is None or (len(periods) < 2 and not any(is_day(words) for words in periods))
-    if lexicon.has(clause, "changing") and one:
-        return "series"
-    return "per_polygon" if find_units(clause) != "any" else None
-
-
-def _units(question: str, before: ComputeRequest | None) -> Units:
-    units = find_units(question)
-    if units != "any":
-        return units
-    return before.units if before else "parcels"

@@ -4,7 +4,7 @@ import re
 from dataclasses import dataclass, field
 from typing import Any
 
-from assistant import abilities, lexicon, slots
+from assistant import abilities, computes, lexicon, slots
 from assistant.picks import without_periods
 from assistant.spans import find_periods, find_places
 from assistant.spelled import spelled_numbers
@@ -71,7 +71,7 @@ def _task(tool: str, place: str, period: str, options: dict[str, Any], missing: 
         "compute",
         place=place,
         periods=(period,) if period else (),
-        computes=(slots.ComputeRequest("composite", period, "place", place=place),),
+        computes=(computes.ComputeRequest("composite", period, "place", place=place),),
         missing=missing,
         tool=tool,
         options=options,

@@ -6,9 +6,9 @@ from typing import get_args
 import pytest
 
 from assistant import abilities, slots
+from assistant.computes import ComputeRequest
 from assistant.layers import LayerRequest, subject
 from assistant.picks import Pick
-from assistant.slots import ComputeRequest
 from tools.errors import PlaceAmbiguous
 from tools.periods import parse_period
 from tools.places import resolve_place

@@ -91,7 +91,7 @@ def _dates(work: Prepared) -> str:
 
 def _distance(row: dict[str, Any]) -> float:
     far = row["standardised"]
-    return abs(far) if far is not None else abs(row["difference"])
+    return abs(float(row["difference"] if far is None else far))
 
 
 def _common(found: Sequence[dict[str, Any]]) -> str:

@@ -1,0 +1,156 @@
+"""The computations a question asks for, still in words: which index, where, when, in which form."""
+
+import re
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Literal
+
+from assistant import abilities, lexicon
+from assistant.picks import Pick, of_change, read_pick, speaks_of_change
+from assistant.spans import When, compared_places, is_day
+from assistant.yearly import asked_output, asked_periods
+from tools.schema import Output
+
+if TYPE_CHECKING:
+    from assistant.slots import Slots
+
+Units = Literal["place", "parcels", "districts"]
+
+MAX_COMPUTES = 4
+DIFFERENCE_KINDS = ("difference", "change")
+"""Kinds of results that the difference of two periods gives."""
+_SENTENCE = re.compile(r"[.?!;]\s+")
+
+
+@dataclass(frozen=True)
+class ComputeRequest:
+    """One computation a question asks for, still in words."""
+
+    output: Output
+    period: str
+    units: Units
+    index: str = abilities.DEFAULT_INDEX
+    place: str = ""
+    against: str = ""
+    """Second period, for the difference of the two."""
+    pick: Pick = field(default_factory=Pick)
+    """What to pick from the polygons."""
+
+
+def find_units(text: str) -> Literal["any", "parcels", "districts"]:
+    """Tell how small the units are that a text speaks of."""
+    if lexicon.has(text, "districts"):
+        return "districts"
+    return "parcels" if lexicon.has(text, "parcels") else "any"
+
+
+def year_meant(periods: list[str]) -> str:
+    """Give the year that "the year" means: the last one named."""
+    years = re.findall(r"(?:19|20)\d\d", " ".join(periods))
+    return years[-1] if years else "this year"
+
+
+def find_computes(
+    question: str, whens: tuple[When, ...], found: "Slots", last: "Slots | None"
+) -> tuple[ComputeRequest, ...]:
+    """Make one request for each index, place, output and period; a part without a period takes the question's first."""
+    named = abilities.find_indices(question)
+    before = last.computes[-1] if last and last.computes else None
+    usual = before.index if before and not lexicon.has(question, "vegetation") else abilities.DEFAULT_INDEX
+    indices = [name for name in named if name in abilities.indices()] if named else [usual]
+    places = (found.compares and compared_places(question)) or (found.place,)
+    if kind := asked_output(question, whens):
+        units = find_units(question)
+        return tuple(
+            ComputeRequest(kind, period, "place" if units == "any" else units, index, place, against)
+            for index in indices
+            for place in places
+            for period, against in asked_periods(kind, found.periods)
+        )[:MAX_COMPUTES]
+    requests = [
+        ComputeRequest(output, period, _units(question, before), index, place)
+        for index in indices
+        for place in places
+        for output, period in _asked(question, whens, found.periods, before)
+    ]
+    distinct = list(dict.fromkeys(requests))
+    paired = _paired(distinct) if found.compares else distinct
+    return tuple(_picked(one, question, whens) for one in paired)[:MAX_COMPUTES]
+
+
+def _paired(requests: list[ComputeRequest]) -> list[ComputeRequest]:
+    """Make one request of two that differ in their period alone: the difference is then computed, too."""
+    groups: dict[ComputeRequest, list[str]] = {}
+    for one in requests:
+        groups.setdefault(replace(one, period=""), []).append(one.period)
+    return [
+        request
+        for group, periods in groups.items()
+        for request in (
+            [replace(group, period=periods[0], against=periods[1])]
+            if len(periods) == 2 and group.output in ("composite", "per_polygon") and all(periods)
+            else [replace(group, period=period) for period in periods]
+        )
+    ]
+
+
+def _picked(request: ComputeRequest, question: str, whens: tuple[When, ...]) -> ComputeRequest:
+    """Pick from the polygons where there are any; a change by so much is no value of one period."""
+    if request.output != "per_polygon" or (not request.against and speaks_of_change(question)):
+        return request
+    pick = read_pick(question, whens)
+    return replace(request, pick=of_change(pick, question) if request.against else pick)
+
+
+def still_missing(missing: tuple[str, ...], computes: tuple[ComputeRequest, ...]) -> tuple[str, ...]:
+    """Leave out what the requests do give."""
+    given = {kind for one in computes for kind in (*one.pick.kinds, *(DIFFERENCE_KINDS if one.against else ()))}
+    return tuple(words for words in missing if words not in {abilities.KINDS[kind] for kind in given})
+
+
+def _asked(
+    question: str, whens: tuple[When, ...], periods: tuple[str, ...], before: ComputeRequest | None
+) -> list[tuple[Output, str]]:
+    """Pair the outputs and the periods that the parts of a question name."""
+    usual: Output = output_of(question, [when.words for when in whens]) or (before.output if before else "composite")
+    output: Output | None = None
+    asked: list[tuple[Output, str]] = []
+    for start, end in _clauses(question, whens):
+        words = [when.words for when in whens if start <= when.start < end]
+        clause = question[start:end]
+        cued = output_of(clause, words)
+        if not (cued or words):
+            continue
+        output = cued or output or usual
+        own = [year_meant(list(periods))] if lexicon.has(clause, "same_year") else words or list(periods[:1]) or [""]
+        asked += [(output, period) for period in own]
+    return asked or [(usual, period) for period in periods or ("",)]
+
+
+def _clauses(question: str, whens: tuple[When, ...]) -> list[tuple[int, int]]:
+    """Part a question where a new thing is asked for, never inside the words of a period."""
+    folded = lexicon.fold(question)
+    joiner, start = lexicon.alternatives("joiner"), lexicon.alternatives("clause_start")
+    joined = re.compile(rf"(?<!\w)(?:{joiner})\s+(?=(?:{start}))")
+    cuts = [match.end() for pattern in (_SENTENCE, joined) for match in pattern.finditer(folded)]
+    cuts = [cut for cut in sorted(cuts) if not any(when.start < cut < when.end for when in whens)]
+    return list(zip([0, *cuts], [*cuts, len(question)], strict=True))
+
+
+def output_of(clause: str, periods: list[str] | None = None) -> Output | None:
+    """Tell in which form a text wants results; None where it does not say."""
+    if lexicon.has(clause, "series"):
+        return "series"
+    if lexicon.has(clause, "map"):
+        return "composite"
+    # Change between single days or between two periods is a comparison, not a curve.
+    one = periods is None or (len(periods) < 2 and not any(is_day(words) for words in periods))
+    if lexicon.has(clause, "changing") and one:
+        return "series"
+    return "per_polygon" if find_units(clause) != "any" else None
+
+
+def _units(question: str, before: ComputeRequest | None) -> Units:
+    units = find_units(question)
+    if units != "any":
+        return units
+    return before.units if before else "parcels"
