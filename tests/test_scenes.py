@@ -79,6 +79,12 @@ def test_the_scenes_are_counted_by_cloud_and_their_files_are_open(source: Source
     assert found.data["files_need"] == ["nothing"]
 
 
+def test_one_scene_has_one_cloud_cover(source: Source, tmp_path: Path) -> None:
+    source.items = [scene("2025-03-01", 5.0)]
+    assert "1 scene of s2" in listed(source, tmp_path).text
+    assert "Cloud cover 5 %." in listed(source, tmp_path).text
+
+
 def test_a_scene_processed_twice_or_given_twice_is_one(source: Source, tmp_path: Path) -> None:
     source.items = [
         scene("2025-03-01", 5.0, baseline="05.10"),

@@ -71,4 +71,6 @@ def cloud_counts(scenes: Sequence[Scene]) -> str:
         return ""
     within = [(step, sum(cloud <= step for cloud in clouds)) for step in CLOUD_STEPS]
     counts = [f"{count} with at most {step} %" for step, count in within if 0 < count < len(clouds)]
-    return f" Cloud cover {min(clouds):.0f} to {max(clouds):.0f} %{': ' if counts else ''}{', '.join(counts)}."
+    low, high = f"{min(clouds):.0f}", f"{max(clouds):.0f}"
+    span = low if low == high else f"{low} to {high}"
+    return f" Cloud cover {span} %{': ' if counts else ''}{', '.join(counts)}."
