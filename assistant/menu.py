@@ -19,7 +19,7 @@ from langgraph.types import Command
 from assistant.schema import ArtifactEvent, Event, QuestionEvent, ToolCall, ToolFinished, ToolProgress, ToolStarted
 from assistant.telemetry import log_failure
 from knowledge.errors import ClmsError
-from tools.errors import NoScenes, NotApproved, NotCovered, TooLarge, ToolInputError
+from tools.errors import JobWaiting, LoginNeeded, NoScenes, NotApproved, NotCovered, TooLarge, ToolInputError
 from tools.schema import Outcome, Question, ToolResult
 from tools.toolbox import Toolbox
 
@@ -30,6 +30,8 @@ OUTCOMES: tuple[tuple[type[ClmsError], Outcome], ...] = (
     (NoScenes, "no_data"),
     (TooLarge, "not_run"),
     (NotApproved, "not_run"),
+    (LoginNeeded, "not_run"),
+    (JobWaiting, "not_run"),
     (ToolInputError, "not_run"),
 )
 """How a failed call is told; what is not listed failed."""
@@ -180,7 +182,7 @@ def failure(error: ClmsError) -> ToolResult:
     outcome: Outcome = next((outcome for kind, outcome in OUTCOMES if isinstance(error, kind)), "failed")
     options = tuple(getattr(error, "options", ()))
     question = Question(text=error.message, options=options) if options else None
-    if isinstance(error, NotApproved):
+    if isinstance(error, NotApproved | LoginNeeded):
         question = error.question
     return ToolResult(text=str(error), outcome=outcome, question=question)
 

@@ -24,9 +24,19 @@ class Settings(BaseSettings):
     port: int = Field(default=7860, ge=0, le=65535)
     """Port to serve on; 0 takes a free one."""
     stac_url: str | None = None
-    """STAC API to search. Empty: the embedded hub."""
+    """STAC API to search. Empty: the one that goes with the openEO back-end, else the embedded hub."""
     openeo_url: str | None = None
     """openEO back-end to compute on. Empty: the embedded hub."""
+    openeo_mapping: str | None = None
+    """What is known of that back-end: `cdse`, `federation`, `hub`, `generic` or a YAML file. Empty: by its address."""
+    openeo_provider: str | None = None
+    """Identity provider to log in with, by its id, where the back-end offers several. Empty: its first."""
+    openeo_client_id: str | None = None
+    """Client to log in with instead of asking the user; used on loopback only, where all users are one."""
+    openeo_client_secret: SecretStr | None = None
+    """Secret of that client."""
+    max_result_mb: int = Field(default=2_000, gt=0)
+    """Largest result taken from the openEO back-end, in MB."""
     llm_base_url: str | None = None
     """Base URL of an OpenAI-compatible chat API. Empty: the offline planner answers."""
     llm_api_key: SecretStr | None = None

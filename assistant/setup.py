@@ -6,6 +6,8 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from assistant.settings import Settings
+from tools.backend_login import LOOPBACK, ClientCredentials, Logins
+from tools.backend_mapping import HUB, BackendMapping, find_mapping, load_mapping
 from tools.toolbox import Services
 
 if TYPE_CHECKING:
@@ -32,7 +34,30 @@ def prepare(settings: Settings, on_progress: Callable[[str], None]) -> None:
 
 def needs_hub(settings: Settings) -> bool:
     """Tell whether the embedded hub serves scenes or computations."""
-    return settings.stac_url is None or settings.openeo_url is None
+    return stac_address(settings) is None or settings.openeo_url is None
+
+
+def stac_address(settings: Settings) -> str | None:
+    """Give the STAC service of the settings, else the one that goes with the openEO back-end; None: the hub's."""
+    if settings.stac_url or not settings.openeo_url:
+        return settings.stac_url
+    return backend_mapping(settings, settings.openeo_url).stac_url
+
+
+def backend_mapping(settings: Settings, openeo_url: str) -> BackendMapping:
+    """Give what is particular to a back-end.
+
+    Raises:
+        ToolInputError: The settings name a mapping that is none.
+    """
+    return find_mapping(openeo_url, stac_url=settings.stac_url or "", name=settings.openeo_mapping or "")
+
+
+def client_credentials(settings: Settings) -> ClientCredentials | None:
+    """Give what a machine logs in with; not where others can reach it: their runs would be on its account."""
+    if not settings.openeo_client_id or not settings.openeo_client_secret or settings.host not in LOOPBACK:
+        return None
+    return ClientCredentials(settings.openeo_client_id, settings.openeo_client_secret)
 
 
 def open_services(settings: Settings, hub_url: str | None, resources: ExitStack) -> Services:
@@ -57,7 +82,7 @@ def open_services(settings: Settings, hub_url: str | None, resources: ExitStack)
         retriever=Retriever(
             settings.index_dir, embedding_model=settings.embedding_model, chroma_url=settings.chroma_url
         ),
-        stac_url=settings.stac_url or f"{hub_url}/stac",
+        stac_url=stac_address(settings) or f"{hub_url}/stac",
         openeo_url=settings.openeo_url or f"{hub_url}/openeo",
         rerun_url=rerun_url,
         workspace=Workspace(settings.artifacts_dir),
@@ -66,6 +91,9 @@ def open_services(settings: Settings, hub_url: str | None, resources: ExitStack)
         ask_above_s=settings.ask_above_s,
         ask_above_mb=settings.ask_above_mb,
         nuts=nuts_source(settings),
+        backend=backend_mapping(settings, settings.openeo_url) if settings.openeo_url else load_mapping(HUB),
+        logins=Logins(credentials=client_credentials(settings), provider=settings.openeo_provider),
+        max_result_bytes=settings.max_result_mb * 1_000_000,
     )
 
 

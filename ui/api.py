@@ -63,7 +63,10 @@ def create_app(settings: Settings) -> FastAPI:
         app.mount("/hub", create_hub(settings.hub_dir, settings.hub_limits))
     from ui.web import mount_page
 
-    return mount_page(app, assistant, settings)
+    def forget(session_id: str) -> None:
+        assistant.services().logins.forget(session_id)
+
+    return mount_page(app, assistant, settings, on_end=forget)
 
 
 def add_doors(app: FastAPI, assistant: Assistant, settings: Settings, turns: Turns | None = None) -> None:

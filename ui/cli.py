@@ -12,6 +12,7 @@ from ui.command import load_settings as _settings
 from ui.command import note as _note
 from ui.command import told_plainly as _told_plainly
 from ui.hub_sync import hub_sync
+from ui.login_prompt import log_in
 from ui.mcp_command import mcp
 
 if TYPE_CHECKING:
@@ -74,6 +75,9 @@ def ask(
                 words, session_id=session_id, today=day, area=polygons, collection_id=collection_id, approve=yes
             )
             answer = asyncio.run(_ask(events, quiet=as_json))
+            if log_in(assistant, answer):
+                session_id = answer.session_id
+                continue
             click.echo(answer.model_dump_json(indent=2) if as_json else _as_text(answer))
             session_id, words = answer.session_id, None if as_json else _reply(answer)
     finally:
@@ -82,7 +86,7 @@ def ask(
 
 def _reply(answer: "Answer") -> str | None:
     """Let the user choose what was asked back; without a terminal, say how to answer, and give None."""
-    if answer.question is None:
+    if answer.question is None or not answer.question.options:
         return None
     options = answer.question.options
     if not sys.stdin.isatty():

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import aclosing
 from html import escape
 from pathlib import Path
@@ -37,6 +37,10 @@ Messages = list[dict[str, Any]]
 Updates = dict[Any, Any]
 
 
+def _keep_nothing(session_id: str) -> None:
+    """Hear of a conversation that has ended, where nothing is kept for it."""
+
+
 class Answering(Protocol):
     """What the page needs of an assistant."""
 
@@ -47,17 +51,19 @@ class Answering(Protocol):
         ...
 
 
-def mount_page(app: FastAPI, assistant: Answering, settings: Settings) -> FastAPI:
+def mount_page(
+    app: FastAPI, assistant: Answering, settings: Settings, *, on_end: Callable[[str], None] = _keep_nothing
+) -> FastAPI:
     """Put the page at `/` of an app; call it after every other route is there.
 
-    The page links files as `artifacts/{id}`, which the app must serve.
+    The page links files as `artifacts/{id}`, which the app must serve. `on_end` hears of each conversation that ends.
     """
     point_libraries_at(settings)
     import gradio as gr
 
     mounted: FastAPI = gr.mount_gradio_app(
         app,
-        Page(assistant, settings).blocks,
+        Page(assistant, settings, on_end).blocks,
         path="/",
         footer_links=[],
         run_history=False,
@@ -80,14 +86,15 @@ def mount_page(app: FastAPI, assistant: Answering, settings: Settings) -> FastAP
 class Page:
     """The page's components and what happens between them."""
 
-    def __init__(self, assistant: Answering, settings: Settings) -> None:
+    def __init__(self, assistant: Answering, settings: Settings, on_end: Callable[[str], None]) -> None:
         import gradio as gr
 
         self._assistant = assistant
         self._settings = settings
+        self._on_end = on_end
         with gr.Blocks(title="CLMS Assistant", analytics_enabled=False, delete_cache=(3600, 3600)) as self.blocks:
             gr.HTML(_header(settings), elem_id="banner")
-            self._session: gr.State = gr.State(None)
+            self._session: gr.State = gr.State(None, delete_callback=self._end)
             self._area: gr.State = gr.State(None)
             with gr.Row(equal_height=False):
                 with gr.Column(scale=5, min_width=300, elem_id="conversation"):
@@ -164,7 +171,7 @@ class Page:
         self._drop.click(lambda: (None, "", gr.Button(visible=False)), None, noted, **hidden)
         fresh = [self._chat, self._session, self._result, self._map, *buttons]
         for trigger in (self._reset.click, self._chat.clear):
-            trigger(self._on_reset, None, fresh, cancels=runs, **hidden)
+            trigger(self._on_reset, self._session, fresh, cancels=runs, **hidden)
 
     async def _ask(
         self, question: str, before: Messages, session_id: str | None, area: Polygons | None
@@ -235,10 +242,15 @@ class Page:
 
         return stopped(messages), gr.Button(visible=True), gr.Button(visible=False)
 
-    def _on_reset(self) -> tuple[Any, ...]:
+    def _on_reset(self, session_id: str | None) -> tuple[Any, ...]:
         import gradio as gr
 
+        self._end(session_id)
         return [], None, EMPTY, gr.Plot(None, visible=False), gr.Button(visible=True), gr.Button(visible=False)
+
+    def _end(self, session_id: str | None) -> None:
+        if session_id:
+            self._on_end(session_id)
 
 
 def load_examples() -> list[str]:

@@ -99,7 +99,6 @@ class Cdse:
     hold_jobs: bool = False
     """True while no job leaves the queue."""
     job_error: str = ""
-    expired: set[str] = field(default_factory=set)
     given: dict[str, tuple[str, float]] = field(default_factory=dict)
     """Access token to user and end."""
     refresh: dict[str, str] = field(default_factory=dict)
