@@ -273,7 +273,7 @@ class Assistant:
             cancelled=cancelled.is_set,
             approved=asked.resumed.approved if asked.resumed else frozenset(),
             approves_all=asked.approves_all,
-            question=asked.question,
+            question=asked.question if not asked.resumed or asked.resumed.approved else "",
         )
         if asked.resumed:  # what the user has chosen is run by code, with no model in between
             planner = OfflinePlanner(fixed=asked.resumed.calls)

@@ -17,6 +17,7 @@ DEFAULT_PERIOD = "last 12 months"
 """Taken when a question names no period, and said in the answer."""
 
 CANCELLED = "Cancelled: nothing was run."
+NOTHING_WAITS = "Nothing waits for your word here. Ask your question again."
 
 OUTCOME = "clms_outcome"
 """Key under which a planned answer tells its outcome, where that says more than the results of the tools."""

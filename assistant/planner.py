@@ -16,6 +16,7 @@ from langchain_core.utils.function_calling import convert_to_openai_tool
 
 from assistant import abilities, answers, computes, slots, tasks
 from assistant.layers import LayerRequest, subject
+from assistant.pending import is_reply
 from tools.schema import ToolResult
 
 CHECKER = "checker"
@@ -92,8 +93,9 @@ def next_message(
     earlier = tuple(_text(messages[index]) for index in asked[:-1])
     read = tasks.read(question, earlier) or slots.read(question, earlier)
     made, results = _done(messages[asked[-1] + 1 :])
-    if fixed == ():
-        return AIMessage(content=answers.CANCELLED, response_metadata={answers.OUTCOME: "not_run"})
+    if fixed == () or (fixed is None and is_reply(question)):
+        told = answers.NOTHING_WAITS if fixed is None else answers.CANCELLED
+        return AIMessage(content=told, response_metadata={answers.OUTCOME: "not_run"})
     wanted = fixed or _wanted(read, question, made, results)
     calls = [call for call in wanted if call[0] in menu and call not in made]
     if calls:

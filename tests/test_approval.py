@@ -141,8 +141,8 @@ async def test_cancel_runs_nothing(assistant: Assistant) -> None:
 async def test_the_word_of_somebody_else_runs_nothing(assistant: Assistant) -> None:
     await asked(assistant)
     other = await assistant.ask("Run it", session_id="somebody-else-0123456789")
-    assert other.plan is None
-    assert other.statistics == ()
+    assert (other.outcome, other.tool_calls, other.plan) == ("not_run", (), None)
+    assert "Nothing waits" in other.text
 
 
 async def test_the_user_can_approve_beforehand(assistant: Assistant) -> None:
