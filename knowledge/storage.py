@@ -7,7 +7,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Literal
 
-from knowledge.errors import IngestBusy
+from knowledge.errors import IndexMissing, IngestBusy
 
 BUSY_TIMEOUT_S = 30.0
 """How long to wait for another process that is writing."""
@@ -72,6 +72,8 @@ def no_writer(index_dir: Path) -> Iterator[bool]:
 
 
 def _open_lock(index_dir: Path) -> sqlite3.Connection:
+    if not index_dir.is_dir():
+        raise IndexMissing("The search index has not been built yet.", hint="Run `clms-assistant ingest`.")
     return sqlite3.connect(index_dir / "ingest.lock", timeout=0, isolation_level=None)
 
 

@@ -5,8 +5,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from knowledge.document_search import DocumentSearch
+from knowledge.errors import EmbeddingUnavailable, IndexMissing
 from knowledge.ingest import build_index
+from knowledge.vectors import open_vectors
 
 ROOT = Path(__file__).parent.parent
 BUILDING = """
@@ -90,6 +94,12 @@ def take_in(index: Path, folder: Path) -> None:
     assert told == "letters\n", failure
 
 
+def test_vectors_of_an_index_that_was_never_built_are_told_as_missing(tmp_path: Path) -> None:
+    with pytest.raises(IndexMissing):
+        open_vectors(tmp_path / "nowhere", "letters").count()
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_reader_sees_the_vectors_that_another_process_writes_and_drops(tmp_path: Path) -> None:
     index, folder = tmp_path / "index", tmp_path / "manuals"
     build_index(index, embedding_model="none")
@@ -128,6 +138,14 @@ def test_a_reader_neither_waits_for_a_writer_nor_loses_what_a_killed_one_had_fin
         writer.kill()
     found = nearest(search, "Sealed soil is mapped every three years.")
     assert found == ["Sealed soil is mapped every three years.", "Snow cover is mapped daily."]
+
+
+def test_a_broken_folder_of_vectors_is_told_in_a_sentence(tmp_path: Path) -> None:
+    (tmp_path / "vectors").mkdir()
+    (tmp_path / "vectors" / "chroma.sqlite3").write_bytes(b"junk" * 5000)
+    with pytest.raises(EmbeddingUnavailable, match="not a database") as failure:
+        open_vectors(tmp_path, "letters").count()
+    assert "delete that folder" in failure.value.hint
 
 
 def test_the_second_of_two_first_starts_waits_for_the_vectors_of_the_first_and_says_so(tmp_path: Path) -> None:
