@@ -616,10 +616,33 @@ def test_a_disk_that_fills_up_is_told(source: Source, tmp_path: Path) -> None:
     assert not list((data / "hub" / ".tmp").iterdir())
 
 
+def test_the_command_names_what_goes_before_it_goes_and_the_limit(source: Source, tmp_path: Path) -> None:
+    command = ["hub", "sync", "--place", PLACE, "--collection", "s2", "--since", "2025-01-01", "--until", "2025-12-31"]
+    command += ["--from", f"{source.base_url}/stac", "--bands", "red"]
+    assert CliRunner().invoke(main, [*command, "--as", "old"]).exit_code == 0
+    size = Copies(tmp_path / "data" / "hub").total_bytes()
+    done = CliRunner().invoke(main, [*command, "--max-gb", str(size * 0.7 / 1e9)])
+    assert done.exit_code == 0, done.output
+    told = done.output.index("not used for the longest time will go: old/S2A")
+    assert "3 copied scenes (" in done.output[:told]
+    assert told < done.output.index("2 scenes copied") < done.output.index("3 copied scenes removed")
+    assert "A higher --max-gb takes the rest." in done.output
+    assert Archive(tmp_path / "data" / "hub").collection("old") is None
+
+
+def test_the_command_ends_with_one_and_names_what_failed(source: Source, tmp_path: Path) -> None:
+    source.trouble = {f"{source.items[1]['id']}_B04.tif": ["", "status:403", "status:403"]}
+    command = ["hub", "sync", "--place", PLACE, "--collection", "s2", "--since", "2025-01-01", "--until", "2025-12-31"]
+    done = CliRunner().invoke(main, [*command, "--from", f"{source.base_url}/stac", "--bands", "red"])
+    assert done.exit_code == 1
+    assert f"failed: {source.items[1]['id']}: The server wants a key" in done.output
+    assert "Run the same command again" in done.output
+
+
 def test_a_full_disk_is_told(source: Source, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from collections import namedtuple
 
     usage = namedtuple("usage", "total used free")
     monkeypatch.setattr("shutil.disk_usage", lambda _: usage(10, 9, 1))
-    with pytest.raises(StorageError, match=r"disk has 0\.0 MB left"):
+    with pytest.raises(StorageError, match=r"disk has 0 kB left"):
         _sync(source, tmp_path / "hub")

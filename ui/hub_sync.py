@@ -80,7 +80,7 @@ def hub_sync(
             report = run_sync(archive, client, plan, note)
             for line in _report_lines(report, request):
                 click.echo(line)
-            if report.failures or report.stopped:
+            if report.failures or (report.stopped and not report.full):
                 raise click.exceptions.Exit(1)
 
 
@@ -138,5 +138,7 @@ def _report_lines(report: "SyncReport", request: "Request") -> Iterator[str]:
         yield f"failed: {failure}"
     if report.stopped:
         yield f"Stopped early: {report.stopped}."
-    if report.failures or report.stopped:
+    if report.full:
+        yield "A higher --max-gb takes the rest."
+    if report.failures or (report.stopped and not report.full):
         yield "Run the same command again: it goes on where this one ended."

@@ -46,6 +46,8 @@ class SyncReport:
     failures: tuple[str, ...]
     stopped: str
     """Why it ended before the last scene; empty when it did not."""
+    full: bool
+    """True when it ended because the limit on room was reached."""
 
 
 class _Full(Exception):
@@ -62,6 +64,7 @@ class _Run:
     copies: Copies
     meanings: dict[str, Meaning]
     received_before: int
+    full: bool = False
     copied: int = 0
     files: int = 0
     kept: int = 0
@@ -99,6 +102,7 @@ def run_sync(
         tuple(run.evicted),
         tuple(run.failures),
         stopped,
+        run.full,
     )
 
 
@@ -110,6 +114,7 @@ def _copy_all(run: _Run, on_progress: Callable[[str], None]) -> str:
             _copy_item(run, one)
             in_a_row = 0
         except _Full:
+            run.full = True
             return f"the limit of {megabytes(run.plan.request.max_bytes or 0)} is reached"
         except (RemoteRefused, BackendUnavailable) as error:
             run.failures.append(f"{clean(str(one.item['id']))}: {error}")
