@@ -11,6 +11,8 @@ from assistant.spelled import spelled_numbers
 from knowledge.lexicon import is_function_word, language_of
 
 DEFAULT_CLASSES = 5
+COLOURS = ("blue", "green", "red", "nir")
+"""Bands that are asked for by their common name, each with its words in the lexicon."""
 MAX_FOLLOW_UP_WORDS = 8
 NO_ZARR = "Zarr (netCDF is written instead, and xarray opens both)"
 """What is told where a format is asked for that no tool writes."""
@@ -80,30 +82,40 @@ def _task(tool: str, place: str, period: str, options: dict[str, Any], missing: 
 
 def _read(question: str) -> Task | None:
     folded = lexicon.fold(question)
-    opens = re.match(rf"\W*(?:{lexicon.alternatives('ask', 'explain')})", folded)
-    if opens or lexicon.has(question, "recommend"):
+    if lexicon.has(question, "recommend") or _opens_with(folded, "explain"):
         return None
     stack = _wants_stack(folded, question)
     options = _stack_options(question, folded) if stack else _class_options(question, folded)
     if options is None:
         return None
     place, period = _where_and_when(question)
-    if not place and not period and not slots.is_about_attachment(question):
+    if _opens_with(folded, "ask") and not (place and lexicon.has(question, "kmeans")):
+        return None  # it asks for a product that was made so
+    if not (place or period or slots.is_about_attachment(question) or lexicon.has(question, "labelled")):
         return None
     missing = (NO_ZARR,) if stack and _ZARR.search(folded) else ()
     return _task("feature_stack" if stack else "classify", place, period, options, missing)
 
 
+def _opens_with(folded: str, cue: str) -> bool:
+    return bool(re.match(rf"\W*(?:{lexicon.alternatives(cue)})", folded))
+
+
 def _wants_stack(folded: str, question: str) -> bool:
     file = any(pattern.search(folded) for pattern in (_NETCDF, _GEOTIFF, _ZARR))
     learning, bands = lexicon.has(question, "machine_learning"), lexicon.has(question, "band")
-    return lexicon.has(question, "stack") or (bands and (learning or file)) or (learning and file)
+    series = bool(_NETCDF.search(folded)) and bool(abilities.find_indices(question))
+    return (
+        lexicon.has(question, "stack", "all_bands") or (bands and (learning or file)) or (learning and file) or series
+    )
 
 
 def _stack_options(question: str, folded: str) -> dict[str, Any]:
     indices = [abilities.index_title(name) for name in abilities.find_indices(question) if name in abilities.indices()]
     named = list(dict.fromkeys(_BAND.findall(question)))
-    whole = not named and (not indices or lexicon.has(question, "stack"))
+    if lexicon.has(question, "band"):
+        named += [colour for colour in COLOURS if lexicon.has(question, f"{colour}_band")]
+    whole = lexicon.has(question, "all_bands") or not (named or indices)
     geotiff = bool(_GEOTIFF.search(folded)) and not _NETCDF.search(folded)
     return {
         "bands": ", ".join([*(["all"] if whole else []), *named, *indices]),
@@ -132,7 +144,7 @@ def _class_options(question: str, folded: str) -> dict[str, Any] | None:
 def _class_count(folded: str) -> int:
     """Give the number of classes a question names, 0 for none; one that no tool takes is given as it is."""
     noun = lexicon.alternatives("class_noun")
-    for match in re.finditer(rf"(?<!\w)(?P<number>[^\W_]+)[\s-]+(?:{noun})", folded):
+    for match in re.finditer(rf"(?<!\w)(?=(?P<number>[^\W_]+)[\s-]+(?:[^\W\d_]+\s)?(?:{noun}))", folded):
         word = match["number"]
         if word.isdigit() and len(word) < 4:
             return int(word)
@@ -160,13 +172,16 @@ def _attribute(folded: str, question: str) -> str:
 def _where_and_when(question: str) -> tuple[str, str]:
     """Find place and period; the words of the task itself name no place."""
     whens, folded = find_periods(question), lexicon.fold(question)
-    words = lexicon.pattern("kmeans", "forest", "stack", "machine_learning", "classify", "classify_noun", "labelled")
+    words = lexicon.pattern(
+        "kmeans", "forest", "stack", "all_bands", "machine_learning", "classify", "classify_noun", "labelled"
+    )
     cues = (words, _NETCDF, _GEOTIFF, _ZARR, _MISSION, _FRACTION)
     spans = [match.span() for cue in cues for match in cue.finditer(folded)]
     masked = question
     for start, end in (*spans, *(match.span() for match in _BAND.finditer(question))):
         masked = masked[:start] + "|" * (end - start) + masked[end:]
-    places = find_places(masked, any_name=not slots.is_about_attachment(question))
+    attached = slots.is_about_attachment(question) or lexicon.has(question, "forest", "labelled")
+    places = find_places(masked, any_name=not attached)
     return (places[0] if places else ""), (whens[0].words if whens else "")
 
 

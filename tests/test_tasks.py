@@ -46,6 +46,20 @@ def test_a_forest_learns_from_the_attached_polygons(question: str) -> None:
     assert read(question) == ("classify", "", "2019", {"method": "random_forest", "label": ""})
 
 
+@pytest.mark.parametrize(
+    ("question", "count"),
+    [
+        ("Divide Rennes into 4 land classes for July 2026", 4),
+        ("What classes does k-means find around Rennes in July 2026?", 5),
+        ("Teile das Land um Rennes in 6 Landbedeckungsklassen ein, Juli 2026", 6),
+        ("cluster Sentinel-2 pixels of Rennes into six groups, July 2026", 6),
+    ],
+)
+def test_loose_words_say_the_same(question: str, count: int) -> None:
+    tool, place, _, options = read(question)
+    assert (tool, place, options) == ("classify", "Rennes", {"method": "kmeans", "classes": count})
+
+
 def test_the_attribute_with_the_classes_can_be_named() -> None:
     assert read('Random forest on my labelled polygons, attribute "Kulturart", 2019')[3]["label"] == "Kulturart"
     assert read("Random forest on my labelled polygons, column lc_1, 2019")[3]["label"] == "lc_1"
@@ -70,6 +84,9 @@ def test_bands_indices_and_format_are_read() -> None:
         "feature_stack", "Rennes", "2025", {"bands": "B04, B08, NDVI", "format": "geotiff"},
     )  # fmt: skip
     assert read("Data cube of Sentinel-2 for Rennes, 2025") == ("feature_stack", "Rennes", "2025", ALL_BANDS)
+    assert read("The red, green and NIR bands around Rennes for July 2026 as netCDF")[3]["bands"] == "green, red, nir"
+    assert read("Export NDVI and NDWI of this area for 2025 as a GeoTIFF stack")[3]["bands"] == "NDVI, NDWI"
+    assert read("Die roten Kanäle um Rennes 2026 als GeoTIFF")[3]["bands"] == "red"
     zarr = tasks.read("All bands around Rennes in 2025 as zarr")
     assert zarr is not None
     assert zarr.missing == (tasks.NO_ZARR,)
@@ -101,6 +118,9 @@ def test_breaks_of_an_index_are_no_coordinates(question: str) -> None:
         "Is there a land cover classification of Brittany?",
         "Area of each land cover class in Rennes, 2018",
         "classify the land into 4 classes",
+        "I trained a random forest; which CLMS product can I compare it with?",
+        "Which training data can I use for a random forest in Spain?",
+        "Give me Tree Cover Density of Brittany 2018 as GeoTIFF",
     ],
 )
 def test_other_questions_are_left_alone(question: str) -> None:
