@@ -8,7 +8,7 @@ from assistant import abilities, layers, lexicon
 from assistant.computes import ComputeRequest, find_computes, find_units, output_of, still_missing, year_meant
 from assistant.picks import read_pick, without_periods
 from assistant.spans import Ends, When, find_periods, find_places, is_known_place
-from assistant.yearly import asked_output
+from assistant.yearly import asked_output, asked_periods, names_date_layer
 from tools.place_radius import without_radius
 
 Intent = Literal["greeting", "help", "explain", "scenes", "compute", "recommend", "out_of_scope"]
@@ -190,8 +190,11 @@ def _missing(question: str, intent: Intent, whens: tuple[When, ...]) -> tuple[st
 
 def _with_layer(found: Slots, question: str) -> Slots:
     """Add the statistics of a layer where a question wants numbers of a place, not a product to make them from."""
-    if _asks_for_product(question) or lexicon.has(question, *layers.BEYOND):
+    dates = names_date_layer(question) and lexicon.has(question, "when", "amount", "show", "per")
+    if _asks_for_product(question) or (lexicon.has(question, *layers.BEYOND) and not dates):
         return found
+    if dates:
+        found = replace(found, periods=tuple(one for one, _ in asked_periods("phenology", found.periods) if one))
     if lexicon.has(question, "changing"):
         # A layer has no curve: its change from one year to another is that of two editions.
         found = replace(found, compares=True, periods=_words(question, find_periods(question, ends="compared")))
@@ -199,7 +202,7 @@ def _with_layer(found: Slots, question: str) -> Slots:
     wants = VALUES in found.missing or two or lexicon.has(question, "amount") or layers.asks_how_much(question)
     place = found.place or _place(question, "compute")
     about_land = lexicon.has(question, "land", "land_state")
-    if not wants or not about_land or not (place or is_about_attachment(question)):
+    if not (dates or (wants and about_land)) or not (place or is_about_attachment(question)):
         return found
     units = find_units(question)
     request = layers.LayerRequest(

@@ -13,6 +13,7 @@ from affine import Affine
 from numpy.typing import NDArray
 from rasterio.warp import transform_bounds
 
+from assistant import slots
 from knowledge.catalogue import load_catalogue
 from knowledge.decoding import date_rules, decode_dates
 from knowledge.ingest import build_index
@@ -127,3 +128,23 @@ def test_only_layers_of_dates_have_rules_for_dates() -> None:
     assert season is not None
     assert (season.date, season.special) == ("yydoy", {-32768: "no data"})
     assert date_rules(catalogue, "hrvpp-vpp", "AMPL") is None
+
+
+@pytest.mark.parametrize(
+    ("question", "place", "units"),
+    [
+        ("Median start of season of HR-VPP per parcel around Metz in 2021", "Metz", "parcels"),
+        ("When did the growing season start in Metz in 2021 according to HR-VPP?", "Metz", "place"),
+        ("Zeige SOSD je Parzelle in Metz 2021", "Metz", "parcels"),
+    ],
+)
+def test_a_question_that_names_the_layer_asks_for_the_layer(question: str, place: str, units: str) -> None:
+    read = slots.read(question)
+    assert read.layer is not None
+    assert (read.layer.place, read.layer.period, read.layer.units) == (place, "2021", units)
+    assert read.computes == ()
+
+
+def test_naming_the_product_alone_asks_for_no_numbers() -> None:
+    assert slots.read("I need HR-VPP for Metz in 2021").layer is None
+    assert slots.read("Which product gives SOSD per parcel in Metz?").layer is None
