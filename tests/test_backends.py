@@ -17,7 +17,7 @@ from knowledge.retrieval import Retriever
 from tests.servers.openeo_cdse import OPENEO_ID, STAC_ID, Cdse, bounds, cdse_server, make_archive
 from tests.test_recipes import BOX, UNITS, plan
 from tools.areas import parse_geojson
-from tools.backend_layers import compile_layers
+from tools.backend_layers import compile_layers, renamed
 from tools.backend_login import ClientCredentials, Logins
 from tools.backend_mapping import all_mappings, find_mapping, load_mapping
 from tools.backends import OpenEOBackend, layers_of
@@ -26,6 +26,7 @@ from tools.hub.server import running_hub
 from tools.layers import Layer, Layers
 from tools.recipes import build_graphs
 from tools.schema import ToolResult
+from tools.stac import StacService
 from tools.toolbox import Context, Services, Toolbox
 from tools.workspace import Workspace
 
@@ -216,7 +217,36 @@ def test_the_script_asks_for_a_login_of_its_own(services: Services, cdse: Cdse) 
     assert not [one for one in cdse.secrets() if one in text]
 
 
+def test_the_scenes_are_found_behind_hundreds_of_collections(services: Services, cdse: Cdse) -> None:
+    cdse.other_collections = 418
+    found = StacService(services.stac_url, timeout_s=20).collections()
+    assert (len(found), found[-1]["id"], cdse.pages) == (419, STAC_ID, 3)
+    anything = replace(context(), collection_id=None)
+    told = Toolbox(services, anything).compute("NDVI", "", "June 2025", "per_polygon")
+    assert told.plan is not None
+    assert told.plan.collection_id == STAC_ID
+    assert told.outcome == "ok"
+
+
 def test_metadata_need_no_login(cdse: Cdse) -> None:
     backend = OpenEOBackend(cdse.url, timeout_s=5)
     assert backend.collection_ids() == [OPENEO_ID]
     assert backend.collection("NONE") is None
+
+
+def test_the_graph_of_a_product_layer_is_put_into_the_names_of_the_back_end() -> None:
+    stac = Layers(collection_id="clms_tcd_cog", bands=(Layer(name="tcd"), Layer(name="quality")))
+    metadata = {"id": "CLMS_TCD", "cube:dimensions": {"bands": {"type": "bands", "values": ["TCD", "QUALITY"]}}}
+    there = compile_layers(stac, metadata, None)
+    load = {
+        "process_id": "load_collection",
+        "arguments": {"id": "clms_tcd_cog", "bands": ["tcd"], "spatial_extent": {}},
+    }
+    graph = {"mean": {"load": load, "save": {"process_id": "save_result", "arguments": {"format": "JSON"}}}}
+    found = renamed(graph, there)
+    assert found["mean"]["load"]["arguments"] == {"id": "CLMS_TCD", "bands": ["TCD"], "spatial_extent": {}}
+    assert graph["mean"]["load"]["arguments"]["bands"] == ["tcd"]
+    assert renamed(graph, stac) == graph
+    other = {"load": {"process_id": "load_collection", "arguments": {"id": "clms_tcd_cog", "bands": ["age"]}}}
+    with pytest.raises(NotCovered, match="CLMS_TCD of the openEO service has no band age"):
+        renamed(other, there)

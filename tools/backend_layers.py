@@ -66,6 +66,36 @@ def compile_layers(layers: Layers, metadata: dict[str, Any], known: CollectionMa
     )
 
 
+def renamed(graphs: Any, *read: Layers) -> Any:
+    """Give graphs whose collections and bands, written as in STAC, are named as the back-end names them.
+
+    Raises:
+        NotCovered: The back-end's collection has no such band.
+    """
+    names = {one.collection_id: one for one in read if one.openeo_id}
+    if isinstance(graphs, list):
+        return [renamed(one, *read) for one in graphs]
+    if not isinstance(graphs, dict):
+        return graphs
+    node = {key: renamed(value, *read) for key, value in graphs.items()}
+    if node.get("process_id") == "load_collection" and (there := names.get(node["arguments"]["id"])):
+        bands = [_band_there(there, name) for name in node["arguments"]["bands"]]
+        node["arguments"] = {**node["arguments"], "id": there.openeo_id, "bands": bands}
+    return node
+
+
+def _band_there(there: Layers, name: str) -> str:
+    """Find a STAC band among those of the back-end: of the same name, or the only one there is."""
+    known = [band.name for band in there.bands]
+    same = [one for one in known if _stem(one) == _stem(name)]
+    if not same and len(known) != 1:
+        raise NotCovered(
+            f"The collection {there.openeo_id} of the openEO service has no band {name}.",
+            f"It has: {', '.join(known[:MAX_NAMED])}." if known else "Ask for another collection.",
+        )
+    return (same or known)[0]
+
+
 def _same_name(backend: Catalogue, wanted: str, stac_id: str) -> tuple[str, dict[str, Any]]:
     """Find a collection whose id has the same letters and digits: `SENTINEL2_L2A` is `sentinel-2-l2a`."""
     ids = backend.collection_ids()

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from knowledge.schema import LegendClass
 from tools.advice import Advice
+from tools.backend_layers import renamed
 from tools.backends import Backend, open_backend
 from tools.difference import difference_data, difference_lines
 from tools.errors import NotCovered, TooLarge
@@ -102,8 +103,15 @@ def first_graphs(change: Change) -> dict[str, Any]:
     """Build what is run first: for values all there is, for classes the map that tells which transitions occur."""
     work, box = change.after, change.prepared.box
     if not work.rules.classes:
-        return build_density_change(*_both(change), change.prepared.units, box)
-    return {"raster": build_transition_map(*_both(change), box, pixel_m=work.pixel_m, warp_to_epsg=work.warp_to_epsg)}
+        return _on_backend(change, build_density_change(*_both(change), change.prepared.units, box))
+    picture = build_transition_map(*_both(change), box, pixel_m=work.pixel_m, warp_to_epsg=work.warp_to_epsg)
+    return _on_backend(change, {"raster": picture})
+
+
+def _on_backend(change: Change, graphs: dict[str, Any]) -> dict[str, Any]:
+    """Give graphs with the names that the back-end has for the two collections and their bands."""
+    found: dict[str, Any] = renamed(graphs, change.before.prepared.layers, change.after.prepared.layers)
+    return found
 
 
 def _compute(services: "Services", context: "Context", change: Change, *, words: str, advice: Advice) -> Made:
@@ -157,9 +165,10 @@ def _run_classes(
     context.stop_if_asked()
     pairs = _met(Path(draft.artifact.path), work)
     _check_size(services, prepared, len(pairs))
-    graphs = build_transition_tables(
+    tables = build_transition_tables(
         *_both(change), prepared.units, prepared.box, pairs=pairs, pixel_m=work.pixel_m, warp_to_epsg=work.warp_to_epsg
     )
+    graphs = _on_backend(change, tables)
     label = {one.code: one.label for one in work.rules.classes}
     steps = [f"{label[one]} to {label[other]}" if one != other else f"{label[one]}, unchanged" for one, other in pairs]
     rows = _rows(backend, graphs, change, [f"{name}: {step}" for name in change.names for step in steps])

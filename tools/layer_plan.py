@@ -12,6 +12,7 @@ from knowledge.schema import Edition, Product
 from tools.advice import Advice
 from tools.approval import Changes
 from tools.areas import small_units
+from tools.backends import layers_of
 from tools.coverage import name_what_is_covered
 from tools.errors import NoScenes, TooLarge, ToolInputError
 from tools.indices import Recipe
@@ -152,7 +153,7 @@ def prepare_layer(services: "Services", subject: Subject, period: Period | None)
     prepared = Prepared(
         plan=plan,
         recipe=recipe,
-        layers=release.holding.layers,
+        layers=layers_of(services, release.holding.layers),
         units=units,
         box=box,
         scenes=release.scenes,

@@ -3,6 +3,7 @@
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from tools.backend_layers import renamed
 from tools.backends import Backend, open_backend
 from tools.layer_classes import (
     area_rows,
@@ -80,18 +81,15 @@ def run_layer(
 def build_graphs(work: LayerWork) -> dict[str, dict[str, Any]]:
     """Build the graphs of a release: means of values, medians of dates, or hectares of classes."""
     prepared = work.prepared
+    what: Any = (prepared.plan, work.rules, prepared.units, prepared.box)
     if work.rules.date:
-        return build_date_graphs(prepared.plan, work.rules, prepared.units, prepared.box)
-    if not work.rules.classes:
-        return build_density_graphs(prepared.plan, work.rules, prepared.units, prepared.box)
-    return build_class_graphs(
-        prepared.plan,
-        work.rules,
-        prepared.units,
-        prepared.box,
-        pixel_m=work.pixel_m,
-        warp_to_epsg=work.warp_to_epsg,
-    )
+        graphs = build_date_graphs(*what)
+    elif not work.rules.classes:
+        graphs = build_density_graphs(*what)
+    else:
+        graphs = build_class_graphs(*what, pixel_m=work.pixel_m, warp_to_epsg=work.warp_to_epsg)
+    found: dict[str, dict[str, Any]] = renamed(graphs, prepared.layers)
+    return found
 
 
 def tell_layer(

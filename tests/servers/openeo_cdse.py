@@ -94,6 +94,10 @@ class Cdse:
     """Status, code and message that the next computations are refused with, one each."""
     slow_s: float = 0.0
     tells_scale: bool = False
+    other_collections: int = 0
+    """Land collections that the STAC service lists before the scenes, 200 to a page."""
+    pages: int = 0
+    """Pages of collections asked for."""
     verify_host: str = ""
     """Where the login page is said to be; empty: here."""
     hold_jobs: bool = False
@@ -187,6 +191,11 @@ def _app(state: Cdse, hub_dir: Path, base: str) -> FastAPI:
         }
         return Response(_as_cdse(state, request.url.path, found.content), found.status_code, kept)
 
+    @app.get("/stac/collections")
+    async def collections(request: Request, page: int = 0) -> Json:
+        told = json.loads((await forward(request, b"")).body)
+        return _page(state, told, page, base)
+
     @app.api_route("/stac{path:path}", methods=["GET", "POST"])
     async def stac(path: str, request: Request) -> Response:
         return await forward(request, await request.body())
@@ -239,6 +248,18 @@ def _as_cdse(state: Cdse, path: str, content: bytes) -> bytes:
             {"level": "error", "logs": [{"id": "1", "level": "error", "message": state.job_error}]}
         ).encode()
     return content
+
+
+def _page(state: Cdse, told: Json, page: int, base: str) -> Json:
+    """Give one page of all collections, in the order of their ids."""
+    state.pages += 1
+    stub = {**told["collections"][0], "summaries": {}, "item_assets": {"data": {"gsd": 300}}}
+    every = [{**stub, "id": f"clms_layer-{number}_cog"} for number in range(state.other_collections)]
+    every += told["collections"]
+    more = (
+        [{"rel": "next", "href": f"{base}/stac/collections?page={page + 1}"}] if len(every) > 200 * (page + 1) else []
+    )
+    return {"collections": every[200 * page : 200 * (page + 1)], "links": more}
 
 
 def _behind(path: str) -> str:
