@@ -94,15 +94,30 @@ def names_product(text: str) -> bool:
     return short or bool(_product_names().search(lexicon.fold(text)))
 
 
+def without_product_names(text: str) -> str:
+    """Take the titles and long aliases of products out of a text, which comes back in lower case without accents."""
+    return _product_names().sub(" ", lexicon.fold(text))
+
+
 def is_product(name: str) -> bool:
     """Tell whether the catalogue has a product of this name."""
+    return bool(product_id(name))
+
+
+def product_id(name: str) -> str:
+    """Give the id of the product that has this name; empty when none has."""
     from knowledge.errors import ProductNotFound
 
     try:
-        _catalogue().get(name)
+        return _catalogue().get(name).id
     except ProductNotFound:
-        return False
-    return True
+        return ""
+
+
+def is_proper_name(name: str) -> bool:
+    """Tell whether a name is one that only products bear: a title, an abbreviation, no everyday word."""
+    titles = {one.title.lower() for one in _catalogue().products}
+    return name.lower() in titles or is_product_abbreviation(name) or any(map(str.isupper, name[1:]))
 
 
 def index_title(name: str) -> str:
@@ -161,7 +176,8 @@ def _abbreviations() -> frozenset[str]:
 @lru_cache(maxsize=1)
 def _product_names() -> "re.Pattern[str]":
     names = {lexicon.fold(name) for product in _catalogue().products for name in (product.title, *product.aliases)}
-    return re.compile(rf"(?<!\w)(?:{'|'.join(re.escape(name) for name in names if ' ' in name)})(?!\w)")
+    longest = sorted((name for name in names if " " in name), key=lambda name: (-len(name), name))
+    return re.compile(rf"(?<!\w)(?:{'|'.join(map(re.escape, longest))})(?!\w)")
 
 
 @lru_cache(maxsize=1)

@@ -11,7 +11,7 @@ from datetime import UTC, date, datetime
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
-from assistant import answers, finish, grounding, pending
+from assistant import answers, finish, grounding, pending, translation
 from assistant.menu import ModelUnusable, Net, Run, make_tools
 from assistant.models import get_chat_model, model_name
 from assistant.planner import CHECKER, OfflinePlanner
@@ -32,6 +32,7 @@ from assistant.settings import Settings, point_libraries_at
 from assistant.storage import storage_failure
 from assistant.telemetry import log_failure
 from knowledge.errors import ClmsError
+from knowledge.lexicon import Language
 from tools.errors import ToolInputError
 from tools.schema import Outcome, Polygons
 from tools.toolbox import Context, Services, Toolbox
@@ -65,6 +66,11 @@ class Asked:
     """True when the user lets every plan run that is below the hard limit."""
     resumed: pending.Resumed | None = None
     """Set where the user has answered the question about a large run."""
+
+    @property
+    def language(self) -> Language:
+        """In which to answer."""
+        return translation.language_asked(self.question, [text for role, text in self.history if role == "user"])
 
 
 @dataclass
@@ -200,7 +206,8 @@ class Assistant:
 
     async def _answer(self, asked: Asked, emit: Callable[[Event | None], None], cancelled: threading.Event) -> None:
         """Make the answer and emit its events; the one net under the loop."""
-        started = perf_counter()
+        started, plain = perf_counter(), emit
+        emit = translation.speaking(plain, asked.language)
         try:
             if not asked.question:
                 emit(ErrorEvent(message="The question is empty.", hint="Ask something, for example 'What can you do?'"))
@@ -216,6 +223,7 @@ class Assistant:
             if not asked.history:
                 asked = await asyncio.to_thread(self._recall, asked)
             asked = await asyncio.to_thread(self._take_up, asked)
+            emit = translation.speaking(plain, asked.language)
             draft = await self._draft(asked, emit, cancelled)
             answer = await self._checked(asked, draft, started)
             for line in answer.text.splitlines(keepends=True):
@@ -343,7 +351,8 @@ class Assistant:
             finish.completed(check, results),
             pending.question_of(results),
         )
-        return self._assemble(asked, draft, told, warnings, started)
+        answer = self._assemble(asked, draft, told, warnings, started)
+        return translation.in_language(answer, asked.language, planned=isinstance(draft.model, OfflinePlanner))
 
     def _assemble(self, asked: Asked, draft: _Draft, text: str, warnings: Sequence[str], started: float) -> Answer:
         results, calls = draft.run.results, draft.run.calls

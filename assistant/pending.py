@@ -7,11 +7,14 @@ from datetime import date
 from typing import Any
 
 from assistant import lexicon
+from assistant.phrases import translate
 from assistant.schema import Pending, ToolCall
+from knowledge.lexicon import LANGUAGES
 from tools.schema import Polygons, Question, ToolResult
 
-_PLAN = re.compile(r"unasked\. Plan ([0-9a-f]{16})\b")
-"""How the question about a large run names its plan."""
+_UNASKED = "unasked|sans demander|ungefragt berechnet|sin preguntar|senza chiedere"
+_PLAN = re.compile(rf"(?:{_UNASKED})\. Plan ([0-9a-f]{{16}})\b")
+"""How the question about a large run names its plan, in five languages as in `phrases.yaml`."""
 _MARKS = re.compile(r"[.,;:!?\s]+")
 
 Call = tuple[str, dict[str, Any]]
@@ -63,7 +66,7 @@ def read_reply(words: str, waiting: Sequence[Pending]) -> Resumed | None:
             (one.tool, {**one.args, **changes})
             for one in waiting
             for option, changes in one.changes.items()
-            if _bare(option) == wanted
+            if wanted in (_bare(translate(option, language)) for language in LANGUAGES)
         ]
     if not calls:
         return None
@@ -94,7 +97,12 @@ def asked_text(text: str, question: Question | None) -> str:
     """Add the question about a large run to a text that leaves it out: the user must see what is to be approved."""
     if question is None or set(question.approves) <= set(plans_asked_about(text)):
         return text
-    return "\n\n".join((text, question.text + "".join(f"\n- {option}" for option in question.options)))
+    return f"{text}\n\n{with_options(question)}"
+
+
+def with_options(question: Question) -> str:
+    """Give the words of a question with its options as a list."""
+    return question.text + "".join(f"\n- {option}" for option in question.options)
 
 
 def _bare(words: str) -> str:

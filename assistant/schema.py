@@ -5,11 +5,16 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
+from assistant.phrases import translate
+from knowledge.lexicon import Language
 from knowledge.schema import Citation
 from tools.schema import Artifact, Frozen, Outcome, Plan, Polygons, Question, Recommendation, Statistics
 
 FIRST_TODAY, LAST_TODAY = date(2015, 6, 23), date(2100, 12, 31)
 """Days a question can be asked on: from the launch of Sentinel-2A, and so that the years around them exist."""
+
+NEXT = "You could ask next"
+"""Heading of the follow-ups where a door has no buttons."""
 
 Today = Annotated[date, Field(ge=FIRST_TODAY, le=LAST_TODAY)]
 """The day that "this summer" is relative to."""
@@ -56,6 +61,8 @@ class Answer(Frozen):
     follow_ups: tuple[str, ...] = ()
     tool_calls: tuple[ToolCall, ...] = ()
     question: Question | None = None
+    language: Language = "en"
+    """In which it is told."""
     model: str
     """Which mind answered: a model name, or `offline-planner`."""
     usage: dict[str, int] = Field(default_factory=dict)
@@ -65,7 +72,7 @@ class Answer(Frozen):
     def follow_up_text(self) -> str:
         """The follow-ups as a list to put under the text, where a door has no buttons for them."""
         return (
-            "\n".join(["\n\n**You could ask next**", *(f"- {one}" for one in self.follow_ups)])
+            "\n".join([f"\n\n**{translate(NEXT, self.language)}**", *(f"- {one}" for one in self.follow_ups)])
             if self.follow_ups
             else ""
         )

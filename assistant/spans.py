@@ -19,8 +19,9 @@ _RANGE = re.compile(RANGE)
 _PERIOD = re.compile(
     rf"(?<![\w.-])(?:between (?:{ATOM}|{HEAD}) and (?:{ATOM})"
     rf"|(?:{ATOM}|{HEAD}) ?(?:to|/|-) ?(?:{ATOM})"
-    rf"|(?:since )?(?:{ATOM}))(?![\w.]*\d)"
+    rf"|(?:since (?!(?:{ATOM}|{HEAD}) to (?:{ATOM})))?(?:{ATOM}))(?![\w.]*\d)"
 )
+"""A mention of one period; "since" before a range is no more than "from" ("dal 1 al 15 luglio")."""
 _BETWEEN = rf"(?!to )(?:(?!(?:{MONTH}|{SEASON}) )[a-z]+ ){{1,3}}"
 """Up to three words between two periods that are compared: "and in", "compared with"."""
 _SHARED_YEAR = re.compile(

@@ -43,7 +43,7 @@ class Lexicon(Frozen):
 
 def language_of(text: str) -> Language:
     """Tell the language of a text by its function words; English when nothing speaks for another."""
-    return _likeliest(text)[0]
+    return likeliest_languages(text)[0]
 
 
 def is_function_word(word: str, language: Language) -> bool:
@@ -65,6 +65,12 @@ def in_english(question: str) -> str:
     if not any(term for term, _ in parts):
         return question
     return " ".join(dict.fromkeys(term or words for term, words in parts))
+
+
+def without_function_words(text: str) -> str:
+    """Lower a text, take its accents off and leave out the function words of its language."""
+    idle = _function_words()[language_of(text)]
+    return " ".join(word for word in re.findall(r"\w(?:[\w-]*\w)?\+?", _even(text)) if word not in idle)
 
 
 def fold(text: str) -> str:
@@ -107,7 +113,7 @@ def _even(text: str) -> str:
     return fold(text).replace("’", "'")
 
 
-def _likeliest(text: str) -> list[Language]:
+def likeliest_languages(text: str) -> list[Language]:
     """Give the languages that share most function words with a text."""
     words = re.findall(r"[^\W\d_]+", fold(text))
     counts = {language: sum(word in known for word in words) for language, known in _function_words().items()}
@@ -116,7 +122,7 @@ def _likeliest(text: str) -> list[Language]:
 
 def _language_of_search(question: str) -> Language:
     """Settle a few bare words, where function words do not decide, by how far terms cover them; else English."""
-    best = _likeliest(question)
+    best = likeliest_languages(question)
     if len(best) == 1:
         return best[0]
     terms = set(" ".join(load_lexicon().terms).split())

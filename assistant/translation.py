@@ -1,0 +1,112 @@
+"""Answer in the language of the question: at the end of a turn, what is told is put over; tools speak English."""
+
+import re
+from collections.abc import Callable, Sequence
+from functools import cache
+
+from assistant import abilities, lexicon, pending
+from assistant.phrases import has_english, translate
+from assistant.schema import Answer, ErrorEvent, Event, QuestionEvent, ToolProgress
+from knowledge.lexicon import Language, likeliest_languages
+from tools.period_words import LANGUAGES as PERIOD_WORDS
+from tools.schema import Question
+
+NOTE = "What is in English here is quoted from its source."
+"""Added to an answer in another language that holds sentences of the catalogue or of manuals."""
+
+
+def language_asked(question: str, earlier: Sequence[str] = ()) -> Language:
+    """Tell in which language to answer: that of the question; where it is too short to tell, the conversation's.
+
+    Args:
+        question: What is asked now.
+        earlier: What the user asked before, oldest first.
+    """
+    best = _likely(question)
+    for text in reversed(earlier):
+        if len(best) == 1:
+            break
+        known = _likely(text)
+        best = [one for one in (known if len(known) == 1 else _by_cues(text, known)) if one in best] or best
+    return best[0] if len(best) == 1 else _by_cues(question, best)[0]
+
+
+def in_language(answer: Answer, language: Language, *, planned: bool) -> Answer:
+    """Put an answer into a language, with its warnings, its question and what could be asked next.
+
+    Args:
+        answer: As the loop made it.
+        language: What the user speaks.
+        planned: True for a text of the offline planner; a language model has chosen the language of its own.
+    """
+    if language == "en":
+        return answer
+    question = answer.question and _question(answer.question, language)
+    text = answer.text
+    if planned:
+        text = translate(text, language)
+        text += f"\n\n{translate(NOTE, language)}" if has_english(text) else ""
+    elif answer.question:
+        asked = pending.with_options(answer.question)
+        text = text.replace(asked, translate(asked, language))
+    return answer.model_copy(
+        update={
+            "text": text,
+            "language": language,
+            "question": question,
+            "warnings": tuple(translate(one, language) for one in answer.warnings),
+            "follow_ups": tuple(translate(one, language) for one in answer.follow_ups),
+        }
+    )
+
+
+def speaking(emit: Callable[[Event | None], None], language: Language) -> Callable[[Event | None], None]:
+    """Give what emits the same events with their words in a language."""
+    return lambda event: emit(_told(event, language))
+
+
+def _told(event: Event | None, language: Language) -> Event | None:
+    """Put over what an event says to the user; the text of a tool's result stays as it is kept."""
+    match event:
+        case ErrorEvent():
+            words = {"message": translate(event.message, language), "hint": translate(event.hint, language)}
+            return event.model_copy(update=words)
+        case QuestionEvent():
+            return event.model_copy(update={"question": _question(event.question, language)})
+        case ToolProgress():
+            return event.model_copy(update={"message": translate(event.message, language)})
+    return event
+
+
+def _question(question: Question, language: Language) -> Question:
+    return question.model_copy(
+        update={
+            "text": translate(question.text, language),
+            "options": tuple(translate(one, language) for one in question.options),
+            "changes": {translate(words, language): change for words, change in question.changes.items()},
+        }
+    )
+
+
+def _likely(text: str) -> list[Language]:
+    """Give the languages a text may be in by its marks and its function words; names of products say nothing."""
+    if "¿" in text or "¡" in text:
+        return ["es"]
+    return likeliest_languages(abilities.without_product_names(text))
+
+
+def _by_cues(text: str, among: Sequence[Language]) -> list[Language]:
+    """Give those of some languages that most of a text are words of the trade or of time in."""
+    own = abilities.without_product_names(text)
+    counts = {one: sum(len(match[0]) for match in _cues(one).finditer(own)) for one in among}
+    return [one for one in among if counts[one] == max(counts.values())]
+
+
+@cache
+def _cues(language: Language) -> "re.Pattern[str]":
+    """Give the pattern of all cue words and words of time of a language, the longest first."""
+    words = {lexicon.fold(word) for slot in lexicon.load().root.values() for word in slot[language] if "#" not in word}
+    words |= {word for named in PERIOD_WORDS[language].values() for word in named.split()}
+    longest = sorted(words, key=lambda word: (-len(word), word))
+    patterns = (re.escape(word).replace(r"\*", r"\w*") for word in longest)
+    return re.compile(rf"(?<!\w)(?:{'|'.join(patterns)})(?!\w)")
