@@ -27,9 +27,11 @@ def prepare(settings: Settings, on_progress: Callable[[str], None]) -> None:
         on_wait=on_progress,
     )
     if needs_hub(settings):
+        from knowledge.storage import BUILD_PATIENCE_S, DEMO, only_writer
         from tools.hub.demo import ensure_demo
 
-        ensure_demo(settings.hub_dir, today=datetime.now(UTC).date(), on_progress=on_progress)
+        with only_writer(settings.index_dir, what=DEMO, patience_s=BUILD_PATIENCE_S, on_wait=on_progress):
+            ensure_demo(settings.hub_dir, today=datetime.now(UTC).date(), on_progress=on_progress)
 
 
 def needs_hub(settings: Settings) -> bool:

@@ -20,7 +20,7 @@ from knowledge.embeddings import NO_EMBEDDING
 from knowledge.errors import EmbeddingUnavailable
 from knowledge.fitness import is_vector
 from knowledge.schema import Frozen, Product
-from knowledge.storage import only_writer, open_index
+from knowledge.storage import BUILD_PATIENCE_S, only_writer, open_index
 from knowledge.vectors import BATCH, Vectors, open_vectors
 
 logger = logging.getLogger(__name__)
@@ -35,8 +35,6 @@ SUBJECTS = (*RANKING, f"{ELSEWHERE}phrases", f"{ELSEWHERE}translations")
 """Sections in which the subject of a question is looked for."""
 ENCODED = (*RANKING, f"{ELSEWHERE}phrases", "limits", "access")
 """Sections with vectors; lists of editions and documents are names, which keywords find better."""
-BUILD_PATIENCE_S = 600.0
-"""How long a start waits for another process that is writing the index."""
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS entries (

@@ -9,10 +9,15 @@ from typing import Literal
 
 from knowledge.errors import IndexMissing, IngestBusy
 
+INDEX = "the search index"
+DEMO = "the demo archive"
+LOCKS = {INDEX: "ingest.lock", DEMO: "demo.lock"}
 BUSY_TIMEOUT_S = 30.0
 """How long to wait for another process that is writing."""
 PATIENCE_S = 10.0
 """How long a writer waits for readers that are opening what was written."""
+BUILD_PATIENCE_S = 600.0
+"""How long a start waits for another process that is making what both need."""
 ASKED_EVERY_S = 0.2
 COUNTED_WITHIN_S = 2.0
 
@@ -29,12 +34,17 @@ def open_index(path: Path, *, isolation_level: Literal["DEFERRED"] | None = "DEF
 
 @contextmanager
 def only_writer(
-    index_dir: Path, *, patience_s: float | None = None, on_wait: Callable[[str], None] | None = None
+    index_dir: Path,
+    *,
+    what: str = INDEX,
+    patience_s: float | None = None,
+    on_wait: Callable[[str], None] | None = None,
 ) -> Iterator[None]:
-    """Hold the index's lock, and count the writing before and after; the lock falls with the process, however it ends.
+    """Hold a lock, and count the writing before and after; the lock falls with the process, however it ends.
 
     Args:
         index_dir: Folder of the index.
+        what: What is written, in words; each has a lock of its own.
         patience_s: How long to wait for another process; None for as long as opening the index may take.
         on_wait: Told once, in a sentence, that another process is waited for.
 
@@ -42,11 +52,11 @@ def only_writer(
         IngestBusy: another process holds it for longer.
     """
     patience_s = PATIENCE_S if patience_s is None else patience_s
-    with closing(_open_lock(index_dir)) as lock:
-        _seize(lock, patience_s, on_wait)
+    with closing(_open_lock(index_dir, what)) as lock:
+        _seize(lock, what, patience_s, on_wait)
         _count(lock)  # a run that is killed later has been counted: what it wrote is looked for too
         lock.execute("COMMIT")
-        _seize(lock, patience_s, on_wait)
+        _seize(lock, what, patience_s, on_wait)
         try:
             yield
         finally:
@@ -71,19 +81,19 @@ def no_writer(index_dir: Path) -> Iterator[bool]:
             lock.execute("ROLLBACK")
 
 
-def _open_lock(index_dir: Path) -> sqlite3.Connection:
+def _open_lock(index_dir: Path, what: str = INDEX) -> sqlite3.Connection:
     if not index_dir.is_dir():
         raise IndexMissing("The search index has not been built yet.", hint="Run `clms-assistant ingest`.")
-    return sqlite3.connect(index_dir / "ingest.lock", timeout=0, isolation_level=None)
+    return sqlite3.connect(index_dir / LOCKS[what], timeout=0, isolation_level=None)
 
 
-def _seize(lock: sqlite3.Connection, patience_s: float, on_wait: Callable[[str], None] | None) -> None:
+def _seize(lock: sqlite3.Connection, what: str, patience_s: float, on_wait: Callable[[str], None] | None) -> None:
     until = time.monotonic() + patience_s
     while not _try(lock):
         if time.monotonic() > until:
-            raise IngestBusy("Another ingest is running on this index.", "Wait until it has ended.")
+            raise IngestBusy(f"Another command is writing {what}.", "Wait until it has ended.")
         if on_wait is not None:
-            on_wait("Another command is writing the search index; waiting for it")
+            on_wait(f"Another command is writing {what}; waiting for it")
             on_wait = None
         time.sleep(ASKED_EVERY_S)
 

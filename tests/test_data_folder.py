@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from knowledge.document_search import DocumentSearch
-from knowledge.errors import EmbeddingUnavailable, IndexMissing
+from knowledge.errors import EmbeddingUnavailable, IndexMissing, IngestBusy
 from knowledge.ingest import build_index
+from knowledge.storage import DEMO, only_writer
 from knowledge.vectors import open_vectors
 
 ROOT = Path(__file__).parent.parent
@@ -158,6 +159,19 @@ def test_the_second_of_two_first_starts_waits_for_the_vectors_of_the_first_and_s
             told, failure = first.communicate("go on\n", timeout=60)
             assert int(told) > 1000, failure
             assert second.communicate("go on\n", timeout=60)[0] == "0\n"
+
+
+def test_who_makes_the_demo_archive_keeps_others_from_making_it_but_not_from_the_index(tmp_path: Path) -> None:
+    told: list[str] = []
+    with only_writer(tmp_path, what=DEMO), only_writer(tmp_path):
+        with (
+            pytest.raises(IngestBusy, match="the demo archive"),
+            only_writer(tmp_path, what=DEMO, patience_s=0.1, on_wait=told.append),
+        ):
+            pass
+    assert told == ["Another command is writing the demo archive; waiting for it"]
+    with only_writer(tmp_path, what=DEMO):
+        pass
 
 
 def test_nothing_is_written_outside_the_data_folder(tmp_path: Path) -> None:
