@@ -163,12 +163,13 @@ def test_the_second_of_two_first_starts_waits_for_the_vectors_of_the_first_and_s
 
 def test_who_makes_the_demo_archive_keeps_others_from_making_it_but_not_from_the_index(tmp_path: Path) -> None:
     told: list[str] = []
-    with only_writer(tmp_path, what=DEMO), only_writer(tmp_path):
-        with (
-            pytest.raises(IngestBusy, match="the demo archive"),
-            only_writer(tmp_path, what=DEMO, patience_s=0.1, on_wait=told.append),
-        ):
-            pass
+    with (
+        only_writer(tmp_path, what=DEMO),
+        only_writer(tmp_path),
+        pytest.raises(IngestBusy, match="the demo archive"),
+        only_writer(tmp_path, what=DEMO, patience_s=0.1, on_wait=told.append),
+    ):
+        pass
     assert told == ["Another command is writing the demo archive; waiting for it"]
     with only_writer(tmp_path, what=DEMO):
         pass
