@@ -17,6 +17,7 @@ from assistant.schema import Answer, QuestionEvent
 from assistant.settings import Settings
 from assistant.setup import client_credentials, needs_hub, stac_address
 from knowledge.ingest import build_index
+from tests.servers.dead import dead_url
 from tests.servers.openeo_cdse import Cdse, bounds, cdse_server, make_archive
 from tests.test_backend_failures import graph
 from tools.backend_login import Logins
@@ -25,6 +26,7 @@ from tools.backends import OpenEOBackend
 from tools.errors import BackendUnavailable, LoginNeeded
 from ui.api import add_doors
 from ui.cli import main
+from ui.doctor import backend_lines
 from ui.turn import Turn
 
 QUESTION = f"NDVI of {', '.join(f'{edge:.5f}' for edge in bounds())} in June 2025"
@@ -248,3 +250,27 @@ def test_client_credentials_are_for_one_machine_alone(tmp_path: Path) -> None:
     both = {"openeo_client_id": "robot", "openeo_client_secret": SecretStr("hidden")}
     assert client_credentials(Settings(data_dir=tmp_path, **both)) is not None
     assert client_credentials(Settings(data_dir=tmp_path, host="0.0.0.0", **both)) is None
+
+
+def test_a_session_that_others_share_cannot_log_in(cdse: Cdse) -> None:
+    with pytest.raises(BackendUnavailable, match="nobody's conversation is kept apart") as caught:
+        backend(cdse, Logins(poll_for_s=5), "mcp").run_table(graph())
+    assert not isinstance(caught.value, LoginNeeded)
+    assert cdse.codes == {}
+
+
+def test_doctor_tells_which_back_end_is_set_and_how_to_log_in(cdse: Cdse, tmp_path: Path) -> None:
+    hub = list(backend_lines(Settings(data_dir=tmp_path)))
+    assert hub == ["the embedded hub; no login"]
+    robot = {"openeo_client_id": "robot", "openeo_client_secret": SecretStr("hidden")}
+    set_up = Settings(data_dir=tmp_path, openeo_url=cdse.url, openeo_mapping="cdse", **robot)
+    told = "\n".join(backend_lines(set_up))
+    assert "mapping cdse (Copernicus Data Space Ecosystem (CDSE))" in told
+    assert "answers: yes, openEO 1.2.0" in told
+    assert "login: needed, by CDSE; each conversation logs in by itself" in told
+    assert "client credentials: used" in told
+    assert "hidden" not in told
+    dead = Settings(data_dir=tmp_path, openeo_url=dead_url())
+    assert "cannot be reached" in "\n".join(backend_lines(dead))
+    wrong = Settings(data_dir=tmp_path, openeo_url=cdse.url, openeo_mapping="nobody")
+    assert "no openEO mapping called 'nobody'" in "\n".join(backend_lines(wrong))

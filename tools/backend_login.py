@@ -25,6 +25,8 @@ POLL_FOR_S = 300.0
 CODE_WAIT_S = 30.0
 MAX_WAITING = 50
 """Logins that may wait for their users at the same time: each polls."""
+PRIVATE_ID_CHARS = 16
+"""A session id shorter than this can be guessed or is shared: whoever has it would use another's login."""
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 USE_HUB = "Or use the embedded hub: leave CLMS_OPENEO_URL empty."
 _CODE = re.compile(r"[\w-]{4,32}")
@@ -254,6 +256,11 @@ class SessionAccess:
 
     def _ask_user(self) -> NoReturn:
         """Begin a login, or go on with the one that waits, and hand it to the user."""
+        if len(self._session_id) < PRIVATE_ID_CHARS:
+            raise BackendUnavailable(
+                f"{self._mapping.title} wants a login, and here nobody's conversation is kept apart from another's.",
+                "Ask the whole question in a conversation of your own (a door that has a session), and log in there.",
+            )
         entry = self._logins._begin(self._session_id, self._url, self._mapping, self._again)
         if entry.question is not None and entry.failure is None:
             raise LoginNeeded(entry.question.text, f"Then ask again. {USE_HUB}", entry.question)

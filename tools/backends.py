@@ -15,7 +15,7 @@ from tools.backend_layers import layers_on_backend
 from tools.backend_mapping import BackendMapping
 from tools.errors import BackendUnavailable, JobFailed, LoginExpired, LoginRefused
 from tools.layers import Layers
-from tools.schema import Estimate
+from tools.schema import Estimate, Frozen
 from tools.zonal import ZonalJson
 
 if TYPE_CHECKING:
@@ -26,6 +26,14 @@ ATTEMPTS = 2
 CONNECT_TIMEOUT_S = 20.0
 MAX_RESULT_BYTES = 2_000_000_000
 NOTES = "openeo-jobs.json"
+
+
+class About(Frozen):
+    """What an openEO service says of itself."""
+
+    api_version: str
+    providers: tuple[str, ...]
+    """Ids of the identity providers to log in with; empty where none is offered."""
 
 
 class Backend(Protocol):
@@ -126,6 +134,18 @@ class OpenEOBackend:
         with target.open("rb") as stream:
             if not stream.read(4).startswith((b"\x89HDF", b"CDF")):
                 raise JobFailed("The back-end answered something that is no netCDF file.", TRY_LATER)
+
+    def about(self) -> "About":
+        """Tell what the service says of itself; needs no login."""
+
+        def look(connection: Any) -> About:
+            offers = connection.capabilities().supports_endpoint("/credentials/oidc")
+            told = connection.get("/credentials/oidc").json()["providers"] if offers else []
+            providers = tuple(short(one["id"]) for one in told)
+            return About(api_version=short(connection.capabilities().api_version()), providers=providers)
+
+        found: About = self._ask(look, login=False)
+        return found
 
     def collection_ids(self) -> list[str]:
         """Return the ids of all collections."""

@@ -12,6 +12,8 @@ LIBRARIES = (
     "clms-assistant", "langchain", "langgraph", "chromadb", "sentence-transformers", "torch", "pystac-client", "openeo",
     "fastapi", "gradio", "rasterio", "xarray", "odc-stac", "exactextract", "numpy",
 )  # fmt: skip
+ANSWER_S = 10.0
+"""Seconds in which a back-end has to answer here."""
 PACKAGES = ("assistant", "tools", "knowledge", "ui")
 
 
@@ -22,7 +24,38 @@ def report(settings: Settings) -> Iterator[str]:
     yield from ("", "Packages loaded from", *(f"  {name}: {_home(name)}" for name in PACKAGES))
     yield from ("", "Settings", *_settings(settings))
     yield from ("", "State", f"  index: {_index(settings)}", f"  hub: {_hub(settings)}")
+    yield from ("", "Back-end", *(f"  {line}" for line in backend_lines(settings)))
     yield from ("", "Places", *_places(settings))
+
+
+def backend_lines(settings: Settings) -> Iterator[str]:
+    """Tell which openEO back-end is set, whether it answers, and how one logs in there."""
+    from assistant.setup import backend_mapping, client_credentials, stac_address
+    from knowledge.errors import ClmsError
+    from tools.backends import OpenEOBackend
+
+    if not settings.openeo_url:
+        yield "the embedded hub; no login"
+        return
+    try:
+        mapping = backend_mapping(settings, settings.openeo_url)
+        yield f"openEO: {_without_password(settings.openeo_url)}, mapping {mapping.id} ({mapping.title})"
+        yield f"STAC: {_without_password(stac_address(settings) or 'the embedded hub')}"
+        about = OpenEOBackend(settings.openeo_url, timeout_s=min(settings.backend_timeout_s, ANSWER_S)).about()
+    except ClmsError as error:
+        yield f"{error}"
+        return
+    yield f"answers: yes, openEO {about.api_version}"
+    if not about.providers:
+        yield "login: none is offered" + (", though this back-end is known to want one" * (mapping.login == "oidc"))
+        return
+    need = "needed" if mapping.login == "oidc" else "if the service asks for one"
+    yield f"login: {need}, by {', '.join(about.providers)}; each conversation logs in by itself"
+    if settings.openeo_client_id:
+        used = client_credentials(settings) is not None
+        yield (
+            "client credentials: used" if used else "client credentials: not used (secret missing, or not on loopback)"
+        )
 
 
 def _version(name: str) -> str:
