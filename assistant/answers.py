@@ -121,6 +121,8 @@ def follow_ups(results: Sequence[ToolResult]) -> tuple[str, ...]:
             for output, words in FOLLOW_UPS.items()
             if output not in done
         ]
+    if product and product.compute_question and not plans:
+        found.append(product.compute_question)
     if product:
         found.append(f"Tell me about {product.title}.")
     return tuple(found[:3])
@@ -287,11 +289,13 @@ def _product(results: Sequence[ToolResult]) -> str:
     product = recommendation(results)
     if not product:
         return ""
+    computed = any(result.plan for result in results)
     lead = "Product to use" if product.certain else "Nearest product found, not certain"
     lines = [f"**{lead}: {product.title}**"]
     lines += [f"- It falls short: {product.lacks}"] if product.lacks else []
     lines += [f"- {reason}" for reason in product.why]
     lines += [f"- How to get it: {way}" for way in product.access[:WAYS_SHOWN]]
+    lines += [f"- To compute: {product.computable}"] if product.computable and not computed else []
     lines += [
         f"- Why not {other.title}: {other.lacks or 'nothing is known against it.'}" for other in product.alternatives
     ]

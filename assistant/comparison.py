@@ -1,8 +1,11 @@
-"""Put results of one kind for different periods or places next to each other, in the tools' own numbers."""
+"""Put results next to each other in the tools' own numbers, and find the two products a question sets side by side."""
 
+import re
 from collections.abc import Sequence
 
+from assistant import abilities, lexicon
 from assistant.abilities import index_title
+from assistant.spans import find_places
 from tools.schema import Plan, StatisticsRow, ToolResult
 from tools.words import counted
 from tools.zonal import curve, summary
@@ -14,6 +17,8 @@ NO_DIFFERENCE = (
 NOTHING_TO_COMPARE = "Not all sides of the comparison have a result, so nothing is compared."
 MAX_CURVES = 3
 """Curves told of one result."""
+LONGEST_NAME = (6, 5, 4, 3, 2, 1)
+"""Lengths of a product's name that are looked for, in words, the longest first."""
 
 
 def side_by_side(results: Sequence[ToolResult], asked: int) -> str:
@@ -63,3 +68,38 @@ def _curve(name: str, label: str, rows: Sequence[StatisticsRow]) -> str:
         f"{name} of {label} peaks at {peak['value']:.3f} on {peak['date']}, "
         f"is lowest at {low['value']:.3f} on {low['date']}"
     )
+
+
+def compared_products(question: str) -> tuple[str, str] | None:
+    """Give the names of the two products that a question sets against each other; None when it compares else.
+
+    Everyday words such as "forest" name a product only where no place is named: there they are land to be compared.
+    """
+    words = list(re.finditer(r"[\w+'’-]+", question))
+    asks = lexicon.has(question, "compare", "difference")
+    for at, match in enumerate(words):
+        weighs = lexicon.has_only(match[0], "alternative")
+        if not (weighs or (asks and lexicon.has_only(match[0], "joiner", "with", "compare"))):
+            continue
+        proper = weighs or bool(find_places(question, any_name=False))
+        left = _product_in([words[max(0, at - size) : at] for size in LONGEST_NAME], question, proper=proper)
+        right = _product_in(_after(words, at + 1), question, proper=proper)
+        if left and right and abilities.product_id(left) != abilities.product_id(right):
+            return left, right
+    return None
+
+
+def _after(words: Sequence["re.Match[str]"], start: int) -> list[Sequence["re.Match[str]"]]:
+    """Give the words that follow, the longest run first, without an article in front."""
+    if start < len(words) and lexicon.has_only(words[start][0], "article"):
+        start += 1
+    return [words[start : start + size] for size in LONGEST_NAME]
+
+
+def _product_in(runs: Sequence[Sequence["re.Match[str]"]], question: str, *, proper: bool) -> str:
+    """Give the first run of words that is the name of a product; empty when none is."""
+    for run in runs:
+        name = question[run[0].start() : run[-1].end()] if run else ""
+        if name and abilities.product_id(name) and (not proper or abilities.is_proper_name(name)):
+            return name
+    return ""

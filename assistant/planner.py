@@ -14,7 +14,7 @@ from langchain_core.runnables import Runnable
 from langchain_core.tools import BaseTool
 from langchain_core.utils.function_calling import convert_to_openai_tool
 
-from assistant import abilities, answers, computes, slots, tasks
+from assistant import abilities, answers, comparison, computes, slots, tasks
 from assistant.layers import LayerRequest, subject
 from assistant.pending import is_reply
 from tools.schema import ToolResult
@@ -96,7 +96,7 @@ def next_message(
     if fixed == () or (fixed is None and is_reply(question)):
         told = answers.NOTHING_WAITS if fixed is None else answers.CANCELLED
         return AIMessage(content=told, response_metadata={answers.OUTCOME: "not_run"})
-    wanted = fixed or _wanted(read, question, made, results)
+    wanted = fixed or _wanted(read, question)
     calls = [call for call in wanted if call[0] in menu and call not in made]
     if calls:
         return AIMessage(
@@ -109,26 +109,32 @@ def next_message(
     )
 
 
-def _wanted(read: slots.Slots, question: str, made: list[Call], results: list[ToolResult]) -> list[Call]:
-    """List the calls a question needs, given what has been called."""
+def _wanted(read: slots.Slots, question: str) -> list[Call]:
+    """List the calls a question needs."""
     if isinstance(read, tasks.Task):
         return [read.call(answers.DEFAULT_PERIOD)]
-    if read.intent == "recommend":
-        if not read.layer:
-            return [_search_call(read, question)]
-        words = subject(read.layer.words or question)
-        name, args = _search_call(read, words)
-        units = "any" if read.layer.units == "place" else read.layer.units
-        return [(name, {**args, "units": units}), _layer_call(read.layer, words)]
-    if read.intent == "explain":
-        failed = any(name == "explain_product" for name, _ in made) and results and results[0].outcome != "ok"
-        first: list[Call] = [("explain_product", {"product_id": read.product})]
-        return [*first, ("search_products", {"question": question})] if failed else first
+    if read.intent in ("recommend", "explain"):
+        return _about_products(read, question)
     if read.intent == "scenes":
         period = read.periods[0] if read.periods else answers.DEFAULT_PERIOD
         return [("search_scenes", {"place": read.place, "period": period})]
     computes = [_compute_call(read, wanted) for wanted in read.computes]
     return [_search_call(read, question), *computes] if read.intent == "compute" else []
+
+
+def _about_products(read: slots.Slots, question: str) -> list[Call]:
+    """List the calls of a question about products: two set side by side, one explained, or the one to take."""
+    if pair := comparison.compared_products(question):
+        return [("compare_products", {"first": pair[0], "second": pair[1]})]
+    if read.intent == "explain" and abilities.is_product(read.product):
+        return [("explain_product", {"product_id": read.product})]
+    if not read.layer:
+        # What is no product's name is a subject: search tells whether any product is about it, or who has it.
+        return [_search_call(read, question)]
+    words = subject(read.layer.words or question)
+    name, args = _search_call(read, words)
+    units = "any" if read.layer.units == "place" else read.layer.units
+    return [(name, {**args, "units": units}), _layer_call(read.layer, words)]
 
 
 def _search_call(read: slots.Slots, question: str) -> Call:

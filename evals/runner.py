@@ -20,7 +20,7 @@ TODAY = date(2026, 9, 1)
 
 Retrieval = Literal["hybrid", "dense", "keyword"]
 USE: dict[Retrieval, tuple[Ranking, ...]] = {
-    "hybrid": ("keyword", "dense", "names"),
+    "hybrid": ("keyword", "dense", "names", "phrases"),
     "dense": ("dense",),
     "keyword": ("keyword",),
 }

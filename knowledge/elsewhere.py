@@ -4,7 +4,7 @@ from functools import cache
 from pathlib import Path
 
 import yaml
-from pydantic import TypeAdapter, ValidationError
+from pydantic import Field, TypeAdapter, ValidationError
 
 from knowledge.errors import SourceInvalid
 from knowledge.schema import Frozen
@@ -22,6 +22,8 @@ class Elsewhere(Frozen):
     """Words people use for it, in English."""
     translations: tuple[str, ...] = ()
     """The same in other languages; found as words, not by meaning."""
+    asked_as: dict[str, tuple[str, ...]] = Field(default_factory=dict)
+    """How people ask for it in everyday words, by language; read by the phrasebook."""
 
 
 FILE = Path(__file__).with_name("elsewhere.yaml")

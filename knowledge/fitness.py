@@ -8,6 +8,8 @@ from knowledge.schema import Bbox, Edition, Frozen, Product, Shortfall
 
 PIXELS_ACROSS = 5
 """A unit needs about this many pixels across, or most of them also see its neighbours."""
+PIXELS_ACROSS_PLACE = 50
+"""A place needs about this many pixels across, or a map of it shows no parts."""
 SHOWN_EDITIONS = 4
 NOT_OFFERED = ("announced", "discontinued", "retired")
 
@@ -22,6 +24,8 @@ class Need(Frozen):
     """Side of the smallest unit that must be told apart (square root of its area), metres."""
     pixel_m: float | None = None
     """Largest pixel the question allows, metres."""
+    place_m: float | None = None
+    """Side of the place itself (square root of its area), metres."""
 
 
 def shortfalls(product: Product, need: Need, catalogue: Catalogue) -> tuple[Shortfall, ...]:
@@ -66,18 +70,13 @@ def is_vector(product: Product) -> bool:
     return bool(re.search(r"vector|geopackage|geodatabase|shapefile|geojson", words, re.IGNORECASE))
 
 
-def differences(product: Product, other: Product) -> list[str]:
-    """Say in what a product's facts fall behind another's: pixel size, first and last year."""
-    found = []
-    if product.resolution_m and other.resolution_m and product.resolution_m > other.resolution_m:
-        found.append(f"Coarser: pixels of {product.resolution_m:g} m, not {other.resolution_m:g} m.")
-    first, others_first = _year(product.start), _year(other.start)
-    if first and others_first and first > others_first:
-        found.append(f"Begins later: {first}, not {others_first}.")
-    last, others_last = _year(product.end), _year(other.end) or 9999
-    if last and last < others_last:
-        found.append(f"Ends in {last}.")
-    return found
+def differences(product: Product, other: Product, need: Need) -> list[str]:
+    """Say in what a product's facts fall behind another's, of those facts that a question asks for: the pixel size."""
+    asks_for_detail = need.unit_m or need.pixel_m or need.place_m
+    pixel, others_pixel = product.resolution_m, other.resolution_m
+    if asks_for_detail and pixel and others_pixel and pixel > others_pixel:
+        return [f"Coarser: pixels of {pixel:g} m, not {others_pixel:g} m."]
+    return []
 
 
 def _status(product: Product) -> Shortfall | None:
@@ -136,7 +135,7 @@ def _change(product: Product, need: Need, catalogue: Catalogue) -> Shortfall | N
 def _pixel(product: Product, need: Need) -> Shortfall | None:
     pixel = product.resolution_m
     if need.pixel_m is None and need.unit_m is None:
-        return None
+        return _extent(product, need)
     if pixel is None:
         unknown = Shortfall(kind="units", text="How fine it is has not been verified.", blocks=False)
         return None if is_vector(product) else unknown
@@ -147,6 +146,20 @@ def _pixel(product: Product, need: Need) -> Shortfall | None:
         text = f"Its pixels of {pixel:g} m are too coarse for units about {need.unit_m:.0f} m across."
         return Shortfall(kind="units", text=text, blocks=False)
     return None
+
+
+def _extent(product: Product, need: Need) -> Shortfall | None:
+    """Tell where a place is so small that a product shows it as a few pixels."""
+    if need.place_m is None or product.resolution_m is None:
+        return None
+    across = need.place_m / product.resolution_m
+    if across >= PIXELS_ACROSS_PLACE:
+        return None
+    text = (
+        f"Its pixels of {product.resolution_m:g} m are coarse for a place about {need.place_m / 1000:.2g} km across: "
+        f"{'not one' if across < 1 else f'only about {across:.0f}'} of them from side to side."
+    )
+    return Shortfall(kind="extent", text=text, blocks=False)
 
 
 def _dated(product: Product, need: Need) -> list[Edition]:

@@ -1,7 +1,8 @@
 """How near products are to a subject, and in what order they are given: relevance first, facts next.
 
-Relevance adds three parts, each from 0 to about 1, so that a low sum means that nothing is near: likeness of meaning to
-the product's best phrase, share of the question's words that the product's texts hold, and the same for its names.
+Relevance adds four parts, each from 0 to about 1, so that a low sum means that nothing is near: likeness of meaning to
+the product's best phrase, share of the question's words that the product's texts hold, the same for its names, and
+nearness to what people say for it in everyday words.
 """
 
 import math
@@ -14,18 +15,20 @@ from knowledge.fitness import Need, period_note, shortfalls
 from knowledge.ingest import facts_sentence, policy_sentences, stems
 from knowledge.schema import Frozen, Product, ProductMatch
 
-WEIGHTS = (1.0, 0.5, 0.25)
-WEIGHTS_WITHOUT_MEANING = (0.0, 1.5, 0.5)
-"""Weights of likeness, words and names; the second where there is no encoder."""
-NEAR = 0.7
+WEIGHTS = (1.0, 0.5, 0.25, 0.8)
+WEIGHTS_WITHOUT_MEANING = (0.0, 1.5, 0.5, 0.8)
+"""Weights of likeness, words, names and phrases; the second where there is no encoder."""
+NEAR = 0.5
 """A product of the same theme may be taken in place of the nearest one from this share of its relevance on."""
-LEAST_RELEVANCE = 0.45
+LEAST_RELEVANCE = 0.55
 """What is less near than this to every subject known is not answered; measured with and without an encoder."""
 BLOCKED_FACTOR = 0.3
-SHORT_FACTORS = {"units": 0.5, "period": 0.8, "status": 0.8, "change": 0.7, "compare": 1.0}
+SHORT_FACTORS = {"units": 0.5, "extent": 0.7, "period": 0.8, "status": 0.8, "change": 0.7, "compare": 1.0}
 """How far a shortfall lowers a product: one that it blocks, and one that can still be used."""
 
 
+KIN = 0.5
+"""Share of a product's nearness in everyday words that products of its themes get: facts decide between kin."""
 MOST = 0.6
 NAMED = 0.3
 """Added to the relevance of a product that the question calls by its name."""
@@ -35,10 +38,8 @@ UNWANTED = 0.5
 """Share of the likeness to what is not wanted that is taken off."""
 ALIKE = 0.8
 """Only products from this share of the likeness of the most alike one on lose, in proportion."""
-STRONG = 0.65
-"""From here on a subject that others have is taken to be meant when it is nearer than any product."""
-CLEARLY = 1.15
-"""Below that, it must be nearer by this factor."""
+CLEARLY = 1.1
+"""A subject that others have is taken to be meant when it is nearer than any product by this factor."""
 INSTEAD = 0.65
 """A fitting product from this share of the nearest one's relevance on is offered before there is said to be none."""
 
@@ -62,7 +63,7 @@ def judge(matches: list[ProductMatch], others: Mapping[str, float], *, named: fr
     other = max(others, key=lambda one: others[one])
     known = bool(named.intersection(one.product.id for one in matches if one.relevance >= NEAR * nearest))
     ahead = others[other] >= LEAST_RELEVANCE and others[other] > nearest and not known
-    clearly = ahead and others[other] > nearest * (1.0 if others[other] >= STRONG else CLEARLY)
+    clearly = ahead and others[other] > CLEARLY * nearest
     if not clearly and matches and not matches[0].fits and not known:
         first = next((one for one in matches if one.fits and one.relevance >= INSTEAD * nearest), None)
         if first:
@@ -101,13 +102,15 @@ def name_shares(question: str, names: Mapping[str, Iterable[frozenset[str]]]) ->
     return {owner: size / len(asked) for owner, size in found.items() if size}
 
 
-def add_up(likeness: Mapping[str, float], words: Mapping[str, float], names: Mapping[str, float]) -> dict[str, float]:
-    """Add the three parts of relevance."""
+def add_up(
+    likeness: Mapping[str, float], words: Mapping[str, float], names: Mapping[str, float], phrases: Mapping[str, float]
+) -> dict[str, float]:
+    """Add the four parts of relevance."""
     weights = WEIGHTS if likeness else WEIGHTS_WITHOUT_MEANING
-    parts = tuple(zip((likeness, words, names), weights, strict=True))
+    parts = tuple(zip((likeness, words, names, phrases), weights, strict=True))
     return {
         owner: sum(weight * part.get(owner, 0.0) for part, weight in parts)
-        for owner in sorted({*likeness, *words, *names})
+        for owner in sorted({*likeness, *words, *names, *phrases})
     }
 
 

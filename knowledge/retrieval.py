@@ -18,7 +18,20 @@ from knowledge.errors import EmbeddingUnavailable, IndexMissing
 from knowledge.fitness import Need
 from knowledge.ingest import ALIASES, ELSEWHERE, SUBJECTS, search_words, stems
 from knowledge.lexicon import in_english
-from knowledge.ranking import ALIKE, MOSTLY, NAMED, UNWANTED, Findings, add_up, judge, name_shares, order, word_shares
+from knowledge.phrasebook import open_phrasebook
+from knowledge.ranking import (
+    ALIKE,
+    KIN,
+    MOSTLY,
+    NAMED,
+    UNWANTED,
+    Findings,
+    add_up,
+    judge,
+    name_shares,
+    order,
+    word_shares,
+)
 from knowledge.schema import Bbox, Passage, ProductMatch
 from knowledge.storage import open_index
 from knowledge.vectors import open_vectors
@@ -28,8 +41,8 @@ logger = logging.getLogger(__name__)
 
 RANK_OFFSET = 60  # the usual constant of reciprocal rank fusion
 POOL = 40
-Ranking = Literal["keyword", "dense", "names"]
-RANKINGS: tuple[Ranking, ...] = ("keyword", "dense", "names")
+Ranking = Literal["keyword", "dense", "names", "phrases"]
+RANKINGS: tuple[Ranking, ...] = ("keyword", "dense", "names", "phrases")
 PHRASES = 200
 """Phrases looked at for one question: enough that each near product is among their owners."""
 
@@ -70,6 +83,7 @@ class Retriever:
     def warm_up(self) -> None:
         """Load catalogue, encoder and index now, so that the first question does not wait for them."""
         self.passages("land cover", limit=1)
+        self.find("land cover")
 
     def products(
         self,
@@ -114,12 +128,12 @@ class Retriever:
         wording = read_wording(question, self.catalogue)
         need = need or Need()
         need = need.model_copy(update={"pixel_m": need.pixel_m or wording.pixel_m})
-        subject = in_english(set_aside(wording.subject, spoken, self.catalogue))
-        relevance = self._relevance(subject)
+        words = set_aside(wording.subject, spoken, self.catalogue)
+        subject, relevance = in_english(words), self._relevance(words)
         for one, extra in extra_words(question, wording.named, self.catalogue).items():
             relevance[one] = relevance.get(one, 0.0) + (NAMED if extra == 0 else NAMED / 2)
         for thing in wording.unwanted:
-            alike = self._relevance(in_english(thing))
+            alike = self._relevance(thing)
             least = ALIKE * (most := max(alike.values(), default=0.0))
             for one in (one for one in relevance if alike.get(one, 0.0) > least):
                 relevance[one] -= UNWANTED * most * (alike[one] - least) / (most - least)
@@ -130,14 +144,28 @@ class Retriever:
         called = {one for one, share in shares.items() if share >= MOSTLY and share > theirs}
         return judge(matches, others, named=wording.named | called, limit=limit)
 
-    def _relevance(self, subject: str) -> dict[str, float]:
-        """Tell how near each product, and each subject that others have, is to what is asked."""
+    def _relevance(self, words: str) -> dict[str, float]:
+        """Tell how near each product, and each subject that others have, is to words of any language."""
+        subject = in_english(words)
         owners = self._owners(search_words(subject))
         return add_up(
             self._likeness(subject),
             word_shares(owners, len(self._names)) if "keyword" in self._use else {},
             name_shares(subject, self._names) if "names" in self._use else {},
+            self._said(words) if "phrases" in self._use else {},
         )
+
+    def _said(self, words: str) -> dict[str, float]:
+        """Tell how near words are to what people say for each product; its kin are near in part."""
+        near = open_phrasebook(self.catalogue).nearness(words)
+        themes: dict[str, float] = {}
+        for one in self.catalogue.products:
+            for theme in one.themes:
+                themes[theme] = max(themes.get(theme, 0.0), near.get(one.id, 0.0))
+        kin = {
+            one.id: KIN * max(themes[theme] for theme in one.themes) for one in self.catalogue.products if one.themes
+        }
+        return {owner: most for owner in {*near, *kin} if (most := max(near.get(owner, 0.0), kin.get(owner, 0.0)))}
 
     @cached_property
     def _names(self) -> dict[str, list[frozenset[str]]]:

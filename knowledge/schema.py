@@ -315,6 +315,8 @@ class Product(Frozen):
     url: str | None = None
     aliases: tuple[str, ...] = ()
     """Words people use for it; search reads them."""
+    asked_as: dict[str, tuple[str, ...]] = Field(default_factory=dict, exclude=True)
+    """How people ask for it in everyday words, by language; read by the phrasebook, never shown."""
     choose_when: tuple[str, ...] = ()
     not_for: tuple[str, ...] = ()
     cautions: tuple[str, ...] = ()
@@ -350,7 +352,7 @@ class Product(Frozen):
 class Shortfall(Frozen):
     """One thing a question asks for that a product's facts do not give."""
 
-    kind: Literal["status", "place", "period", "pixel", "units", "change", "compare"]
+    kind: Literal["status", "place", "period", "pixel", "units", "extent", "change", "compare"]
     text: str
     blocks: bool
     """True when the product cannot answer the question because of it."""

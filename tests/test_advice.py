@@ -9,10 +9,12 @@ from shutil import copytree
 
 import pytest
 
+from knowledge.fitness import Need
 from knowledge.ingest import build_index
 from knowledge.retrieval import Retriever
 from tools.advice import unit_size_m
 from tools.areas import parse_geojson
+from tools.errors import ToolInputError
 from tools.schema import Polygons
 from tools.toolbox import Context, Services, Toolbox
 from tools.workspace import Workspace
@@ -76,7 +78,7 @@ def test_a_year_before_all_data_is_refused_with_the_nearest_product(toolbox: Too
         ("imperviousness density", "Kenya", "(id imperviousness): It does not cover the place"),
         ("hedges at 1 m", "", "(id small-woody-features): Its finest pixels are 5 m, not 1 m."),
         ("albedo", "", "(id surface-albedo): It is no longer offered."),
-        ("air quality", "Paris", "Copernicus Atmosphere Monitoring Service (CAMS) has that."),
+        ("air quality", "Paris", "Who has it: Copernicus Atmosphere Monitoring Service (CAMS)."),
         ("xyzzy", "", "No CLMS product was found for these words. Name the subject"),
     ],
 )
@@ -226,3 +228,42 @@ def test_words_too_far_from_any_product_lead_to_a_question_not_to_a_denial(toolb
     assert found.recommendation is None
     assert "No CLMS product" not in found.text
     assert "Name the subject" in found.text
+
+
+def test_the_size_of_the_place_decides_which_pixels_are_useful(toolbox: Toolbox) -> None:
+    retriever = toolbox.services.retriever
+    shortfalls = {
+        place_m: {one.product.id: one.lacks for one in retriever.find("NDVI", Need(place_m=place_m), limit=79).matches}
+        for place_m in (7_000.0, 300_000.0)
+    }
+    assert "only about 23 of them from side to side" in shortfalls[7_000.0]["ndvi-global"]
+    assert "from side to side" not in shortfalls[7_000.0]["hr-vpp"]
+    assert "from side to side" not in shortfalls[300_000.0]["ndvi-global"]
+
+
+def test_why_not_tells_only_what_the_question_asks_for(toolbox: Toolbox) -> None:
+    found = toolbox.search_products("vegetation index").recommendation
+    assert found is not None
+    lacks = [one.lacks for one in found.alternatives]
+    assert lacks
+    assert not any("Begins later" in one or "Ends in" in one or "Coarser" in one for one in lacks)
+    assert any("Choose it when: " in one for one in lacks)
+
+
+def test_two_products_side_by_side_are_told_from_the_catalogue(toolbox: Toolbox) -> None:
+    told = toolbox.compare_products("CLC", "CLC+")
+    assert "| Detail | pixels of 100 m | pixels of 10 m |" in told.text
+    assert "| Smallest unit mapped | 25 ha |" in told.text
+    assert "44" in told.text
+    assert told.citations
+    assert all(one.verified for one in told.citations)
+    with pytest.raises(ToolInputError, match="are both CORINE Land Cover"):
+        toolbox.compare_products("CLC", "CORINE")
+
+
+def test_a_subject_of_others_is_denied_without_quotes_of_manuals(toolbox: Toolbox) -> None:
+    for question in ("CO2 of planes", "water at the beach clean enough to bathe", "jellyfish"):
+        found = toolbox.search_products(question)
+        assert found.recommendation is None, question
+        assert "Who has it: " in found.text
+        assert "documents say" not in found.text

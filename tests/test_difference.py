@@ -138,7 +138,7 @@ def test_the_table_holds_both_values_and_the_difference(services: Services) -> N
 def test_what_the_time_itself_does_is_told(services: Services) -> None:
     same = compute(services, "June 2025", against="June 2024").warnings
     assert not any("part of the year" in one or "length" in one for one in same)
-    assert any("1 of 3 units have valid-pixel shares that differ" in one for one in same)
+    assert any("In 1 of 3 units the share of valid pixels differs" in one for one in same)
     other = compute(services, "2025-09-01 to 2025-10-01", against="June 2025").warnings
     assert any("part of the difference is the season" in one for one in other)
     assert any("not over" in one for one in other)

@@ -101,11 +101,31 @@ def test_after_the_results_comes_text_and_a_message_of_the_checker_is_no_questio
 
 
 def test_an_unknown_product_is_looked_for() -> None:
-    question = HumanMessage("What is the Wood Layer?")
-    calls = next_message([question], MENU)
-    result = ToolResult(text="No product is called so.", outcome="not_run")
-    told = ToolMessage(result.text, artifact=result, tool_call_id=calls.tool_calls[0]["id"], status="error")
-    assert [call["name"] for call in next_message([question, calls, told], MENU).tool_calls] == ["search_products"]
+    for question in ("What is the Wood Layer?", "Explain nitrogen dioxide", "What is NO2?"):
+        calls = next_message([HumanMessage(question)], MENU).tool_calls
+        assert [call["name"] for call in calls] == ["search_products"], question
+    known = next_message([HumanMessage("What is the Urban Atlas?")], MENU).tool_calls
+    assert [call["name"] for call in known] == ["explain_product"]
+
+
+@pytest.mark.parametrize(
+    ("question", "pair"),
+    [
+        ("difference between CLC and CLC+", ("CLC", "CLC+")),
+        ("Unterschied zwischen HR-VPP und MR-VPP", ("HR-VPP", "MR-VPP")),
+        ("quelle différence entre Urban Atlas et CORINE ?", ("Urban Atlas", "CORINE")),
+        ("diferencia entre CORINE y CLC+ Backbone", ("CORINE", "CLC+ Backbone")),
+        ("confronta HR-VPP e MR-VPP", ("HR-VPP", "MR-VPP")),
+        ("SWI or SSM?", ("SWI", "SSM")),
+        ("compare forest and grassland in Spain", None),
+        ("is it wheat or maize around Reims", None),
+        ("compare CLC 2012 with CLC 2018", None),
+    ],
+)
+def test_two_products_are_set_side_by_side(question: str, pair: tuple[str, str] | None) -> None:
+    calls = next_message([HumanMessage(question)], (*MENU, "compare_products")).tool_calls
+    found = [tuple(call["args"].values()) for call in calls if call["name"] == "compare_products"]
+    assert found == ([pair] if pair else [])
 
 
 async def test_streaming_gives_the_same_as_generating() -> None:

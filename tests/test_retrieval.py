@@ -168,12 +168,12 @@ def test_the_number_in_a_name_is_no_year(retriever: Retriever) -> None:
 
 
 @pytest.mark.parametrize(
-    ("others", "certain", "denied"), [(0.9, True, True), (0.52, False, True), (0.6, True, True), (0.4, True, False)]
+    ("others", "certain", "denied"), [(1.2, True, True), (0.85, False, True), (0.9, True, True), (0.7, True, False)]
 )
 def test_a_subject_of_others_must_be_clearly_nearer(
     retriever: Retriever, others: float, certain: bool, denied: bool
 ) -> None:
-    match = retriever.products("ground subsidence")[0].model_copy(update={"relevance": 0.5})
+    match = retriever.products("ground subsidence")[0].model_copy(update={"relevance": 0.8})
     found = judge([match], {"ocean": others}, named=frozenset(), limit=3)
     assert (found.certain, found.elsewhere is not None) == (certain, denied)
     assert judge([match], {"ocean": others}, named=frozenset({"ground-motion"}), limit=3).elsewhere is None

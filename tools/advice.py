@@ -43,6 +43,7 @@ def advise(
     bbox: Bbox | None = None,
     period: Period | None = None,
     unit_m: float | None = None,
+    place_m: float | None = None,
     spoken: Sequence[str] = (),
 ) -> Advice:
     """Find the product for a question, or say that there is none.
@@ -53,13 +54,14 @@ def advise(
         bbox: Box that must be covered, degrees.
         period: Period in which there must be data.
         unit_m: Side of the smallest units that must be told apart, metres.
+        place_m: Side of the place itself, metres.
         spoken: The question's own words for place and period: they say nothing about the subject.
 
     Raises:
         IndexMissing: the index has not been built.
     """
     start, end = (period.start, period.end) if period else (None, None)
-    need = Need(bbox=bbox, start=start, end=end, unit_m=unit_m)
+    need = Need(bbox=bbox, start=start, end=end, unit_m=unit_m, place_m=place_m)
     found = retriever.find(question, need, limit=CANDIDATES, spoken=spoken)
     matches = tuple(comparable(found.matches, keep_second=not found.certain))
     if matches and not found.relevant and not found.elsewhere:
@@ -68,18 +70,18 @@ def advise(
         return _no_product(retriever, found, matches)
     best, *others = matches
     facts = asked_facts(best.product, question, retriever.catalogue, start, end)
-    recommendation = recommend(matches, facts=facts, certain=found.certain)
+    recommendation = recommend(matches, need, facts=facts, certain=found.certain)
     if not found.certain and found.elsewhere:
         recommendation = recommendation.model_copy(
             update={"lacks": f"{recommendation.lacks} {_or_else(found.elsewhere)}".strip()}
         )
     quotes = cite(retriever, best.product, [*best.why, *best.product.access, *best.product.cautions])
-    quotes += tuple(quote for one in others for quote in cite(retriever, one.product, [one.not_for]))
+    quotes += tuple(quote for one in others for quote in cite(retriever, one.product, [one.not_for, *one.why[:1]]))
     return Advice(recommendation_text(recommendation), matches, recommendation, None, quotes)
 
 
 def _or_else(other: Elsewhere) -> str:
-    return f"If you mean {other.subject[:1].lower()}{other.subject[1:]}: {other.provider} has that."
+    return f"If you mean {other.subject[:1].lower()}{other.subject[1:]}, ask: {other.provider}."
 
 
 def _unclear(retriever: "Retriever", near: tuple[ProductMatch, ...]) -> Advice:
@@ -107,7 +109,7 @@ def _no_product(retriever: "Retriever", found: "Findings", matches: tuple[Produc
         lines = ["No CLMS product was found for these words. Name the subject, for example 'tree cover' or 'snow'."]
     if found.elsewhere:
         url = f" <{found.elsewhere.url}>" if found.elsewhere.url else ""
-        lines.append(f"{found.elsewhere.subject}: {found.elsewhere.provider} has that.{url}")
+        lines.append(f"{found.elsewhere.subject}. Who has it: {found.elsewhere.provider}.{url}")
     quotes = tuple(quote for one in near for quote in cite(retriever, one.product, [one.not_for, one.product.summary]))
     return Advice("\n".join(lines), near, None, found.elsewhere, quotes)
 
@@ -138,7 +140,9 @@ def comparable(matches: Sequence[ProductMatch], *, keep_second: bool = False) ->
     return [best, *second, *(one for one in kin if one not in second)][:3]
 
 
-def recommend(matches: Sequence[ProductMatch], *, facts: Sequence[str] = (), certain: bool = True) -> Recommendation:
+def recommend(
+    matches: Sequence[ProductMatch], need: Need, *, facts: Sequence[str] = (), certain: bool = True
+) -> Recommendation:
     """Recommend the first of at least one match, with the facts asked for, and name the others with what they lack."""
     best, *others = matches
     return Recommendation(
@@ -148,7 +152,8 @@ def recommend(matches: Sequence[ProductMatch], *, facts: Sequence[str] = (), cer
         certain=certain,
         lacks=" ".join(one.text for one in best.shortfalls),
         alternatives=tuple(
-            Alternative(product_id=one.product.id, title=one.product.title, lacks=_why_not(one, best)) for one in others
+            Alternative(product_id=one.product.id, title=one.product.title, lacks=_why_not(one, best, need))
+            for one in others
         ),
         access=best.product.access,
         cautions=best.product.cautions,
@@ -156,11 +161,11 @@ def recommend(matches: Sequence[ProductMatch], *, facts: Sequence[str] = (), cer
     )
 
 
-def _why_not(match: ProductMatch, best: ProductMatch) -> str:
-    """Say what a product lacks for the question, then beside the one that was chosen, then in general."""
-    short = [one.text for one in match.shortfalls]
-    told = [*short, *(() if short else differences(match.product, best.product)), match.not_for]
-    return " ".join(one for one in told if one)
+def _why_not(match: ProductMatch, best: ProductMatch, need: Need) -> str:
+    """Say what a product lacks for the question, or beside the one that was chosen; else what it is for instead."""
+    short = [one.text for one in match.shortfalls] or differences(match.product, best.product, need)
+    instead = f"Choose it when: {match.why[0]}" if match.product.choose_when and not short else ""
+    return " ".join(one for one in (*short, instead, match.not_for) if one)
 
 
 def cite(retriever: "Retriever", product: Product, sentences: Sequence[str]) -> tuple[Citation, ...]:

@@ -98,8 +98,8 @@ def time_cautions(
     uneven = sum(abs(a.valid_share - b.valid_share) >= SHARE_GAP for a, b in pairs)
     if uneven:
         found.append(
-            f"{uneven} of {len(pairs)} units have valid-pixel shares that differ by {SHARE_GAP:.0%} or more between "
-            "the periods: their two values are of different parts."
+            f"In {uneven} of {counted(len(pairs), 'unit')} the share of valid pixels differs by {SHARE_GAP:.0%} or "
+            "more between the periods: the two values are of different parts."
         )
     return tuple(found)
 

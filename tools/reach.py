@@ -17,6 +17,8 @@ class Reach(Frozen):
     """What is known of the place that a question names."""
 
     bbox: Bbox | None = None
+    across_m: float | None = None
+    """Side of the place (square root of its area), metres; None for attached areas, whose polygons tell their size."""
     spoken: str = ""
     """The words that were understood as a place."""
     warnings: tuple[str, ...] = ()
@@ -30,7 +32,8 @@ def find_reach(place: str, area: Polygons | None, nuts: "NutsSource | None") -> 
     if not place.strip() and area is None:
         return Reach()
     try:
-        return Reach(bbox=choose_place(place, area, nuts).bbox, spoken=place)
+        found = choose_place(place, area, nuts)
+        return Reach(bbox=found.bbox, across_m=None if area else 1000 * found.area_km2**0.5, spoken=place)
     except PlaceAmbiguous:
         return Reach(bbox=_around_all(place), spoken=place)
     except ToolInputError:

@@ -221,6 +221,10 @@ class Recommendation(Frozen):
     """How to get it."""
     cautions: tuple[str, ...] = ()
     url: str | None = None
+    computable: str = ""
+    """What can be computed here towards the question, or what it would take; empty when that is not known."""
+    compute_question: str = ""
+    """The question that starts this computation; empty where nothing can be started."""
 
 
 class Question(Frozen):

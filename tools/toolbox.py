@@ -85,7 +85,6 @@ LayerUnits = Annotated[
     Literal["place", "parcels", "districts"],
     Field(description="The place as a whole, or its parcels or districts; not used when an area is attached."),
 ]
-
 ClassMethod = Annotated[
     Literal["kmeans", "random_forest", "thresholds"],
     Field(
@@ -173,6 +172,7 @@ class Toolbox:
     TOOLS: ClassVar[tuple[str, ...]] = (
         "search_products",
         "explain_product",
+        "compare_products",
         "find_place",
         "search_scenes",
         "compute",
@@ -191,6 +191,7 @@ class Toolbox:
         """Find the Copernicus land product that answers a question, or say that there is none and who else has it."""
         from knowledge.wording import is_in_name, unknown_words
         from tools.advice import UNIT_M, advise, unit_size_m
+        from tools.offers import with_offer
         from tools.reach import find_reach
 
         reach = find_reach(place, self.context.area, self.services.nuts)
@@ -200,7 +201,15 @@ class Toolbox:
         when, unread_period = self._when(period, reach.bbox)
         unit_m = unit_size_m(self.context.area) or UNIT_M.get(units)
         spoken = (reach.spoken or unknown_words(place), unknown_words(period) if when else "")
-        advice = advise(self.services.retriever, question, bbox=reach.bbox, period=when, unit_m=unit_m, spoken=spoken)
+        advice = advise(
+            self.services.retriever,
+            question,
+            bbox=reach.bbox,
+            period=when,
+            unit_m=unit_m,
+            place_m=reach.across_m,
+            spoken=spoken,
+        )
         other = advice.elsewhere
         found = ToolResult(
             text=advice.text,
@@ -208,11 +217,14 @@ class Toolbox:
                 "products": [{"id": one.product.id, "title": one.product.title} for one in advice.matches],
                 "elsewhere": other.model_dump(include={"subject", "provider", "url"}) if other else None,
             },
-            recommendation=advice.recommendation,
+            recommendation=with_offer(
+                self.services, advice.recommendation, place=reach.spoken, bbox=reach.bbox, period=period
+            ),
             citations=advice.citations,
             warnings=(*reach.warnings, *unread_period),
         )
-        return self._with_documents(found, question)
+        # What others have is in no manual of the service: what a manual says then only shares words with the question.
+        return found if other and not advice.recommendation else self._with_documents(found, question)
 
     def _with_documents(self, found: ToolResult, question: str, product_id: str | None = None) -> ToolResult:
         """Add what the manuals in the index say to the question, word for word."""
@@ -255,6 +267,12 @@ class Toolbox:
             citations=cite(self.services.retriever, product, said),
         )
         return self._with_documents(found, self.context.question, product.id)
+
+    def compare_products(self, first: ProductId, second: ProductId) -> ToolResult:
+        """Put two products side by side: what each measures, detail, years, method, and when to take which."""
+        from tools.product_compare import compare_products
+
+        return compare_products(self.services.retriever, first, second)
 
     def find_place(self, name: PlaceName) -> ToolResult:
         """Find where a named place is."""

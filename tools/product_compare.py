@@ -1,0 +1,110 @@
+"""Two products side by side, from the catalogue's facts alone: what each measures, how, when, and which to take."""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from knowledge.fitness import is_vector
+from knowledge.schema import Edition, Product
+from tools.errors import ToolInputError
+from tools.schema import ToolResult
+
+if TYPE_CHECKING:
+    from knowledge.catalogue import Catalogue
+    from knowledge.retrieval import Retriever
+
+UNKNOWN = "not verified"
+
+
+def compare_products(retriever: "Retriever", first: str, second: str) -> ToolResult:
+    """Put two products side by side.
+
+    Raises:
+        ProductNotFound: the catalogue has no product of that name.
+        ToolInputError: both names are of one product.
+    """
+    from tools.advice import cite
+
+    catalogue = retriever.catalogue
+    one, other = catalogue.get(first), catalogue.get(second)
+    if one.id == other.id:
+        raise ToolInputError(
+            f"{first!r} and {second!r} are both {one.title}.", "Name two products, or two years of the one to compare."
+        )
+    rows = [(aspect, tell(one, catalogue), tell(other, catalogue)) for aspect, tell in ASPECTS.items()]
+    table = [f"| | {one.title} | {other.title} |", "| --- | --- | --- |"]
+    table += [f"| {aspect} | {left} | {right} |" for aspect, left, right in rows if left != right or left != UNKNOWN]
+    together = f"**One against the other:** {_together(one, other, catalogue)}"
+    said = [(product, (product.summary, *product.choose_when, *product.not_for)) for product in (one, other)]
+    return ToolResult(
+        text="\n".join([*table, "", together]),
+        data={"products": [{"id": product.id, "title": product.title} for product in (one, other)]},
+        citations=tuple(quote for product, sentences in said for quote in cite(retriever, product, sentences)),
+        warnings=tuple(dict.fromkeys((*one.cautions[:2], *other.cautions[:2]))),
+    )
+
+
+def _current(product: Product) -> tuple[Edition, ...]:
+    """Give the editions in use; all of them where none is."""
+    return tuple(one for one in product.editions if one.status == "current") or product.editions
+
+
+def _listed(found: list[str], *, most: int = 4) -> str:
+    told = list(dict.fromkeys(one for one in found if one))
+    more = f" and {len(told) - most} more" if len(told) > most else ""
+    return f"{'; '.join(told[:most])}{more}" if told else UNKNOWN
+
+
+def _detail(product: Product, _: "Catalogue") -> str:
+    if product.resolution_m:
+        return f"pixels of {product.resolution_m:g} m"
+    return "vector data" if is_vector(product) else UNKNOWN
+
+
+def _smallest(product: Product, _: "Catalogue") -> str:
+    units = [one.minimum_mapping_unit_ha for one in _current(product) if one.minimum_mapping_unit_ha]
+    return _listed([f"{unit:g} ha" for unit in units])
+
+
+def _years(product: Product, _: "Catalogue") -> str:
+    years = [
+        one.start if one.start == one.end or not one.end else f"{one.start} to {one.end}" for one in _current(product)
+    ]
+    return _listed(sorted({one for one in years if one}), most=6)
+
+
+def _classes(product: Product, catalogue: "Catalogue") -> str:
+    editions = _current(product)
+    names = [name for one in editions for name in (*one.legends, *(v.legend for v in one.variables)) if name]
+    legends = [catalogue.legend(name) for name in dict.fromkeys(names)]
+    return _listed([f"{one.title}: {len(one.classes)}" for one in legends if one.classes], most=3)
+
+
+def _sensors(product: Product, _: "Catalogue") -> str:
+    return _listed([sensor for one in _current(product) for sensor in one.sensors])
+
+
+ASPECTS: dict[str, Callable[[Product, "Catalogue"], str]] = {
+    "What it measures": lambda product, _: product.summary,
+    "Detail": _detail,
+    "Smallest unit mapped": _smallest,
+    "Years": _years,
+    "How often": lambda product, _: product.cadence or UNKNOWN,
+    "Where": lambda product, _: product.coverage,
+    "Classes": _classes,
+    "Sensors": _sensors,
+    "Choose it when": lambda product, _: " ".join(product.choose_when) or UNKNOWN,
+    "Not for": lambda product, _: " ".join(product.not_for) or UNKNOWN,
+}
+"""Facts that are told of each product, in this order."""
+
+
+def _together(one: Product, other: Product, catalogue: "Catalogue") -> str:
+    """Tell whether editions of the two may be subtracted from each other."""
+    rules = [catalogue.comparability(a.id, b.id) for a in _current(one)[:3] for b in _current(other)[:3]]
+    known = next((rule for rule in rules if rule and rule.allowed is False), None)
+    if known:
+        take = f" Take {known.change_product} for change." if known.change_product else ""
+        return f"do not subtract the one from the other: {known.reason}{take}"
+    if any(rule and rule.allowed for rule in rules):
+        return "editions of the two may be compared where the catalogue says so; ask for two years to see which."
+    return "whether their values may be compared has not been verified; differing classes, pixels or methods forbid it."
