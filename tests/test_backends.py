@@ -1,6 +1,9 @@
 """One plan on two back-ends, the hub and a stand-in for CDSE: other ids, other bands, the same numbers."""
 
 import json
+import subprocess
+import sys
+import time
 import warnings
 from collections.abc import Iterator
 from dataclasses import replace
@@ -210,11 +213,20 @@ def test_a_scale_that_the_service_tells_is_used(services: Services, cdse: Cdse) 
     assert "are taken from" not in " ".join(compute(services, "EVI2").warnings)
 
 
-def test_the_script_asks_for_a_login_of_its_own(services: Services, cdse: Cdse) -> None:
+def test_the_script_logs_in_by_itself_and_gives_the_same(
+    services: Services, cdse: Cdse, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("HOME", "XDG_DATA_HOME", "XDG_CONFIG_HOME"):
+        monkeypatch.setenv(name, str(tmp_path / "home"))
     script = next(one for one in compute(services, "NDVI").artifacts if one.kind == "script")
     text = Path(script.path).read_text()
-    assert "connection.authenticate_oidc()" in text
     assert not [one for one in cdse.secrets() if one in text]
+    with subprocess.Popen([sys.executable, script.path], stdout=subprocess.PIPE, text=True) as running:
+        while not cdse.codes and running.poll() is None:
+            time.sleep(0.02)
+        cdse.log_in(next(iter(cdse.codes)))
+        told = running.communicate(timeout=60)[0]
+    assert "Same as the first run: all 1 rows agree." in told
 
 
 def test_the_scenes_are_found_behind_hundreds_of_collections(services: Services, cdse: Cdse) -> None:

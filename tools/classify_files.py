@@ -35,7 +35,7 @@ def main() -> None:
     parser.add_argument("--bands", default="bands.tif", help="where the bands are saved (default: %(default)s)")
     options = parser.parse_args()
     connection = openeo.connect(options.url)
-    if options.login:
+    if options.login or connection.capabilities().supports_endpoint("/credentials/oidc"):
         connection.authenticate_oidc()
     classify_again(connection, options.bands)
 

@@ -16,11 +16,11 @@ _MAIN = """
 def main() -> None:
     parser = argparse.ArgumentParser(description=TITLE)
     parser.add_argument("--url", default=URL, help="openEO service to run on (default: %(default)s)")
-    parser.add_argument("--login", action="store_true", help="log in with OpenID Connect first, where needed")
+    parser.add_argument("--login", action="store_true", help="log in with OpenID Connect, offered or not")
     parser.add_argument("--raster", metavar="FILE", help="also save the map as GeoTIFF, where the result has one")
     options = parser.parse_args()
     connection = openeo.connect(options.url)
-    if options.login:
+    if options.login or connection.capabilities().supports_endpoint("/credentials/oidc"):
         connection.authenticate_oidc()
     rows = run_again(connection, GRAPHS, LABELS, keep_empty=KEEP_EMPTY_DATES)
     print(TITLE)
@@ -37,7 +37,8 @@ if __name__ == "__main__":
 """
 
 _RUN_CELL = """connection = openeo.connect(URL)
-# Where the service asks for a login: connection.authenticate_oidc()
+if connection.capabilities().supports_endpoint("/credentials/oidc"):
+    connection.authenticate_oidc()  # shows a link to log in with your own account
 rows = run_again(connection, GRAPHS, LABELS, keep_empty=KEEP_EMPTY_DATES)
 print(TITLE)
 if NOTE:
