@@ -58,12 +58,13 @@ def _is_season(words: str) -> bool:
 
 @lru_cache(maxsize=1)
 def _date_layers() -> frozenset[str]:
-    """Give the abbreviations of the products of season dates, and the names of their layers of dates."""
+    """Give the abbreviations of the products that hold dates, and the names of their layers of dates."""
     from knowledge.catalogue import load_catalogue
+    from knowledge.decoding import has_dates
 
     names: set[str] = set()
     for product in load_catalogue().products:
         variables = (one for edition in product.editions for one in edition.variables)
-        dates = {one.name for one in variables if one.encoding and one.encoding.kind == "date"}
+        dates = {one.name for one in variables if has_dates(one)}
         names |= {*dates, *product.abbr.split(" / ")} if dates else set()
     return frozenset(names)

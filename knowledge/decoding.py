@@ -79,6 +79,11 @@ class Rules:
     """Set for a layer of dates: how they are written."""
 
 
+def has_dates(variable: Variable) -> bool:
+    """Tell whether a layer holds dates."""
+    return variable.encoding is not None and variable.encoding.kind == "date"
+
+
 def date_rules(catalogue: Catalogue, edition_id: str, variable: str, *, header: Header | None = None) -> Rules | None:
     """Give the rules by which `decode_dates` reads a layer; None for a layer that holds no dates.
 

@@ -168,8 +168,9 @@ def test_too_few_years_are_refused_with_those_that_are_there(services: Services)
     with pytest.raises(NoScenes, match=r"2 other years with scenes of 1 June to 30 June \(2021, 2022\)") as caught:
         compute(services, "June 2023", against="2021 to 2022")
     assert "difference" in caught.value.hint
-    with pytest.raises(NoScenes, match="no other year"):
+    with pytest.raises(NoScenes, match="no other year") as caught:
         compute(services, "June 2023", against="2016 to 2017")
+    assert "hub sync" in caught.value.hint
     with pytest.raises(NoScenes):
         compute(services, "July 2023")
     with pytest.raises(PeriodInvalid, match="longer than a year"):

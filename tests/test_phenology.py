@@ -182,6 +182,8 @@ def services(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Services]:
         red = np.full((SIZE, SIZE), 0.1)
         files = [write(root / f"{day}_B04.tif", red), write(root / f"{day}_B08.tif", red * (1 + ndvi) / (1 - ndvi))]
         add_files(root / "hub", files, collection_id="s2", datetime=day.isoformat(), scale=1.0, offset=0.0)
+    official = write(root / "SOSD.tif", np.full((SIZE, SIZE), 21100.0))
+    add_files(root / "hub", [official], collection_id="vpp-start", datetime="2021")
     build_index(root / "index", embedding_model="none")
     with running_hub(root / "hub") as url:
         retriever = Retriever(root / "index", embedding_model="none")
@@ -226,11 +228,13 @@ def test_each_polygon_has_its_dates_or_a_reason(found: ToolResult) -> None:
     assert (found.plan.output, found.plan.period.label) == ("phenology", "2021")
 
 
-def test_the_official_product_is_named_as_another_one(found: ToolResult) -> None:
+def test_the_official_product_is_named_as_another_one(services: Services, found: ToolResult) -> None:
     assert "They are not those of High Resolution Vegetation Phenology and Productivity" in found.text
     assert found.recommendation is not None
     assert found.recommendation.product_id == "hr-vpp"
     assert "TIMESAT" in found.text
+    assert "The official dates are here, too (vpp-start): name HR-VPP in the question." in found.text
+    assert "The official dates" not in compute(services, "growing season 2022").text
 
 
 def test_the_files_hold_the_dates(found: ToolResult) -> None:

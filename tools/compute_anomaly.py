@@ -120,7 +120,11 @@ def _too_few(this: Prepared, others: list[Prepared], without: list[str]) -> NoSc
     names = ", ".join(year_name(one.plan.period) for one in others)
     days = f"{this.plan.period.start:%-d %B} to {this.plan.period.end:%-d %B}"
     here = f"{counted(len(others), 'other year')} with scenes of {days} ({names})" if names else "no other year"
-    hint = f"For two years, ask for their difference: {year_name(this.plan.period)} against another year."
+    hint = (
+        f"For two years, ask for their difference: {year_name(this.plan.period)} against another year."
+        if names
+        else "Add scenes of other years with `clms-assistant hub add` or `hub sync`."
+    )
     missing = f" Without a scene: {', '.join(without)}." if without else ""
     return NoScenes(
         f"There is {here} for {this.plan.place.name} in {this.plan.collection_id}; a mean with its spread needs "

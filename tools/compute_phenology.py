@@ -4,19 +4,22 @@ from dataclasses import replace
 from datetime import date, timedelta
 from typing import TYPE_CHECKING, Any
 
+from knowledge.decoding import has_dates
 from tools import phenology
 from tools.advice import Advice, advise, unit_size_m
 from tools.backends import Backend, open_backend
 from tools.compute import check_stored_values, run_statistics
 from tools.errors import PeriodInvalid
 from tools.indices import Recipe
+from tools.layer_search import find_holdings, find_releases
 from tools.periods import SENTINEL2_START
 from tools.phenology import Phenology, season_rows, seasons_of
 from tools.phenology_report import season_lines, season_method, season_warnings, summarise
 from tools.planning import Prepared, choose_period, choose_place, prepare
 from tools.recipes import build_graphs
 from tools.runs import Made, run_once
-from tools.schema import Artifact, Outcome, Period, Statistics, ToolResult
+from tools.schema import Artifact, Outcome, Period, Recommendation, Statistics, ToolResult
+from tools.stac import StacService
 from tools.telling import result_of
 
 if TYPE_CHECKING:
@@ -63,7 +66,8 @@ def compute_phenology(
         return Made(statistics=(statistics,), artifacts=artifacts)
 
     told, made = run_once(services, context, final, graphs, compute)
-    return _tell(told, made.statistics[0], advice, made.artifacts, today=context.today)
+    held = _held_lines(services, final, advice.recommendation)
+    return _tell(told, made.statistics[0], advice, made.artifacts, held, today=context.today)
 
 
 def find_all(work: Prepared, statistics: Statistics) -> dict[str, Phenology]:
@@ -116,6 +120,21 @@ def _official(services: "Services", work: Prepared) -> Advice:
     )
 
 
+def _held_lines(services: "Services", work: Prepared, official: Recommendation | None) -> list[str]:
+    """Tell which collections here hold dates of the official product for the place and the period."""
+    if official is None:
+        return []
+    catalogue, stac = services.retriever.catalogue, StacService(services.stac_url, timeout_s=services.timeout_s)
+    product = catalogue.get(official.product_id)
+    dates = {one.name for edition in product.editions for one in edition.variables if has_dates(one)}
+    holdings = find_holdings(catalogue, stac.collections(), product=product, wanted=" ".join(dates))
+    period = work.plan.period
+    releases = find_releases(stac, [one for one in holdings if one.band.name in dates], work.units.bbox)
+    inside = [one for one in releases if one.start <= period.end and one.end >= period.start]
+    names = ", ".join(dict.fromkeys(one.holding.layers.collection_id for one in inside))
+    return [f"The official dates are here, too ({names}): name {product.abbr} in the question."] if names else []
+
+
 def _files(
     services: "Services",
     context: "Context",
@@ -152,6 +171,7 @@ def _tell(
     statistics: Statistics,
     advice: Advice,
     artifacts: tuple[Artifact, ...],
+    held: list[str],
     *,
     today: date,
 ) -> ToolResult:
@@ -159,7 +179,7 @@ def _tell(
 
     plan, found = work.plan, find_all(work, statistics)
     outcome: Outcome = "ok" if any(one.known for one in found.values()) else "no_data"
-    lines = season_lines(found, work, advice.recommendation)
+    lines = [*season_lines(found, work, advice.recommendation), *held]
     when = f"{plan.period.start} to {plan.period.end}"
     told = result_of(
         work,
