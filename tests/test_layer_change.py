@@ -1,7 +1,10 @@
 """Change of product layers between two years in a real hub: each number against plain numpy."""
 
 import csv
+import runpy
+import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -88,6 +91,12 @@ def _hub(services: Services) -> Path:
 def _ask(services: Services, layer: str, years: tuple[str, str], area: Polygons | None = None) -> ToolResult:
     context = Context(today=date(2026, 9, 20), session_id="test", area=area or _area())
     return Toolbox(services, context).layer_statistics(layer, "", period=years[0], against=years[1])
+
+
+def _run_script(script: Path, services: Services) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "argv", ["script.py", "--url", services.openeo_url])
+        runpy.run_path(str(script), run_name="__main__")
 
 
 def _file(found: ToolResult, kind: str, words: str = "") -> Path:
@@ -186,13 +195,7 @@ def test_the_map_of_changes_has_a_band_for_the_new_class_and_one_for_the_transit
 def test_the_script_finds_the_same_numbers(
     services: Services, which: str, request: pytest.FixtureRequest, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    import runpy
-    import sys
-
-    script = _file(request.getfixturevalue(which), "script")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sys, "argv", ["script.py", "--url", services.openeo_url])
-        runpy.run_path(str(script), run_name="__main__")
+    _run_script(_file(request.getfixturevalue(which), "script"), services)
     assert "Same as the first run" in capsys.readouterr().out
 
 
@@ -274,8 +277,19 @@ def test_a_polygon_without_a_class_in_both_years_has_no_number(services: Service
     assert not any(one.kind == "map" for one in found.artifacts)
 
 
-def test_too_many_transitions_are_refused(services: Services) -> None:
-    from dataclasses import replace
+def test_a_table_in_parts_is_the_same_table(
+    services: Services, leaves: ToolResult, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("tools.layer_change.VALUES_AT_ONCE", 2_000)
+    services = replace(services, rerun_url=f"{services.openeo_url}/")  # another service: nothing is taken from before
+    found = _ask(services, "dominant leaf type", ("2018", "2021"))
+    assert found.statistics == leaves.statistics
+    assert sum("part" in one.title for one in found.artifacts if one.kind == "graph") > 1
+    _run_script(_file(found, "script"), services)
+    assert "Same as the first run" in capsys.readouterr().out
 
+
+def test_too_many_transitions_are_refused(services: Services, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tools.layer_change.IN_PARTS", 1)
     with pytest.raises(TooLarge, match="transitions occur"):
         _ask(replace(services, max_pixels=5_000), "dominant leaf type", ("2018", "2021"), _area(halves=False))

@@ -27,7 +27,8 @@ from tools.layer_graphs import (
 from tools.layer_plan import LayerWork
 from tools.layer_report import how
 from tools.layer_transitions import balances, transition_lines, write_balances, write_matrix
-from tools.planning import Prepared
+from tools.planning import PIXELS_PER_SECOND, Prepared
+from tools.rerun import joined
 from tools.run_files import make_files, source_line
 from tools.runs import Made, run_once
 from tools.schema import Artifact, Bbox, Statistics, StatisticsRow
@@ -38,6 +39,10 @@ if TYPE_CHECKING:
     from tools.toolbox import Context, Services
 
 DIVERGING = "RdBu"
+VALUES_AT_ONCE = 20_000_000
+"""Pixels times transitions that are computed together: it bounds the memory of the back-end."""
+IN_PARTS = 10
+"""A table in parts may take so many times the values of one computation: it costs time, not memory."""
 NO_CHANGE_COLOUR = "#fff3c4"
 
 
@@ -71,7 +76,7 @@ def pair_up(before: LayerWork, after: LayerWork) -> Change:
         update={
             "scenes": one.estimate.scenes + other.estimate.scenes,
             "megabytes": one.estimate.megabytes + other.estimate.megabytes,
-            "seconds": round(one.estimate.seconds + other.estimate.seconds, 1),
+            "seconds": round(one.estimate.seconds + other.estimate.seconds + _table_seconds(after), 1),
         }
     )
     merged = replace(
@@ -84,6 +89,12 @@ def pair_up(before: LayerWork, after: LayerWork) -> Change:
         warnings=tuple(dict.fromkeys((*one.warnings, *other.warnings))),
     )
     return Change(before, after, merged)
+
+
+def _table_seconds(work: LayerWork) -> float:
+    """Guess the time of a table of transitions: of all that could occur, half do."""
+    pairs = len(work.rules.classes) ** 2 / 2
+    return 3 * work.prepared.estimate.pixels * pairs / PIXELS_PER_SECOND
 
 
 def run_change(
@@ -166,8 +177,9 @@ def _run_classes(
     pairs = _met(Path(draft.artifact.path), work)
     _check_size(services, prepared, len(pairs))
     tables = build_transition_tables(
-        *_both(change), prepared.units, prepared.box, pairs=pairs, pixel_m=work.pixel_m, warp_to_epsg=work.warp_to_epsg
-    )
+        *_both(change), prepared.units, prepared.box, pairs=pairs, pixel_m=work.pixel_m,
+        warp_to_epsg=work.warp_to_epsg, at_once=max(1, VALUES_AT_ONCE // prepared.estimate.pixels),
+    )  # fmt: skip
     graphs = _on_backend(change, tables)
     label = {one.code: one.label for one in work.rules.classes}
     steps = [f"{label[one]} to {label[other]}" if one != other else f"{label[one]}, unchanged" for one, other in pairs]
@@ -197,7 +209,8 @@ def _class_method(change: Change) -> str:
 
 
 def _rows(backend: Backend, graphs: dict[str, Any], change: Change, labels: Sequence[str]) -> tuple[StatisticsRow, ...]:
-    rows = table_rows(backend.run_table(graphs["mean"]), backend.run_table(graphs["count"]), labels)
+    parts = [backend.run_table(graph) for name, graph in graphs.items() if name.startswith("mean")]
+    rows = table_rows(joined(parts), backend.run_table(graphs["count"]), labels)
     return mark_uncovered(rows, change.prepared.units, (change.before.release, change.after.release))
 
 
@@ -219,8 +232,8 @@ def _met(raster: Path, work: LayerWork) -> list[Pair]:
 
 def _check_size(services: "Services", prepared: Prepared, pairs: int) -> None:
     values = prepared.estimate.pixels * pairs
-    if values > services.max_pixels:
-        share = services.max_pixels / values
+    if values > IN_PARTS * services.max_pixels:
+        share = IN_PARTS * services.max_pixels / values
         raise TooLarge(
             f"{pairs} different transitions occur, so the table would take {values} values, more than is allowed here.",
             f"Try an area of at most {share:.0%} of this size.",

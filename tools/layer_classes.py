@@ -12,7 +12,7 @@ from knowledge.lexicon import in_english
 from knowledge.schema import LegendClass
 from tools.backends import Backend
 from tools.layer_plan import LayerWork
-from tools.rerun import by_date
+from tools.rerun import by_date, for_each_value
 from tools.schema import Artifact, StatisticsRow
 from tools.workspace import Workspace
 from tools.zonal import ZonalJson, rows_from_json
@@ -33,8 +33,8 @@ def area_rows(mean: ZonalJson, count: ZonalJson, names: Sequence[str], work: Lay
 
 def table_rows(mean: ZonalJson, count: ZonalJson, labels: Sequence[str]) -> tuple[StatisticsRow, ...]:
     """Make one row for each polygon and band, polygon by polygon; a date, where there is one, is dropped."""
-    tables = [next(iter(by_date(table).values()), []) for table in (mean, count)]
-    return rows_from_json(tables[0], tables[1], labels)
+    values, counts = (next(iter(by_date(table).values()), []) for table in (mean, count))
+    return rows_from_json(values, for_each_value(counts, values), labels)
 
 
 def wanted_codes(rules: Rules, words: str) -> tuple[int, ...]:

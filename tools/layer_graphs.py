@@ -139,10 +139,11 @@ def build_transition_tables(
     box: Bbox,
     *,
     pairs: Sequence[Pair],
+    at_once: int,
     pixel_m: float,
     warp_to_epsg: int | None,
 ) -> dict[str, dict[str, Any]]:
-    """Build the flat graphs of tables: hectares (a sum) and count per polygon and transition.
+    """Build the flat graphs of tables: hectares (a sum) per polygon and transition, in parts, and one count for all.
 
     Args:
         plans: Of the earlier and the later year.
@@ -150,23 +151,34 @@ def build_transition_tables(
         units: The polygons.
         box: What is loaded, degrees.
         pairs: Transitions that occur, each a band of its own.
+        at_once: How many bands a part has: they are computed together.
         pixel_m: Side of a pixel in metres, in the equal-area system that is computed in.
         warp_to_epsg: That system, where the layers' own is not of equal area.
     """
-    from openeo.processes import array_create, array_element, eq, if_, is_valid
+    cube = _pair_cube(plans, rules, box, pixel_m=pixel_m, warp_to_epsg=warp_to_epsg)
+    both = cube.reduce_dimension(
+        dimension="bands",
+        reducer=lambda data: data.array_element(index=0) * PAIR_BASE + data.array_element(index=1),
+    ).add_dimension(name="bands", label=TRANSITION, type="bands")
+    keys, graphs = pair_keys(rules[1]), {}
+    for start in range(0, len(pairs), at_once):
+        part = pairs[start : start + at_once]
+        wanted = [keys[first] * PAIR_BASE + keys[second] for first, second in part]
+        areas = both.apply_dimension(dimension="bands", process=_of_each(wanted, pixel_m**2 / M2_PER_HA))
+        areas = areas.rename_labels(dimension="bands", target=[f"FROM_{one}_TO_{other}" for one, other in part])
+        graphs[f"mean {start // at_once + 1}" if start else "mean"] = _tables(areas, units, reducer="sum")["mean"]
+    return {**graphs, "count": _tables(both, units, reducer="sum")["count"]}
 
-    keys, pixel_ha = pair_keys(rules[1]), pixel_m**2 / M2_PER_HA
+
+def _of_each(wanted: Sequence[int], pixel_ha: float) -> Callable[[Any], Any]:
+    """Give the callback that makes one band per number: a pixel's hectares where it has it, else 0."""
+    from openeo.processes import array_create, array_element, eq, if_
 
     def callback(data: Any) -> Any:
-        both: Any = array_element(data, index=0) * PAIR_BASE + array_element(data, index=1)
-        otherwise = if_(value=is_valid(both), accept=0)
-        wanted = [keys[first] * PAIR_BASE + keys[second] for first, second in pairs]
-        return array_create([if_(value=eq(both, one), accept=pixel_ha, reject=otherwise) for one in wanted])
+        stored = array_element(data, index=0)
+        return array_create([if_(value=eq(stored, one), accept=pixel_ha, reject=0) for one in wanted])
 
-    areas = _pair_cube(plans, rules, box, pixel_m=pixel_m, warp_to_epsg=warp_to_epsg)
-    areas = areas.apply_dimension(dimension="bands", process=callback)
-    areas = areas.rename_labels(dimension="bands", target=[f"FROM_{one}_TO_{other}" for one, other in pairs])
-    return _tables(areas, units, reducer="sum")
+    return callback
 
 
 def pair_keys(rules: Rules) -> dict[int, int]:

@@ -10,19 +10,35 @@ from typing import Any
 def run_again(connection: Any, graphs: dict[str, Any], labels: list[str], *, keep_empty: bool) -> list[dict[str, Any]]:
     """Run the graphs `mean` and `count` on an openEO connection and give one row for each date and unit.
 
+    A large table comes in parts: `mean`, `mean 2` and so on, with one count for all of them.
     Dates without one valid pixel are left out unless `keep_empty` is set or nothing would remain.
     """
-    means = by_date(connection.execute(graphs["mean"]))
+    means = by_date(joined([connection.execute(graph) for name, graph in graphs.items() if name.startswith("mean")]))
     counts = by_date(connection.execute(graphs["count"]))
     rows = []
     for moment in sorted(counts):
-        for label, mean, count in zip(labels, means.get(moment, [None] * len(labels)), counts[moment], strict=True):
+        found = means.get(moment, [None] * len(labels))
+        counted = for_each_value(counts[moment], found)
+        for label, mean, count in zip(labels, found, counted, strict=True):
             valid, total = (int(number(count, band) or 0) for band in (0, 1))
             value = number(mean, 0) if valid else None
             day = moment[:10] or None
             rows.append({"label": label, "date": day, "value": value, "valid_pixels": valid, "total_pixels": total})
     filled = {row["date"] for row in rows if row["value"] is not None}
     return rows if keep_empty or not filled else [row for row in rows if row["date"] in filled]
+
+
+def joined(parts: list[Any]) -> Any:
+    """Put the parts of a table without dates side by side: the values of each unit one after the other."""
+    if len(parts) == 1:
+        return parts[0]
+    units = zip(*(next(iter(part.values())) if isinstance(part, dict) else part for part in parts), strict=True)
+    return [[*(one for values in unit for one in (values or ())[:-1]), (unit[-1] or [None])[-1]] for unit in units]
+
+
+def for_each_value(counts: list[Any], values: list[Any]) -> list[Any]:
+    """Repeat the one count of a unit for each of its values, where a table has several."""
+    return [count for count in counts for _ in range(len(values) // len(counts))]
 
 
 def by_date(result: Any) -> dict[str, list[Any]]:

@@ -63,7 +63,11 @@ def _graph_files(services: "Services", graphs: dict[str, Any], work: Prepared, n
     """Write the graph of the numbers, which any client can execute, and that of the map, which gives a GeoTIFF."""
     from tools.export import plan_title, write_graph
 
-    made = [write_graph(services.workspace, graphs["mean"], work.plan, note=note)]
+    parts = [graph for name, graph in graphs.items() if name.startswith("mean")]
+    made = []
+    for number, graph in enumerate(parts, 1):
+        title = f"openEO process graph, part {number} of {len(parts)}: {plan_title(work.plan)}" if parts[1:] else ""
+        made.append(write_graph(services.workspace, graph, work.plan, title=title, note=note))
     if "raster" in graphs:
         title = f"openEO process graph of the map (gives a GeoTIFF): {plan_title(work.plan)}"
         made.append(write_graph(services.workspace, graphs["raster"], work.plan, title=title, note=note))
