@@ -161,15 +161,18 @@ class _Folder:
 
     def _open(self, count: int) -> None:
         import chromadb
+        from chromadb.api.shared_system_client import SharedSystemClient
         from chromadb.errors import ChromaError
 
         if self._client is not None:
             self._client.close()
+        self._client, self._seen = None, -1
         self._collections.clear()
         try:
             self._client = chromadb.PersistentClient(str(self._index_dir / "vectors"), _settings())
         except ChromaError as error:
-            self._client = None
+            # Chroma keeps what failed to start and would hand it out again, though it is of no use.
+            SharedSystemClient.clear_system_cache()
             raise self._broken(error) from error
         self._seen = count
 
