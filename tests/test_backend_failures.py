@@ -11,7 +11,7 @@ from pydantic import SecretStr
 from knowledge.errors import ClmsError
 from tests.servers.openeo_cdse import DAYS, OPENEO_ID, Cdse, bounds, cdse_server, make_archive
 from tests.test_compute import lying_server
-from tools.backend_failures import short
+from tools.backend_failures import check_root, short
 from tools.backend_jobs import Batch
 from tools.backend_login import ClientCredentials, Logins
 from tools.backend_mapping import load_mapping
@@ -138,10 +138,18 @@ def test_a_result_of_the_wrong_kind_is_refused(backend: Callable[..., OpenEOBack
         backend().run_table(graph("GTiff"))
 
 
-def test_a_service_that_leads_to_another_host_gets_no_login() -> None:
-    body = b'{"versions": [{"url": "http://localhost:9/openeo", "api_version": "1.2.0"}]}'
-    with lying_server(body) as url, pytest.raises(BackendUnavailable):
-        OpenEOBackend(url, timeout_s=2).run_table({})
+@pytest.mark.parametrize(
+    ("url", "found"),
+    [
+        ("https://openeo.example.org", "https://elsewhere.example.org/openeo/1.2"),
+        ("https://openeo.example.org", "http://openeo.example.org/openeo/1.2"),
+        ("openeo.example.org", "http://openeo.example.org"),
+    ],
+)
+def test_a_service_that_leads_elsewhere_gets_no_login(url: str, found: str) -> None:
+    check_root(url, "https://openeo.example.org/openeo/1.2")
+    with pytest.raises(BackendUnavailable, match="not the host of the settings"):
+        check_root(url, found)
 
 
 def test_what_looks_like_a_token_is_not_repeated() -> None:

@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
+from urllib.parse import urlsplit
 
 from knowledge.errors import ClmsError
 from tools.errors import BackendUnavailable, JobFailed, LoginExpired, LoginRefused, NoScenes, QuotaExhausted
@@ -88,6 +89,20 @@ def _by_status(url: str, status: int, limits: str, account_url: str) -> ClmsErro
 
 def _no_openeo(url: str, status: int) -> BackendUnavailable:
     return BackendUnavailable(f"The openEO service at {url} answered HTTP {status} without an openEO error.", TRY_LATER)
+
+
+def check_root(url: str, found: str) -> None:
+    """Refuse a service that leads to another host or off https: a login must not go there.
+
+    Raises:
+        BackendUnavailable: The root that the service names is not where the settings say.
+    """
+    asked, there = urlsplit(url if "://" in url else f"https://{url}"), urlsplit(found)
+    if asked.hostname != there.hostname or (asked.scheme == "https" and there.scheme != "https"):
+        raise BackendUnavailable(
+            f"The openEO service at {url} leads to {short(found)}, which is not the host of the settings.",
+            "If the service has moved, put its new address into the settings (CLMS_OPENEO_URL).",
+        )
 
 
 def short(text: object) -> str:

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 from pydantic import SecretStr
 
 from knowledge.errors import ClmsError
-from tools.backend_failures import failures_told
+from tools.backend_failures import check_root, failures_told
 from tools.backend_mapping import BackendMapping
 from tools.errors import BackendUnavailable, LoginNeeded
 from tools.schema import Question
@@ -277,8 +277,7 @@ def _new_connection(url: str) -> Any:
     nowhere: dict[str, Any] = {"auth_config": _NoConfig(), "refresh_token_store": _MemoryTokens()}
     connection = Connection(url, default_timeout=int(CONNECT_TIMEOUT_S), **nowhere)
     connection.default_headers["User-Agent"] = USER_AGENT
-    if urlsplit(connection.root_url).hostname != urlsplit(url).hostname:
-        raise BackendUnavailable(f"The openEO service at {url} leads to another host.", "Put its new address in.")
+    check_root(url, connection.root_url)
     return connection
 
 

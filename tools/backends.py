@@ -7,13 +7,12 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
-from urllib.parse import urlsplit
 
-from tools.backend_failures import TRY_LATER, failures_told, short
+from tools.backend_failures import TRY_LATER, check_root, failures_told, short
 from tools.backend_jobs import Batch, run_job, save_bounded
 from tools.backend_layers import layers_on_backend
 from tools.backend_mapping import BackendMapping
-from tools.errors import BackendUnavailable, JobFailed, LoginExpired, LoginRefused
+from tools.errors import JobFailed, LoginExpired, LoginRefused
 from tools.layers import Layers
 from tools.schema import Estimate, Frozen
 from tools.zonal import ZonalJson
@@ -208,7 +207,7 @@ class OpenEOBackend:
                 )
                 connection.default_headers["User-Agent"] = USER_AGENT
                 connection.capabilities()
-            _same_host(self.url, connection.root_url)
+            check_root(self.url, connection.root_url)
             self._unknown = connection
         return self._unknown
 
@@ -248,12 +247,3 @@ def layers_of(services: "Services", layers: Layers) -> Layers:
     return layers_on_backend(
         OpenEOBackend(services.openeo_url, timeout_s=services.timeout_s, mapping=mapping), mapping, layers
     )
-
-
-def _same_host(url: str, found: str) -> None:
-    """Refuse a service that leads elsewhere: what the user logs in with must not go to another host."""
-    if urlsplit(url if "://" in url else f"https://{url}").hostname != urlsplit(found).hostname:
-        raise BackendUnavailable(
-            f"The openEO service at {url} leads to {short(found)}, which is not on its own host.",
-            "If the service has moved, put its new address into the settings (CLMS_OPENEO_URL).",
-        )
