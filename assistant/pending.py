@@ -14,7 +14,7 @@ from tools.schema import Polygons, Question, ToolResult
 
 _UNASKED = "unasked|sans demander|ungefragt berechnet|sin preguntar|senza chiedere"
 _PLAN = re.compile(rf"(?:{_UNASKED})\. Plan ([0-9a-f]{{16}})\b")
-"""How the question about a large run names its plan, in five languages as in `phrases.yaml`."""
+"""How the question about a large run names its plan, in five languages as in `phrases_data/`."""
 _MARKS = re.compile(r"[.,;:!?\s]+")
 
 Call = tuple[str, dict[str, Any]]

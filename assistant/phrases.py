@@ -1,4 +1,4 @@
-"""The sentences that tools and answers are made of, in five languages: read from `phrases.yaml`, matched, put over."""
+"""The sentences that tools and answers are made of, in five languages: read from `phrases_data/`, matched, put over."""
 
 import re
 from collections import defaultdict
@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache, lru_cache
 from importlib.resources import files
+from typing import Any
 
 from pydantic import Field, RootModel, model_validator
 
@@ -14,8 +15,13 @@ from tools.schema import Frozen
 
 PART = re.compile(r"\{(\w+)\}|<(\w+)>|\{(n\d?) ([^{}|]+)\|([^{}|]+)\}")
 """A placeholder: {copied}, <put over too where known>, or a number with what follows it: {n scene|scenes}."""
-KINDS = {"n": r"[-+]?\d[\d.,]*", "d": r"\d{4}(?:-\d\d(?:-\d\d)?)?", "id": r"[^\s,;()]+"}
-"""What a placeholder stands for by its name, digits left off: a number, a year or day, an id; others for anything."""
+KINDS = {
+    "n": r"[-+]?\d[\d.,]*",
+    "d": r"\d{4}(?:-\d\d(?:-\d\d)?)?",
+    "id": r"[^\s,;()]+",
+    "code": r"[-\d][^.]{0,60}",
+}
+"""What a placeholder stands for by its name, digits left off: a number, a day, an id, a code; others for anything."""
 FREE = r".+?"
 MAX_RUN = 6
 """Parts of a list that may belong to one phrase: "start, peak and end dates"."""
@@ -45,7 +51,7 @@ class Phrase(Frozen):
 
 
 class Phrases(RootModel[dict[str, tuple[Phrase, ...]]]):
-    """Where phrases come from to the phrases."""
+    """One file: where phrases come from to the phrases."""
 
 
 @dataclass(frozen=True)
@@ -71,11 +77,22 @@ def names_in(template: str) -> frozenset[str]:
 
 
 @lru_cache(maxsize=1)
-def load() -> Phrases:
-    """Read and check the file."""
+def load() -> tuple[Phrase, ...]:
+    """Read and check the files."""
     import yaml
 
-    return Phrases.model_validate(yaml.safe_load((files("assistant") / "phrases.yaml").read_text(encoding="utf-8")))
+    paths = (path for path in (files("assistant") / "phrases_data").iterdir() if path.name.endswith(".yaml"))
+    texts = [path.read_text(encoding="utf-8") for path in sorted(paths, key=lambda path: path.name)]
+    read = (yaml.load(text, Loader=_loader()) for text in texts)  # noqa: S506  # it is a safe loader
+    sections = (Phrases.model_validate(one).root for one in read)
+    return tuple(phrase for one in sections for phrases in one.values() for phrase in phrases)
+
+
+def _loader() -> Any:
+    """Give the fast loader where the YAML library was built with it."""
+    import yaml
+
+    return getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 def translate(text: str, language: Language) -> str:
@@ -209,8 +226,7 @@ def _candidates(text: str) -> Iterator[_Pattern]:
 @cache
 def _patterns() -> tuple[dict[str, list[_Pattern]], list[_Pattern]]:
     """Compile all phrases: those that begin with a whole word by that word, the others in one list."""
-    phrases = [phrase for section in load().root.values() for phrase in section]
-    phrases.sort(key=lambda one: -len(PART.sub("", one.en)))
+    phrases = sorted(load(), key=lambda one: -len(PART.sub("", one.en)))
     by_word: dict[str, list[_Pattern]] = defaultdict(list)
     open_ones = []
     for phrase in phrases:

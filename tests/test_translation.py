@@ -2,6 +2,7 @@
 
 import ast
 import re
+from calendar import month_name
 from collections import Counter
 from datetime import date
 from functools import cache
@@ -22,7 +23,7 @@ from tools.periods import parse_period
 
 ROOT = Path(__file__).parents[1]
 TODAY = date(2026, 7, 20)
-PHRASES = [phrase for section in load().root.values() for phrase in section]
+PHRASES = load()
 CLAIM = re.compile(r"https?://[^\s>]+|\d+(?:[.,:-]\d+)*")
 """A link, a date or a number, as written."""
 
@@ -34,7 +35,7 @@ def claims(text: str) -> Counter[str]:
 @cache
 def source_words() -> str:
     """Give all that the code and its data files can say, without docstrings; f-strings break where a value goes."""
-    told = []
+    told = [*month_name]  # dates in words come from strftime
     for folder in ("tools", "assistant", "knowledge"):
         for path in (ROOT / folder).rglob("*.py"):
             tree = ast.parse(path.read_text(encoding="utf-8"))
@@ -45,7 +46,7 @@ def source_words() -> str:
                 if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in docs
             ]
         for path in (ROOT / folder).rglob("*.yaml"):
-            if path.name not in ("phrases.yaml", "lexicon.yaml"):
+            if path.parent.name != "phrases_data" and path.name != "lexicon.yaml":
                 told += _strings(yaml.safe_load(path.read_text(encoding="utf-8")))
     return "\n".join(told)
 
