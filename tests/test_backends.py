@@ -180,6 +180,7 @@ def test_cdse_ids_follow_from_stac_ids(stac_id: str, openeo_id: str) -> None:
 
 def test_a_back_end_is_known_by_its_host_and_a_hub_by_its_two_addresses() -> None:
     assert find_mapping("https://openeo.dataspace.copernicus.eu/openeo/1.2").id == "cdse"
+    assert find_mapping("openeo.dataspace.copernicus.eu").id == "cdse"
     assert find_mapping("https://openeofed.dataspace.copernicus.eu").id == "federation"
     assert find_mapping("http://127.0.0.1:7860/hub/openeo", stac_url="http://127.0.0.1:7860/hub/stac").id == "hub"
     assert find_mapping("https://openeo.example.org", stac_url="https://stac.example.org").id == "generic"

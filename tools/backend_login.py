@@ -12,7 +12,7 @@ from pydantic import SecretStr
 
 from knowledge.errors import ClmsError
 from tools.backend_failures import check_root, failures_told
-from tools.backend_mapping import BackendMapping
+from tools.backend_mapping import BackendMapping, host_of
 from tools.errors import BackendUnavailable, LoginNeeded
 from tools.schema import Question
 
@@ -283,7 +283,7 @@ def _new_connection(url: str) -> Any:
 
 def _login_hosts(url: str, mapping: BackendMapping) -> tuple[str, ...]:
     """Give the hosts that may ask for the login; none named: any."""
-    return (*mapping.login_hosts, urlsplit(url).hostname or "") if mapping.login_hosts else ()
+    return (*mapping.login_hosts, host_of(url)) if mapping.login_hosts else ()
 
 
 def _wire(entry: _Entry, mapping: BackendMapping, allowed: tuple[str, ...], again: str) -> Any:

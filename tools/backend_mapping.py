@@ -93,11 +93,16 @@ def find_mapping(openeo_url: str, *, stac_url: str = "", name: str = "") -> Back
     """
     if name:
         return load_mapping(name)
-    host = (urlsplit(openeo_url).hostname or "").lower()
+    host = host_of(openeo_url)
     if known := next((one for one in all_mappings().values() if host in one.hosts), None):
         return known
     base, other = openeo_url.rstrip("/").removesuffix("/openeo"), stac_url.rstrip("/").removesuffix("/stac")
     return all_mappings()[HUB if base == other and base != openeo_url.rstrip("/") else GENERIC]
+
+
+def host_of(url: str) -> str:
+    """Give the host of an address; without a scheme it is read as the openEO client reads it, as https."""
+    return (urlsplit(url if "://" in url else f"https://{url}").hostname or "").lower()
 
 
 def load_mapping(name: str) -> BackendMapping:
