@@ -62,8 +62,8 @@ class Asked:
     collection_id: str | None
     history: tuple[tuple[str, str], ...]
     """Earlier turns as (role, text), oldest first."""
-    approves_all: bool = False
-    """True when the user lets every plan run that is below the hard limit."""
+    approves_all: bool | None = False
+    """True when the user lets every plan run below the hard limit; None where a model speaks, whose word lets none."""
     resumed: pending.Resumed | None = None
     """Set where the user has answered the question about a large run."""
 
@@ -166,7 +166,7 @@ class Assistant:
         area: Polygons | None = None,
         collection_id: str | None = None,
         history: Sequence[tuple[str, str]] = (),
-        approve: bool = False,
+        approve: bool | None = False,
     ) -> AsyncIterator[Event]:
         """Answer a question as events; the last one is an answer or an error.
 
@@ -177,7 +177,7 @@ class Assistant:
             area: Polygons the user attached.
             collection_id: Collection to compute on instead of the default.
             history: Earlier turns as (role, text), for callers that keep the conversation themselves.
-            approve: Run large plans below the hard limit without asking; set by the user alone.
+            approve: Run large plans below the hard limit unasked, as the user says; None: the words are a model's.
         """
         queue: asyncio.Queue[Event | None] = asyncio.Queue()
         loop, cancelled = asyncio.get_running_loop(), threading.Event()
@@ -262,7 +262,8 @@ class Assistant:
         """Put the plan that the user was asked about in the place of the words that answer it."""
         told = next((text for role, text in reversed(asked.history) if role == "assistant"), "")
         waiting = self.sessions.pending(asked.session_id, pending.plans_asked_about(told))
-        if (reply := pending.read_reply(asked.question, waiting)) is None:
+        reply = pending.read_reply(asked.question, waiting)
+        if reply is None or (reply.approved and asked.approves_all is None):
             return asked
         kept = {name: getattr(reply, name) for name in ("question", "today", "area", "collection_id")}
         return replace(asked, **kept, resumed=reply)
@@ -280,7 +281,7 @@ class Assistant:
             collection_id=asked.collection_id,
             cancelled=cancelled.is_set,
             approved=asked.resumed.approved if asked.resumed else frozenset(),
-            approves_all=asked.approves_all,
+            approves_all=asked.approves_all is True,
             question=asked.question if not asked.resumed or asked.resumed.approved else "",
         )
         if asked.resumed:  # what the user has chosen is run by code, with no model in between

@@ -9,6 +9,8 @@ import pytest
 from click.testing import CliRunner
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
+from mcp import Client
+from mcp.types import ElicitResult
 
 from assistant import pending
 from assistant.agent import Assistant
@@ -24,6 +26,7 @@ from tools.schema import Question
 from tools.toolbox import Context, Toolbox
 from ui.api import add_doors
 from ui.cli import main
+from ui.mcp_api import create_mcp_server
 from ui.turn import Turn
 
 TODAY = date(2025, 9, 10)
@@ -267,6 +270,29 @@ async def test_the_page_shows_the_options_as_buttons(assistant: Assistant) -> No
         turn.take(event)
     buttons = [option["value"] for option in turn.messages()[-1]["options"]]
     assert (buttons[0], buttons[-1], len(buttons)) == (RUN_IT, CANCEL, 4)
+
+
+@pytest.mark.parametrize("choice", ["Run it", ""])
+async def test_over_mcp_the_user_is_asked_and_the_words_of_a_model_approve_nothing(
+    assistant: Assistant, choice: str
+) -> None:
+    shown: list[Any] = []
+
+    async def answer(_: Any, wanted: Any) -> ElicitResult:
+        shown.append(wanted)
+        return ElicitResult(action="accept", content={"choice": choice}) if choice else ElicitResult(action="decline")
+
+    asked_for = {"question": QUESTION, "today": TODAY.isoformat()}
+    ask_user: Any = answer
+    async with Client(create_mcp_server(assistant), elicitation_callback=ask_user, mode="legacy") as client:
+        told = (await client.call_tool("ask", asked_for)).structured_content or {}
+        assert told["outcome"] == ("ok" if choice else "not_run")
+        assert shown[0].requested_schema["properties"]["choice"]["enum"][0] == RUN_IT
+    if not choice:
+        async with Client(create_mcp_server(assistant)) as client:
+            words = {"question": "Run it", "session_id": told["session_id"]}
+            again = (await client.call_tool("ask", words)).structured_content or {}
+        assert (again["outcome"], again["statistics"]) == ("not_run", [])
 
 
 @pytest.mark.parametrize("text", ["Run it in Rennes", "no data in Rennes?", "yes, which product?", ""])

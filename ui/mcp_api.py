@@ -11,8 +11,9 @@ from typing import Annotated, Any
 
 from mcp.server.mcpserver import Context, MCPServer
 from mcp.server.mcpserver.exceptions import ResourceError
+from mcp.shared.exceptions import MCPError
 from mcp.types import CallToolResult, ContentBlock, ResourceLink, TextContent
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, create_model
 
 from assistant.agent import Assistant
 from assistant.menu import failure
@@ -95,7 +96,8 @@ def _ask(assistant: Assistant) -> Callable[..., Awaitable[CallToolResult]]:
                 raise TooLarge(f"The area is larger than {limit} bytes.", "Simplify it, or send fewer polygons.")
             polygons = await asyncio.to_thread(parse_geojson, area, name="area") if area else None
             options = {"session_id": session_id or None, "today": today, "collection_id": collection_id or None}
-            return await _answered(assistant, ctx, question, {**options, "area": polygons})
+            # The words may be those of the client's model: alone, they approve nothing.
+            return await _answered(assistant, ctx, question, {**options, "area": polygons, "approve": None})
         except ClmsError as error:
             return _reply(failure(error))
 
@@ -110,11 +112,29 @@ async def _answered(assistant: Assistant, ctx: Session, question: str, options: 
             steps += 1
             await ctx.report_progress(steps, message=event.message)
         elif isinstance(event, AnswerEvent):
+            if chosen := await _ask_user(ctx, event.answer.question):
+                told = {"session_id": event.answer.session_id, "approve": False}
+                return await _answered(assistant, ctx, chosen, {**options, **told})
             return _answer(event.answer)
         elif isinstance(event, ErrorEvent):
             reference = f" (reference {event.reference})" if event.reference else ""
             return _reply(failure(ClmsError(f"{event.message}{reference}", event.hint)))
     return _reply(ToolResult(text="The question was not answered.", outcome="failed"))
+
+
+async def _ask_user(ctx: Session, question: Question | None) -> str:
+    """Put the question about a large run to the user; empty where the client cannot, or the user does not choose."""
+    capabilities = ctx.client_capabilities
+    if question is None or not question.approves or capabilities is None or capabilities.elicitation is None:
+        return ""
+    field = Field(description="One of the options.", json_schema_extra={"enum": list(question.options)})
+    try:
+        found = await ctx.elicit(question.text, create_model("Choice", choice=(str, field)))
+    except (MCPError, ValueError) as error:
+        logger.info("The user could not be asked: %s", error)
+        return ""
+    chosen = str(getattr(found.data, "choice", "")) if found.action == "accept" else ""
+    return chosen if chosen in question.options else ""
 
 
 def _tool(assistant: Assistant, menu: type[Toolbox], name: str) -> Callable[..., Awaitable[CallToolResult]]:
