@@ -67,7 +67,8 @@ def compose(read: Slots, results: Sequence[ToolResult]) -> str:
     told = [
         _not_computed(read, results),
         findings,
-        comparison.side_by_side(results, len(read.computes)) if read.compares else "",
+        comparison.side_by_side(results, _plain_computes(read)) if read.compares else "",
+        comparison.season_shifts(results),
         _product(results),
     ]
     sections = [
@@ -85,6 +86,11 @@ def _is_product_first(read: Slots, results: Sequence[ToolResult]) -> bool:
     product = recommendation(results)
     nothing = not any(result.statistics or result.question for result in results)
     return read.intent == "recommend" and product is not None and product.certain and nothing
+
+
+def _plain_computes(read: Slots) -> int:
+    """Count the computations whose values can be set side by side."""
+    return sum(one.output not in comparison.YEARLY for one in read.computes)
 
 
 def planned_outcome(read: Slots, results: Sequence[ToolResult]) -> Outcome:

@@ -2,6 +2,10 @@
 
 import re
 from collections.abc import Sequence
+from datetime import date
+from typing import Any
+
+from dateutil.relativedelta import relativedelta
 
 from assistant import abilities, lexicon
 from assistant.abilities import index_title
@@ -15,6 +19,9 @@ NO_DIFFERENCE = (
     "Each value rests on the valid pixels of its own period and place."
 )
 NOTHING_TO_COMPARE = "Not all sides of the comparison have a result, so nothing is compared."
+YEARLY = ("phenology", "anomaly")
+"""Outputs whose rows are no values to set side by side."""
+MAX_SHIFTS = 12
 MAX_CURVES = 3
 """Curves told of one result."""
 LONGEST_NAME = (6, 5, 4, 3, 2, 1)
@@ -26,7 +33,7 @@ def side_by_side(results: Sequence[ToolResult], asked: int) -> str:
     computed = [
         (result.plan, result.statistics.rows)
         for result in results
-        if result.plan and result.statistics and not result.plan.layer
+        if result.plan and result.statistics and not result.plan.layer and result.plan.output not in YEARLY
     ]
     lines = []
     for output in dict.fromkeys(plan.output for plan, _ in computed):
@@ -103,3 +110,34 @@ def _product_in(runs: Sequence[Sequence["re.Match[str]"]], question: str, *, pro
         if name and abilities.product_id(name) and (not proper or abilities.is_proper_name(name)):
             return name
     return ""
+
+
+def season_shifts(results: Sequence[ToolResult]) -> str:
+    """Tell for two results of season dates whether each season comes earlier or later in the later period's year."""
+    dated = [(result.plan, result.data.get("seasons") or ()) for result in results if result.plan]
+    pair = sorted(((plan, _only_seasons(rows)) for plan, rows in dated if rows), key=lambda one: one[0].period.start)
+    if len(pair) != 2 or pair[0][0].place != pair[1][0].place:
+        return ""
+    (earlier, before), (later, after) = pair
+    years = later.period.start.year - earlier.period.start.year
+    lines = []
+    for label in before.keys() & after.keys():
+        told = [_shift(name, before[label][name], after[label][name], years) for name in ("start", "peak", "end")]
+        if any(told):
+            lines.append(f"- {label}: {', '.join(one for one in told if one)}")
+    head = f"**{later.period.start.year} against {earlier.period.start.year}, by the calendar**"
+    return "\n".join([head, *sorted(lines)[:MAX_SHIFTS]]) if lines else ""
+
+
+def _only_seasons(rows: Sequence[dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    """Give the season of each unit that has one; which of several to compare would be a guess."""
+    labels = [row["label"] for row in rows]
+    return {row["label"]: row for row in rows if labels.count(row["label"]) == 1}
+
+
+def _shift(name: str, before: str | None, after: str | None, years: int) -> str:
+    if not (before and after):
+        return ""
+    days = (date.fromisoformat(after) - (date.fromisoformat(before) + relativedelta(years=years))).days
+    how = "on the same day" if days == 0 else "later" if days > 0 else "earlier"
+    return f"{name} {how} ({after} against {before})"

@@ -4,7 +4,7 @@ import re
 from functools import lru_cache
 from typing import Literal
 
-from assistant import lexicon
+from assistant import abilities, lexicon
 from assistant.picks import without_periods
 from assistant.spans import When
 from tools.periods import GROWING, YEAR, mentioned_periods
@@ -26,7 +26,8 @@ def asked_output(question: str, whens: tuple[When, ...]) -> Yearly:
     if lexicon.has(question, "anomaly"):
         return "anomaly"
     rest = without_periods(question, whens)
-    dates = lexicon.has(rest, "phenology") or (lexicon.has(question, "when") and _speaks_of_season(question, whens))
+    asks = lexicon.has(question, "when") or (lexicon.has(question, "begins") and not abilities.find_indices(question))
+    dates = lexicon.has(rest, "phenology") or (asks and _speaks_of_season(question, whens))
     other = lexicon.has(question, "other_season") or names_date_layer(question)
     return "phenology" if dates and not other else ""
 

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from rasterio.warp import transform_bounds
 
 from assistant import slots
+from assistant.comparison import season_shifts, side_by_side
 from knowledge.ingest import build_index
 from knowledge.retrieval import Retriever
 from tools import phenology
@@ -26,7 +27,7 @@ from tools.errors import PeriodInvalid, ToolInputError
 from tools.hub.add import add_files
 from tools.hub.server import running_hub
 from tools.phenology import Phenology, find_seasons
-from tools.schema import Polygons, ToolResult
+from tools.schema import Period, Polygons, ToolResult
 from tools.toolbox import Context, Services, Toolbox
 from tools.workspace import Workspace
 
@@ -293,6 +294,29 @@ def test_what_makes_no_season_is_refused(services: Services) -> None:
 def test_a_question_for_season_dates_is_read(question: str, period: str) -> None:
     (wanted,) = slots.read(question).computes
     assert (wanted.output, wanted.period, wanted.place) == ("phenology", period, "")
+
+
+def test_two_years_are_read_apart_and_their_seasons_told_by_days(found: ToolResult) -> None:
+    read = slots.read("Did the growing season start earlier around Metz in 2021 than in 2020?")
+    assert [(one.output, one.period, one.against) for one in read.computes] == [
+        ("phenology", "2021", ""), ("phenology", "2020", ""),
+    ]  # fmt: skip
+    assert found.plan is not None
+    later = {"period": Period(start=date(2022, 1, 1), end=date(2022, 12, 31), label="2022")}
+    crop = found.data["seasons"][0]
+    moved = {
+        name: (date.fromisoformat(crop[name]) + timedelta(days=365 + days)).isoformat()
+        for name, days in (("start", -12), ("peak", 0), ("end", 1))
+    }
+    other = found.model_copy(
+        update={"plan": found.plan.model_copy(update=later), "data": {"seasons": [{**crop, **moved}]}}
+    )
+    told = season_shifts([other, found])
+    assert "2022 against 2021" in told
+    assert f"- Crop: start earlier ({moved['start']} against {crop['start']}), peak on the same day" in told
+    assert f"end later ({moved['end']} against {crop['end']})" in told
+    assert season_shifts([found]) == ""
+    assert "Side by side" not in side_by_side([other, found], 2)
 
 
 def test_a_growing_season_that_only_says_when_asks_for_no_dates() -> None:

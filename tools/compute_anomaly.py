@@ -119,7 +119,7 @@ def _prepare(
 def _too_few(this: Prepared, others: list[Prepared], without: list[str]) -> NoScenes:
     names = ", ".join(year_name(one.plan.period) for one in others)
     days = f"{this.plan.period.start:%-d %B} to {this.plan.period.end:%-d %B}"
-    here = f"{counted(len(others), 'other year')} with scenes of {days} ({names})" if names else "no other year"
+    here = counted(len(others), "other year") if names else "no other year"
     hint = (
         f"For two years, ask for their difference: {year_name(this.plan.period)} against another year."
         if names
@@ -127,8 +127,8 @@ def _too_few(this: Prepared, others: list[Prepared], without: list[str]) -> NoSc
     )
     missing = f" Without a scene: {', '.join(without)}." if without else ""
     return NoScenes(
-        f"There is {here} for {this.plan.place.name} in {this.plan.collection_id}; a mean with its spread needs "
-        f"at least {MIN_YEARS}.{missing}",
+        f"A mean with its spread needs at least {MIN_YEARS} other years; {this.plan.place.name} has {here} with scenes "
+        f"of {days}{f' ({names})' if names else ''} in {this.plan.collection_id}.{missing}",
         hint,
     )
 
@@ -181,7 +181,7 @@ def _fewer_years(services: "Services", work: Prepared) -> Changes:
 
 def _run(backend: Backend, graphs: dict[str, Any], work: Prepared, years: Years, context: "Context") -> Statistics:
     """Run the two tables: one row for each unit and year."""
-    context.on_progress(f"Computing {work.recipe.title} of {len(years)} years ({work.estimate.reason})")
+    context.on_progress(f"Computing {work.recipe.title} of {work.estimate.reason}")
     mean = backend.run_table(graphs["mean"])
     context.stop_if_asked()
     count = backend.run_table(graphs["count"])
