@@ -27,7 +27,7 @@ MAX_RUN = 6
 """Parts of a list that may belong to one phrase: "start, peak and end dates"."""
 
 _MARK = re.compile(r"(\s*(?:[-*] +|\d{1,3}[.)] +)?(?:\*\*(?=[^*]+\*\*$))?)(.*?)((?:(?<!\w\*\*)\*\*)?\s*)$", re.S)
-_SENTENCE = re.compile(r"(?<=[.!?”>])\s+")
+_SENTENCE = re.compile(r"(?<=[.!?”>])(?<!\bincl\.)\s+")
 _QUOTED = re.compile(r"“[^”]*”")
 _SEPARATOR = re.compile(r"(; |, | and | or |: )")
 _END = re.compile(r"[.,;:]$")

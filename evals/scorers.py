@@ -2,10 +2,10 @@
 
 import re
 import unicodedata
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date
-from functools import partial
+from functools import cached_property, partial
 from typing import Any
 
 from assistant.schema import Answer
@@ -13,8 +13,10 @@ from evals.schema import NAMED_ONLY, Case, Language, Score
 from knowledge.catalogue import Catalogue
 from knowledge.schema import Passage, Product
 
-ANSWERED_IN: tuple[Language, ...] = ("en",)
-"""Languages the offline mind writes; answers to questions in others are not scored for language."""
+LINES_IN_LANGUAGE = 0.9
+"""Share of the lines, quotes and sentences of the catalogue left out, that must be in the language of the question."""
+CATALOGUE_CHARS = 12
+"""Shorter texts of the catalogue are words, not sentences of its own."""
 
 DENIALS = re.compile(
     "|".join(
@@ -55,6 +57,13 @@ class World:
     stored: Callable[[Iterable[str]], Mapping[str, Passage]]
     """Passages of the index, by id."""
     today: date
+
+    @cached_property
+    def catalogue_texts(self) -> tuple[str, ...]:
+        """Give all texts of the catalogue and their sentences, the longest first, without their full stop."""
+        texts = {text for product in self.catalogue.products for text in _texts(product.model_dump(mode="json"))}
+        pieces = {piece.strip(" .") for text in texts for piece in (text, *re.split(r"(?<=[.!?]) ", text))}
+        return tuple(sorted((one for one in pieces if len(one) >= CATALOGUE_CHARS), key=len, reverse=True))
 
 
 Scorer = Callable[[Case, Answer], Score]
@@ -140,12 +149,31 @@ def holder_named(case: Case, answer: Answer) -> Score:
     return _score(any(_says(answer.text, one) for one in case.holders), f"one of {', '.join(case.holders)}")
 
 
-def language_kept(case: Case, answer: Answer) -> Score:
-    """Tell whether the answer is in the language of the question; quotes keep their own."""
-    if case.language not in ANSWERED_IN:
-        return Score(value=None, reason=f"answers in {case.language} are not written yet")
-    written = language_of(answer.text)
-    return _score(written == case.language, f"written in {written or 'an unknown language'}")
+def language_kept(case: Case, answer: Answer, *, world: World) -> Score:
+    """Tell whether the lines of an answer are in the language of the question; quotes and the catalogue keep theirs."""
+    told = [language_of(line) for line in without_catalogue(answer.text, world).splitlines()]
+    known = [one for one in told if one]
+    right = known.count(case.language)
+    return _score(right >= LINES_IN_LANGUAGE * len(known), f"{right} of {len(known)} lines in {case.language}")
+
+
+def without_catalogue(text: str, world: World) -> str:
+    """Take quotes, links and the sentences and names of the catalogue out of a text."""
+    rest = _QUOTE.sub(" ", _URL.sub(" ", text))
+    for words in world.catalogue_texts:
+        rest = rest.replace(words, " ")
+    return rest
+
+
+def _texts(node: object) -> Iterator[str]:
+    if isinstance(node, str):
+        yield node
+    elif isinstance(node, dict):
+        for value in node.values():
+            yield from _texts(value)
+    elif isinstance(node, list):
+        for value in node:
+            yield from _texts(value)
 
 
 def numbers_sourced(case: Case, answer: Answer, *, world: World) -> Score:
@@ -175,7 +203,7 @@ def scorers(world: World) -> dict[str, Scorer]:
         "negative": negative_said,
         "not denied": not_denied,
         "holder": holder_named,
-        "language": language_kept,
+        "language": partial(language_kept, world=world),
         "numbers": partial(numbers_sourced, world=world),
     }
 

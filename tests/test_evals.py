@@ -192,6 +192,10 @@ def test_the_language_of_the_answer_is_checked_without_its_quotes() -> None:
     english = "The product is for meadows. “Die Wiesen sind nicht auf der Karte und das ist für sie”"
     assert value("language", make_case(), make_answer(english)) == 1
     assert value("language", make_case(), make_answer("Das ist die Karte der Wiesen für Sie.")) == 0
+    french = make_case(language="fr")
+    product = WORLD.catalogue.get("grassland")
+    assert value("language", french, make_answer(f"Le produit est pour les prairies.\n- {product.summary}")) == 1
+    assert value("language", french, make_answer("Le produit est pour les prairies.\nThis is for the meadows.")) == 0
     assert language_of("Le produit est pour les prairies") == "fr"
     assert language_of("El producto es para los prados") == "es"
     assert language_of("Il prodotto è per i prati della zona") == "it"
