@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from assistant import lexicon
+from assistant.spans import find_periods
 
 GIVEN = ("difference", "change", "area", "ranking")
 """Kinds of results, named as in `abilities.KINDS`, that statistics of a layer give."""
@@ -32,10 +33,21 @@ def asks_how_much(question: str) -> bool:
 
 def subject(question: str) -> str:
     """Leave out the words for how much and for which units: they name no layer and lead the search astray."""
-    cues = lexicon.pattern("amount", "area", "per", "districts", "parcels")
+    return _without(question, "amount", "area", "per", "districts", "parcels")
+
+
+def status_subject(question: str, wanted: LayerRequest) -> str:
+    """Leave out that it changed, where and when: two status layers are meant, and change products have those words."""
+    text = _without(question, "changing", "compare", "difference", "change", "increase", "decrease")
+    for words in (wanted.place, *(when.words for when in find_periods(question))):
+        text = text.replace(words, " ") if words else text
+    return " ".join(text.split()) or question
+
+
+def _without(question: str, *slots: str) -> str:
     folded = lexicon.fold(question)
     kept, end = [], 0
-    for match in cues.finditer(folded):
+    for match in lexicon.pattern(*slots).finditer(folded):
         kept.append(question[end : match.start()])
         end = match.end()
     return " ".join(" ".join((*kept, question[end:])).split()) or question

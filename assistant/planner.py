@@ -15,7 +15,7 @@ from langchain_core.tools import BaseTool
 from langchain_core.utils.function_calling import convert_to_openai_tool
 
 from assistant import abilities, answers, comparison, computes, slots, tasks
-from assistant.layers import LayerRequest, subject
+from assistant.layers import LayerRequest, status_subject, subject
 from assistant.pending import is_reply
 from tools.schema import ToolResult
 
@@ -153,7 +153,10 @@ def _search_call(read: slots.Slots, question: str) -> Call:
 def _layer_call(wanted: LayerRequest, question: str) -> Call:
     """Ask for statistics of the layer that the question is about."""
     args = {"layer": question, "place": wanted.place, "period": wanted.period, "units": wanted.units}
-    return "layer_statistics", {**args, "against": wanted.against} if wanted.against else args
+    if not wanted.against:
+        return "layer_statistics", args
+    layer = status_subject(question, wanted)
+    return "layer_statistics", {**args, "layer": layer, "against": wanted.against}
 
 
 def _whole_period(periods: tuple[str, ...]) -> str:

@@ -13,8 +13,10 @@ import numpy as np
 import pytest
 import rasterio
 from affine import Affine
+from langchain_core.messages import HumanMessage
 from rasterio.warp import transform_geom
 
+from assistant.planner import next_message
 from knowledge.catalogue import load_catalogue
 from knowledge.ingest import build_index
 from knowledge.retrieval import Retriever
@@ -293,3 +295,19 @@ def test_too_many_transitions_are_refused(services: Services, monkeypatch: pytes
     monkeypatch.setattr("tools.layer_change.IN_PARTS", 1)
     with pytest.raises(TooLarge, match="transitions occur"):
         _ask(replace(services, max_pixels=5_000), "dominant leaf type", ("2018", "2021"), _area(halves=False))
+
+
+@pytest.mark.parametrize(
+    ("question", "left"),
+    [
+        ("How did tree cover change in Malta between 2018 and 2019?", "tree cover"),
+        ("How much forest was lost in Malta between 2018 and 2021?", "forest"),
+        ("Comment la couverture arborée a-t-elle changé à Malte entre 2018 et 2019 ?", "couverture arborée"),
+    ],
+)
+def test_the_layer_is_looked_up_without_the_words_for_change_place_and_years(question: str, left: str) -> None:
+    (_, call) = next_message([HumanMessage(question)], Toolbox.TOOLS).tool_calls
+    assert call["name"] == "layer_statistics"
+    assert left in call["args"]["layer"]
+    assert not {"2018", "Malta", "Malte", "change", "changé", "lost"} & set(call["args"]["layer"].split())
+    assert call["args"]["period"] == "2018"
