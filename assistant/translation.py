@@ -7,7 +7,7 @@ from functools import cache
 from assistant import abilities, lexicon, pending
 from assistant.phrases import has_english, translate
 from assistant.schema import Answer, ErrorEvent, Event, QuestionEvent, ToolProgress
-from knowledge.lexicon import Language, likeliest_languages
+from knowledge.lexicon import LANGUAGES, Language, count_function_words
 from tools.period_words import LANGUAGES as PERIOD_WORDS
 from tools.schema import Question
 
@@ -26,9 +26,8 @@ def language_asked(question: str, earlier: Sequence[str] = ()) -> Language:
     for text in reversed(earlier):
         if len(best) == 1:
             break
-        known = _likely(text)
-        best = [one for one in (known if len(known) == 1 else _by_cues(text, known)) if one in best] or best
-    return best[0] if len(best) == 1 else _by_cues(question, best)[0]
+        best = [one for one in _likely(text) if one in best] or best
+    return best[0] if len(best) == 1 else _most(question, best)[0]
 
 
 def in_language(answer: Answer, language: Language, *, planned: bool) -> Answer:
@@ -89,17 +88,19 @@ def _question(question: Question, language: Language) -> Question:
 
 
 def _likely(text: str) -> list[Language]:
-    """Give the languages a text may be in by its marks and its function words; names of products say nothing."""
+    """Give the languages a text may be in: all of them where it has no function word of any."""
     if "¿" in text or "¡" in text:
         return ["es"]
-    return likeliest_languages(abilities.without_product_names(text))
+    some = any(count_function_words(abilities.without_product_names(text)).values())
+    return _most(text, LANGUAGES) if some else list(LANGUAGES)
 
 
-def _by_cues(text: str, among: Sequence[Language]) -> list[Language]:
-    """Give those of some languages that most of a text are words of the trade or of time in."""
+def _most(text: str, among: Sequence[Language]) -> list[Language]:
+    """Give those of some languages that most words of a text belong to; names of products say nothing."""
     own = abilities.without_product_names(text)
-    counts = {one: sum(len(match[0]) for match in _cues(one).finditer(own)) for one in among}
-    return [one for one in among if counts[one] == max(counts.values())]
+    counts = count_function_words(own)
+    found = {one: counts[one] + sum(1 for _ in _cues(one).finditer(own)) for one in among}
+    return [one for one in among if found[one] == max(found.values())]
 
 
 @cache

@@ -113,10 +113,15 @@ def _even(text: str) -> str:
     return fold(text).replace("’", "'")
 
 
+def count_function_words(text: str) -> dict[Language, int]:
+    """Count for each language the words of a text that are its function words."""
+    words = re.findall(r"[^\W\d_]+", fold(text))
+    return {language: sum(word in known for word in words) for language, known in _function_words().items()}
+
+
 def likeliest_languages(text: str) -> list[Language]:
     """Give the languages that share most function words with a text."""
-    words = re.findall(r"[^\W\d_]+", fold(text))
-    counts = {language: sum(word in known for word in words) for language, known in _function_words().items()}
+    counts = count_function_words(text)
     return [language for language in LANGUAGES if counts[language] == max(counts.values())]
 
 

@@ -16,6 +16,7 @@ from assistant.phrases import PART, Phrase, has_english, load, names_in, transla
 from assistant.schema import ErrorEvent
 from assistant.settings import Settings
 from assistant.translation import NOTE, language_asked
+from evals.schema import load_cases
 from knowledge.lexicon import FOREIGN, Foreign, Language
 from tests.servers.menu import small_assistant
 from tools.export import synthetic_note
@@ -181,6 +182,12 @@ def test_the_language_is_that_of_the_question_or_of_the_conversation(
     question: str, earlier: tuple[str, ...], language: Language
 ) -> None:
     assert language_asked(question, earlier) == language
+
+
+def test_the_language_of_the_cases_is_told() -> None:
+    cases = load_cases()
+    wrong = [case.question for case in cases if language_asked(case.question) != case.language]
+    assert len(wrong) <= len(cases) / 100, wrong
 
 
 QUESTIONS: dict[Foreign, str] = {
