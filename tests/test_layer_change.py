@@ -311,3 +311,15 @@ def test_the_layer_is_looked_up_without_the_words_for_change_place_and_years(que
     assert left in call["args"]["layer"]
     assert not {"2018", "Malta", "Malte", "change", "changé", "lost"} & set(call["args"]["layer"].split())
     assert call["args"]["period"] == "2018"
+
+
+def test_a_change_layer_whose_numbers_are_disputed_is_named_and_not_computed(
+    services: Services, tmp_path: Path
+) -> None:
+    column = 6 * FAR
+    path = _write(tmp_path / "IMC-.tif", np.full((10, 10), 107, "uint8"), column=column, pixel_m=20.0)
+    add_files(_hub(services), [path], collection_id="imd-change-2015-2018", datetime="2015-01-01/2018-12-31")
+    found = _ask(services, "imperviousness", ("2015", "2018"), _area(column, halves=False))
+    assert (found.outcome, found.statistics) == ("not_run", None)
+    assert "imd-change-2015-2018" in found.text
+    assert "not verified" in found.text
