@@ -18,7 +18,7 @@ from knowledge.errors import EmbeddingUnavailable, IndexMissing
 from knowledge.fitness import Need
 from knowledge.ingest import ALIASES, ELSEWHERE, SUBJECTS, search_words, stems
 from knowledge.lexicon import in_english
-from knowledge.phrasebook import open_phrasebook
+from knowledge.phrasebook import Phrasebook, open_phrasebook
 from knowledge.ranking import (
     ALIKE,
     KIN,
@@ -157,7 +157,7 @@ class Retriever:
 
     def _said(self, words: str) -> dict[str, float]:
         """Tell how near words are to what people say for each product; its kin are near in part."""
-        near = open_phrasebook(self.catalogue).nearness(words)
+        near = self._phrasebook.nearness(words)
         themes: dict[str, float] = {}
         for one in self.catalogue.products:
             for theme in one.themes:
@@ -166,6 +166,10 @@ class Retriever:
             one.id: KIN * max(themes[theme] for theme in one.themes) for one in self.catalogue.products if one.themes
         }
         return {owner: most for owner in {*near, *kin} if (most := max(near.get(owner, 0.0), kin.get(owner, 0.0)))}
+
+    @cached_property
+    def _phrasebook(self) -> Phrasebook:
+        return open_phrasebook(self.catalogue)
 
     @cached_property
     def _names(self) -> dict[str, list[frozenset[str]]]:
