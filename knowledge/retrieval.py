@@ -169,7 +169,7 @@ class Retriever:
 
     @cached_property
     def _phrasebook(self) -> Phrasebook:
-        return open_phrasebook(self.catalogue)
+        return open_phrasebook(self.catalogue, self._index_dir)
 
     @cached_property
     def _names(self) -> dict[str, list[frozenset[str]]]:

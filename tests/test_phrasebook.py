@@ -1,5 +1,7 @@
 """The phrasebook: everyday words lead to the product, in five languages, with endings and slips that no phrase has."""
 
+from pathlib import Path
+
 import pytest
 
 from knowledge.catalogue import load_catalogue
@@ -10,8 +12,13 @@ from knowledge.phrasebook import Phrasebook, open_phrasebook
 
 
 @pytest.fixture(scope="module")
-def book() -> Phrasebook:
-    return open_phrasebook(load_catalogue())
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("index")
+
+
+@pytest.fixture(scope="module")
+def book(folder: Path) -> Phrasebook:
+    return open_phrasebook(load_catalogue(), folder)
 
 
 @pytest.mark.parametrize(
@@ -56,3 +63,21 @@ def test_no_phrase_stands_for_two_owners() -> None:
 
 def test_phrases_are_never_shown() -> None:
     assert "asked_as" not in load_catalogue().products[0].model_dump()
+
+
+def test_what_was_learned_is_kept_and_says_the_same(book: Phrasebook, folder: Path, tmp_path: Path) -> None:
+    (kept,) = folder.iterdir()
+    words = "asphalted yards and concrete squares"
+    assert Phrasebook.read(kept).nearness(words) == pytest.approx(book.nearness(words))
+
+    broken = tmp_path / kept.name
+    broken.write_bytes(kept.read_bytes()[:1000])
+    (tmp_path / "phrasebook-of-before.npz").write_bytes(b"")
+    anew = open_phrasebook(load_catalogue(), tmp_path)
+    assert anew.nearness(words) == pytest.approx(book.nearness(words))
+    assert list(tmp_path.iterdir()) == [broken]
+    assert Phrasebook.read(broken).nearness(words) == pytest.approx(book.nearness(words))
+
+
+def test_a_folder_that_cannot_be_written_costs_no_answer(tmp_path: Path) -> None:
+    assert open_phrasebook(load_catalogue(), tmp_path / "missing").nearness("concrete squares")
