@@ -127,7 +127,7 @@ def find_places(text: str, *, any_name: bool = True) -> tuple[str, ...]:
     for start, end in [*years, *((when.start, when.end) for when in find_periods(text))]:
         rest = rest[:start] + "|" * (end - start) + rest[end:]
     if pair := _COORDINATES.search(rest):
-        return (pair[0].strip(),)
+        return (_widened(rest, pair[0].strip()),)
     after = _after_prepositions(rest)
     # German writes all nouns with a capital.
     ending = 2 if language_of(text) == "de" else 0

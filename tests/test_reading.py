@@ -24,6 +24,12 @@ from tools.places import find_places, resolve_place
         ("NDVI with pixels of 1 km in Rennes in June 2025", "Rennes"),
         ("NDVI at 1 km resolution around Rennes in June 2025", "Rennes"),
         ("NDVI at 10 m around Rennes in June 2025", "Rennes"),
+        ("NDVI within 500 m of Rennes in June 2025", "0.5 km around Rennes"),
+        ("NDVI within 10,000 metres of Rennes in June 2025", "10 km around Rennes"),
+        ("NDVI im Umkreis von 1.500 Metern um Rennes im Juni 2025", "1.5 km around Rennes"),
+        ("NDVI within 0.500 km of Rennes in June 2025", "0.5 km around Rennes"),
+        ("NDVI within 3 km of -1.7,48.1 in June 2025", "3 km around -1.7,48.1"),
+        ("NDVI more than 5 km away from Rennes in June 2025", "Rennes"),
     ],
 )
 def test_a_radius_is_read_and_a_pixel_size_is_none(question: str, place: str) -> None:
@@ -60,7 +66,11 @@ def test_a_choice_between_places_keeps_the_radius() -> None:
     assert resolve_place(caught.value.options[0]).name == caught.value.options[0] == "3 km around Córdoba, Spain"
 
 
-@pytest.mark.parametrize("words", ["0 km around Rennes", "500 km around Rennes"])
+def test_a_position_becomes_a_circle() -> None:
+    assert resolve_place("3 km around -1.7,48.1").area_km2 == pytest.approx(28.27, rel=2e-3)
+
+
+@pytest.mark.parametrize("words", ["0 km around Rennes", "-5 km around Rennes", "20000 km around Rennes"])
 def test_a_radius_that_makes_no_sense_is_told(words: str) -> None:
     with pytest.raises(PlaceNotFound, match="radius"):
         resolve_place(words)

@@ -6,6 +6,8 @@ from typing import Any
 from tools.errors import PlaceNotFound
 from tools.schema import Place
 
+POINTS = ("city", "position")
+"""Kinds of places that have a middle rather than an outline."""
 LONGEST_KM = 100.0
 """A circle wider than this is a region, and better named."""
 KM = {"k": 1.0, "chilom": 1.0, "mi": 1.609344, "met": 0.001, "mèt": 0.001}
@@ -18,9 +20,12 @@ entro raggio intorno attorno dintorni
 """
 CUES = frozenset(_CUES.split())
 _LINKS = "of the a à an in at de du des d la le les l von der des dem en el al los di da dal dalla del della to"
-_LENGTH = r"(?P<number>\d{1,4}(?:[.,]\d{1,3})?)[\s-]?(?P<unit>km|kilom[eèé]t\w+|chilom\w+|miles?|mi|m[eè]t\w+)\b"
+_NUMBER = r"(?P<number>[-−]?(?:\d{1,3}(?:[.,\s]\d{3})+|\d{1,6})(?:[.,]\d{1,3})?)"
+_LENGTH = rf"{_NUMBER}[\s-]?(?P<unit>km|kilom[eèé]t\w+|chilom\w+|miles?|mi|m[eè]t\w+|m)\b"
+_THOUSANDS = re.compile(r"(?<=\d)[.,\s](?=\d{3}(?!\d))")
+_BEYOND = re.compile(r"(?:more than|beyond|outside|plus de|au-delà de|mehr als|außerhalb von|más de|più di|oltre)\s*$")
 _WORDS = "|".join(sorted({*CUES, *_LINKS.split()}, key=len, reverse=True))
-_SAID = re.compile(rf"(?P<lead>(?:\b(?:{_WORDS})\b\s*)*)\b{_LENGTH}(?P<link>(?:[\s']+(?:{_WORDS})\b)*)")
+_SAID = re.compile(rf"(?P<lead>(?:\b(?:{_WORDS})\b\s*)*)(?<![\w.,]){_LENGTH}(?P<link>(?:[\s']+(?:{_WORDS})\b)*)")
 _BEFORE = re.compile(rf"{_SAID.pattern}['\s]*$")
 _AFTER = re.compile(rf"[\s,]*(?:(?:and|et|und|y|e|with|mit|con|avec)\s+)?{_SAID.pattern}")
 
@@ -31,7 +36,7 @@ def radius_around(before: str, after: str) -> str:
     A length alone is a pixel size: only with a word such as "within" or "around" is it a radius.
     """
     found = (_BEFORE.search(before.lower()), _AFTER.match(after.lower()))
-    return next((f"{_km(one):.4g} km" for one in found if one and _has_cue(one)), "")
+    return next((f"{round(_km(one), 3):g} km" for one in found if one and _has_cue(one)), "")
 
 
 def without_radius(text: str) -> str:
@@ -40,7 +45,11 @@ def without_radius(text: str) -> str:
 
 
 def _has_cue(found: "re.Match[str]") -> bool:
-    return not CUES.isdisjoint(re.findall(r"\w+", f"{found['lead']} {found['link']}"))
+    """Tell whether a length is a radius: "within 500 m of Rennes" is one, "at 10 m around Rennes" is a pixel size."""
+    if _BEYOND.search(found.string[: found.start("number")]):
+        return False
+    told = found["lead"] if found["unit"] == "m" else f"{found['lead']} {found['link']}"
+    return not CUES.isdisjoint(re.findall(r"\w+", told))
 
 
 def split_radius(text: str) -> tuple[str, float] | None:
@@ -52,7 +61,7 @@ def split_radius(text: str) -> tuple[str, float] | None:
 
 
 def with_surroundings(place: Place, radius_km: float) -> Place:
-    """Grow a place: a circle around the middle of a town, the outline and a margin of anything larger.
+    """Grow a place: a circle around the middle of a town or a position, the outline and a margin of anything larger.
 
     Raises:
         PlaceNotFound: The radius is zero or longer than `LONGEST_KM`.
@@ -62,19 +71,19 @@ def with_surroundings(place: Place, radius_km: float) -> Place:
 
     if not 0 < radius_km <= LONGEST_KM:
         raise PlaceNotFound(
-            f"A radius of {radius_km:.4g} km is not usable here.",
+            f"A radius of {round(radius_km, 3):g} km is not usable here.",
             hint=f"Name a radius above 0 and up to {LONGEST_KM:.4g} km, or a region.",
         )
     grown = _grown(place, radius_km)
     area, _ = Geod(ellps="WGS84").geometry_area_perimeter(grown)
-    what = "a circle around the middle" if place.kind == "city" else "the place and a margin around it"
+    what = "a circle around the middle" if place.kind in POINTS else "the place and a margin around it"
     return Place(
-        name=f"{radius_km:.4g} km around {place.name}",
+        name=f"{round(radius_km, 3):g} km around {place.name}",
         kind="surroundings",
         bbox=tuple(grown.bounds),
         geometry=dict(mapping(grown)),
         area_km2=round(abs(area) / 1e6, 2),
-        source=f"{place.source.partition(';')[0]}; {what}, {radius_km:.4g} km wide on each side",
+        source=f"{place.source.partition(';')[0]}; {what}, {round(radius_km, 3):g} km wide on each side",
     )
 
 
@@ -86,17 +95,21 @@ def _grown(place: Place, radius_km: float) -> Any:
     from shapely.geometry import Point, box, shape
 
     outline = shape(place.geometry) if place.geometry else box(*place.bbox)
-    middle = outline.centroid if place.kind != "city" else box(*place.bbox).centroid
+    middle = outline.centroid if place.kind not in POINTS else box(*place.bbox).centroid
     flat = f"+proj=aeqd +lat_0={middle.y} +lon_0={middle.x} +units=m"
 
     def moved(geometry: Any, source: str, target: str) -> Any:
         to = Transformer.from_crs(source, target, always_xy=True)
         return transform(geometry, lambda xy: numpy.column_stack(to.transform(xy[:, 0], xy[:, 1])))
 
-    core = Point(0, 0) if place.kind == "city" else moved(outline, "EPSG:4326", flat)
+    core = Point(0, 0) if place.kind in POINTS else moved(outline, "EPSG:4326", flat)
     return moved(core.buffer(radius_km * 1000, quad_segs=32), flat, "EPSG:4326")
 
 
 def _km(found: "re.Match[str]") -> float:
-    factor = next(value for name, value in KM.items() if found["unit"].startswith(name))
-    return float(found["number"].replace(",", ".")) * factor
+    """Give the length in km; "1,500" and "1.500" are thousands, "0,500" and "2,5" are not."""
+    number = found["number"].replace("−", "-")
+    if not number.lstrip("-").startswith("0"):
+        number = _THOUSANDS.sub("", number)
+    factor = 0.001 if found["unit"] == "m" else next(km for name, km in KM.items() if found["unit"].startswith(name))
+    return float(number.replace(",", ".")) * factor

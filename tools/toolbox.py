@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from tools.nuts import NutsSource
     from tools.workspace import Workspace
 
-Words = Annotated[str, Field(description="The user's question or its subject, in plain words.", max_length=2000)]
+Words = Annotated[str, Field(description="The user's question or its subject, in plain words.", max_length=4000)]
 PlaceName = Annotated[
     str,
     Field(description="Place in the user's words, such as 'Rennes'. Empty when an area is attached.", max_length=200),
@@ -72,7 +72,7 @@ LayerWords = Annotated[
     str,
     Field(
         description="What the layer shows, such as 'tree cover' or 'sealed soil', or a product or collection id.",
-        max_length=2000,
+        max_length=4000,
     ),
 ]
 LayerYear = Annotated[

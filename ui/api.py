@@ -9,6 +9,7 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import FileResponse, JSONResponse, Response
 from starlette.exceptions import HTTPException
+from starlette.middleware.trustedhost import TrustedHostMiddleware
 
 from assistant.agent import Assistant
 from assistant.settings import Settings
@@ -24,6 +25,7 @@ from ui.turns import Turns
 
 logger = logging.getLogger(__name__)
 
+LOOPBACK = ("127.0.0.1", "localhost", "::1")
 STATUS: dict[type[ClmsError], int] = {
     ArtifactNotFound: 404,
     ProductNotFound: 404,
@@ -55,6 +57,9 @@ def create_app(settings: Settings) -> FastAPI:
     # The interactive API pages would load their scripts from a CDN, so they are off.
     app = FastAPI(title="CLMS Assistant", lifespan=lifespan, docs_url=None, redoc_url=None)
     app.state.assistant = assistant
+    if settings.host in LOOPBACK:
+        # Another name in the request means that a web page elsewhere reaches for this machine.
+        app.add_middleware(TrustedHostMiddleware, allowed_hosts=[*LOOPBACK, "[::1]"])
     add_doors(app, assistant, settings, turns)
     app.router.routes.extend(mcp_server.streamable_http_app(host=settings.host).routes)
     if hub_url:
