@@ -2,22 +2,34 @@
 
 import re
 from datetime import date
+from functools import lru_cache
 
 from knowledge.catalogue import Catalogue
-from knowledge.schema import Bbox, Edition, Frozen, Product, Shortfall
+from knowledge.schema import Bbox, Boxes, Edition, Frozen, Product, Shortfall, reaches
 
 PIXELS_ACROSS = 5
 """A unit needs about this many pixels across, or most of them also see its neighbours."""
 PIXELS_ACROSS_PLACE = 50
 """A place needs about this many pixels across, or a map of it shows no parts."""
 SHOWN_EDITIONS = 4
+GOES_ON = 2022
+"""A yearly series whose last year was before this one had ended when the facts were taken, in August 2026."""
 NOT_OFFERED = ("announced", "discontinued", "retired")
+
+
+LEAST_SHARE, WHOLE_SHARE = 0.05, 0.9
+"""A product with less than the first share of a place does not cover it; with less than the second, a part of it."""
+
+Point = tuple[float, float]
+"""Longitude and latitude, degrees."""
 
 
 class Need(Frozen):
     """What a question asks of a product besides its subject; what is None is not asked."""
 
     bbox: Bbox | None = None
+    points: tuple[Point, ...] = ()
+    """Points within the place, degrees: they tell a place from what merely lies in its box."""
     start: date | None = None
     end: date | None = None
     unit_m: float | None = None
@@ -90,9 +102,29 @@ def _status(product: Product) -> Shortfall | None:
     return None
 
 
+def covers(boxes: Boxes, need: Need) -> bool:
+    """Tell whether boxes hold the place asked for, or some of it; what is unknown counts as covered."""
+    if need.bbox is None or not boxes:
+        return True
+    return reaches(boxes, need.bbox) and (not need.points or _share(boxes, need.points) >= LEAST_SHARE)
+
+
+def covers_whole(boxes: Boxes, need: Need) -> bool:
+    """Tell whether boxes hold all of the place asked for, or nearly all."""
+    return covers(boxes, need) and (not (need.points and boxes) or _share(boxes, need.points) >= WHOLE_SHARE)
+
+
+@lru_cache(maxsize=1024)
+def _share(boxes: Boxes, points: tuple[Point, ...]) -> float:
+    """Give the share of points that lie in some box."""
+    inside = sum(any(w <= lon <= e and s <= lat <= n for w, s, e, n in boxes) for lon, lat in points)
+    return inside / len(points)
+
+
 def _place(product: Product, need: Need) -> Shortfall | None:
-    if need.bbox is None or product.covers_place(need.bbox):
-        return None
+    if covers(product.boxes, need):
+        text = f"It covers only a part of the place (coverage: {product.coverage})."
+        return None if covers_whole(product.boxes, need) else Shortfall(kind="place", text=text, blocks=False)
     return Shortfall(kind="place", text=f"It does not cover the place (coverage: {product.coverage}).", blocks=True)
 
 
@@ -164,12 +196,15 @@ def _extent(product: Product, need: Need) -> Shortfall | None:
 
 def _dated(product: Product, need: Need) -> list[Edition]:
     """Give the editions on offer whose years are known and that reach the place."""
-    reaching = product.editions_covering(need.bbox, date.min, date.max) if need.bbox else product.editions
+    reaching = [one for one in product.editions if covers(one.boxes, need)]
     return [one for one in reaching if one.status not in NOT_OFFERED and _year(one.start) is not None]
 
 
 def _is_status_map(product: Product) -> bool:
-    return product.cadence is None or "yearly" in product.cadence
+    """Tell whether a product is a map now and then, or a yearly one that still goes on."""
+    if product.cadence is None or re.search(r"\d-yearly", product.cadence):
+        return True
+    return "yearly" in product.cadence and max(_last(one) for one in product.editions) >= GOES_ON
 
 
 def _first(edition: Edition) -> int:

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 
 from knowledge.catalogue import Catalogue
 from knowledge.elsewhere import Elsewhere, load_elsewhere
-from knowledge.fitness import Need, period_note, shortfalls
+from knowledge.fitness import Need, covers_whole, period_note, shortfalls
 from knowledge.ingest import facts_sentence, policy_sentences, stems
 from knowledge.schema import Frozen, Product, ProductMatch
 
@@ -150,8 +150,8 @@ def _match(product: Product, relevance: float, question: str, need: Need, catalo
 def _reasons(product: Product, question: str, need: Need) -> tuple[str, ...]:
     """Say why: when to choose it, what it is, its facts, and what holds for the period and the place."""
     period = period_note(product, need)
-    covers = need.bbox is not None and bool(product.boxes) and product.covers_place(need.bbox)
-    place = f"It covers the place ({product.coverage})." if covers else ""
+    known = need.bbox is not None and bool(product.boxes)
+    place = f"It covers the place ({product.coverage})." if known and covers_whole(product.boxes, need) else ""
     policies = [text for policy, text in policy_sentences(product).items() if _is_named(policy, question)]
     fit = _closest(product.choose_when, question)
     reasons = (fit, product.summary, *policies, facts_sentence(product), period, place)

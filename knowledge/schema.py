@@ -338,11 +338,11 @@ class Product(Frozen):
 
     def covers_place(self, bbox: Bbox) -> bool:
         """Tell whether the box touches the product's area; an unknown area counts as covered."""
-        return _reaches(self.boxes, bbox)
+        return reaches(self.boxes, bbox)
 
     def editions_covering(self, bbox: Bbox, start: date, end: date) -> tuple[Edition, ...]:
         """Give the editions that reach the box and have data between two dates; what is unknown counts as covered."""
-        return tuple(e for e in self.editions if _reaches(e.boxes, bbox) and _overlaps(e, start, end))
+        return tuple(e for e in self.editions if reaches(e.boxes, bbox) and _overlaps(e, start, end))
 
     def covers_time(self, start: date, end: date) -> bool:
         """Tell whether any edition has data between two dates; an unknown period counts as covered."""
@@ -381,7 +381,7 @@ class ProductMatch(Frozen):
         return not any(one.blocks for one in self.shortfalls)
 
 
-def _reaches(boxes: tuple[Bbox, ...], bbox: Bbox) -> bool:
+def reaches(boxes: tuple[Bbox, ...], bbox: Bbox) -> bool:
     """Tell whether a box touches one of the boxes; no boxes means unknown and counts as yes."""
     west, south, east, north = bbox
     return not boxes or any(w <= east and e >= west and s <= north and n >= south for w, s, e, n in boxes)

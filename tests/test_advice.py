@@ -9,12 +9,14 @@ from shutil import copytree
 
 import pytest
 
-from knowledge.fitness import Need
+from knowledge.catalogue import load_catalogue
+from knowledge.fitness import Need, shortfalls
 from knowledge.ingest import build_index
 from knowledge.retrieval import Retriever
 from tools.advice import unit_size_m
 from tools.areas import parse_geojson
 from tools.errors import ToolInputError
+from tools.reach import find_reach
 from tools.schema import Polygons
 from tools.toolbox import Context, Services, Toolbox
 from tools.workspace import Workspace
@@ -267,3 +269,34 @@ def test_a_subject_of_others_is_denied_without_quotes_of_manuals(toolbox: Toolbo
         assert found.recommendation is None, question
         assert "Who has it: " in found.text
         assert "documents say" not in found.text
+
+
+@pytest.mark.parametrize(
+    ("place", "share"),
+    [
+        ("Algeria", "none"),
+        ("Morocco", "none"),
+        ("Ukraine", "none"),
+        ("Brazil", "none"),
+        ("Casablanca", "none"),
+        ("Kaliningrad", "none"),
+        ("Portugal", "whole"),
+        ("Norway", "whole"),
+        ("French Guiana", "whole"),
+        ("Rennes", "whole"),
+    ],
+)
+def test_a_place_is_covered_by_its_inside_not_by_its_box(place: str, share: str) -> None:
+    reach = find_reach(place, None, None)
+    need = Need(bbox=reach.bbox, points=reach.points)
+    trees = load_catalogue().get("tree-cover-density")
+    lacks = [one for one in shortfalls(trees, need, load_catalogue()) if one.kind == "place"]
+    assert [one.blocks for one in lacks] == ([True] if share == "none" else [])
+
+
+def test_a_place_that_is_partly_covered_is_told_so() -> None:
+    points = ((2.0, 47.0), (2.0, 0.0))
+    need = Need(bbox=(0.0, -1.0, 4.0, 48.0), points=points)
+    trees = load_catalogue().get("tree-cover-density")
+    (lack,) = (one for one in shortfalls(trees, need, load_catalogue()) if one.kind == "place")
+    assert (lack.blocks, lack.text.startswith("It covers only a part of the place")) == (False, True)

@@ -44,6 +44,7 @@ def advise(
     period: Period | None = None,
     unit_m: float | None = None,
     place_m: float | None = None,
+    points: tuple[tuple[float, float], ...] = (),
     spoken: Sequence[str] = (),
 ) -> Advice:
     """Find the product for a question, or say that there is none.
@@ -55,13 +56,14 @@ def advise(
         period: Period in which there must be data.
         unit_m: Side of the smallest units that must be told apart, metres.
         place_m: Side of the place itself, metres.
+        points: Points within the place, longitude and latitude in degrees.
         spoken: The question's own words for place and period: they say nothing about the subject.
 
     Raises:
         IndexMissing: the index has not been built.
     """
     start, end = (period.start, period.end) if period else (None, None)
-    need = Need(bbox=bbox, start=start, end=end, unit_m=unit_m, place_m=place_m)
+    need = Need(bbox=bbox, points=points, start=start, end=end, unit_m=unit_m, place_m=place_m)
     found = retriever.find(question, need, limit=CANDIDATES, spoken=spoken)
     matches = tuple(comparable(found.matches, keep_second=not found.certain))
     if matches and not found.relevant and not found.elsewhere:

@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING
 
 from tools.errors import PlaceAmbiguous, ToolInputError
-from tools.schema import Bbox, Frozen, Polygons
+from tools.schema import Bbox, Frozen, Place, Polygons
 
 if TYPE_CHECKING:
     from tools.nuts import NutsSource
@@ -13,10 +13,16 @@ LARGE_TOWN_KM2 = 30.0
 """A part of a name counts when it is a country, a region or a town whose box is at least this large."""
 
 
+GRID = 8
+"""So many columns and rows of points are laid over a place."""
+
+
 class Reach(Frozen):
     """What is known of the place that a question names."""
 
     bbox: Bbox | None = None
+    points: tuple[tuple[float, float], ...] = ()
+    """Points within it, longitude and latitude in degrees; none where only a box is known."""
     across_m: float | None = None
     """Side of the place (square root of its area), metres; None for attached areas, whose polygons tell their size."""
     spoken: str = ""
@@ -33,13 +39,32 @@ def find_reach(place: str, area: Polygons | None, nuts: "NutsSource | None") -> 
         return Reach()
     try:
         found = choose_place(place, area, nuts)
-        return Reach(bbox=found.bbox, across_m=None if area else 1000 * found.area_km2**0.5, spoken=place)
+        return Reach(
+            bbox=found.bbox, points=_points(found), across_m=None if area else 1000 * found.area_km2**0.5, spoken=place
+        )
     except PlaceAmbiguous:
         return Reach(bbox=_around_all(place), spoken=place)
     except ToolInputError:
         if region := find_region(place):
             return Reach(bbox=region[1], spoken=place)
     return _by_part(place)
+
+
+def _points(place: Place) -> tuple[tuple[float, float], ...]:
+    """Give points spread over the inside of a place's outline, so that a neighbour in its box does not count."""
+    import numpy
+    from shapely import contains_xy
+    from shapely.geometry import box, shape
+
+    outline = shape(place.geometry) if place.geometry else box(*place.bbox)
+    west, south, east, north = place.bbox
+    steps = (numpy.arange(GRID) + 0.5) / GRID
+    if place.geometry is None and place.kind == "country":
+        steps = 0.25 + steps / 2  # the edges of a box that is no outline lie in other countries
+    lon, lat = (one.ravel() for one in numpy.meshgrid(west + (east - west) * steps, south + (north - south) * steps))
+    inside = contains_xy(outline, lon, lat)
+    middle = outline.representative_point()
+    return (*zip(lon[inside].tolist(), lat[inside].tolist(), strict=True), (middle.x, middle.y))
 
 
 def _around_all(place: str) -> Bbox | None:

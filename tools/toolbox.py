@@ -208,6 +208,7 @@ class Toolbox:
             period=when,
             unit_m=unit_m,
             place_m=reach.across_m,
+            points=reach.points,
             spoken=spoken,
         )
         other = advice.elsewhere
