@@ -28,7 +28,7 @@ class Evidence:
 
     numbers: set[float] = field(default_factory=set)
     shares: set[float] = field(default_factory=set)
-    """Numbers that may be written as a percentage: percentages, and shares between 0 and 1 times 100."""
+    """Numbers that may be written as a percentage: percentages, and shares times 100; an NDVI of 0.6 is neither."""
     rows: "dict[RowKey, Evidence]" = field(default_factory=dict)
     """What single rows of a long table hold: it counts only where the row's label or date is named with it."""
     dates: set[tuple[int, int, int]] = field(default_factory=set)
@@ -64,8 +64,6 @@ class Evidence:
         """Take over one number."""
         if math.isfinite(value):
             self.numbers.add(float(value))
-            if 0 < value < 1:
-                self.shares.add(value * 100)
 
     def add_names(self, *names: str) -> None:
         """Take over names, whole and in their parts."""
@@ -128,6 +126,8 @@ class Evidence:
         elif isinstance(node, int | float) and not isinstance(node, bool):
             if key.endswith("percent"):
                 self.shares.add(float(node))
+            elif key.endswith("share"):
+                self.shares.add(float(node) * 100)
             else:
                 self.add_number(node)
 
