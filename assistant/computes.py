@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal
 from assistant import abilities, lexicon
 from assistant.picks import Pick, of_change, read_pick, speaks_of_change
 from assistant.spans import When, compared_places, is_day
-from assistant.yearly import asked_output, asked_periods
+from assistant.yearly import Yearly, asked_output, asked_periods
 from tools.schema import Output
 
 if TYPE_CHECKING:
@@ -50,18 +50,34 @@ def year_meant(periods: list[str]) -> str:
 
 
 def find_computes(
-    question: str, whens: tuple[When, ...], found: "Slots", last: "Slots | None"
+    question: str, whens: tuple[When, ...], found: "Slots", before: ComputeRequest | None
 ) -> tuple[ComputeRequest, ...]:
-    """Make one request for each index, place, output and period; a part without a period takes the question's first."""
+    """Make one request for each index, place, output and period; a part without a period takes the question's first.
+
+    Args:
+        question: What is asked now.
+        whens: Its periods.
+        found: What was read of it so far.
+        before: The request that it goes on with; None where it stands alone.
+    """
+    if parts := _mixed(question, whens):
+        asked = (
+            (text, own, replace(found, periods=tuple(when.words for when in own) or found.periods[:1], compares=False))
+            for text, own in parts
+        )
+        return tuple(one for text, own, part in asked for one in find_computes(text, own, part, before))[:MAX_COMPUTES]
     named = abilities.find_indices(question)
-    before = last.computes[-1] if last and last.computes else None
     usual = before.index if before and not lexicon.has(question, "vegetation") else abilities.DEFAULT_INDEX
     indices = [name for name in named if name in abilities.indices()] if named else [usual]
-    places = (found.compares and compared_places(question)) or (found.place,)
-    if kind := asked_output(question, whens):
+    pair = compared_places(question) if found.compares else ()
+    places = pair if len(pair) > 1 else (found.place,)
+    kept = _kept(question, whens, before)
+    if kind := asked_output(question, whens) or kept:
         units = find_units(question)
+        usual_units = before.units if before and kept else "place"
+        usual_years = before.against if before and kept else ""
         return tuple(
-            ComputeRequest(kind, period, "place" if units == "any" else units, index, place, against)
+            ComputeRequest(kind, period, usual_units if units == "any" else units, index, place, against or usual_years)
             for index in indices
             for place in places
             for period, against in asked_periods(kind, found.periods)
@@ -75,6 +91,28 @@ def find_computes(
     distinct = list(dict.fromkeys(requests))
     paired = _paired(distinct) if found.compares else distinct
     return tuple(_picked(one, question, whens) for one in paired)[:MAX_COMPUTES]
+
+
+def _kept(question: str, whens: tuple[When, ...], before: ComputeRequest | None) -> Yearly:
+    """Give the output about the course of the year that a follow-up goes on with; empty for any other."""
+    if before is None or before.output not in ("phenology", "anomaly"):
+        return ""
+    part = before.output == "phenology" and lexicon.has(question, "season_part")
+    other = output_of(question) in ("series", "composite") and not part
+    return "" if other or (whens and abilities.find_indices(question)) else before.output
+
+
+def _mixed(question: str, whens: tuple[When, ...]) -> list[tuple[str, tuple[When, ...]]]:
+    """Part a question that wants season dates and values, too; empty where it wants one of them."""
+    if asked_output(question, whens) != "phenology":
+        return []
+    parts = []
+    for start, end in _clauses(question, whens):
+        own = [replace(one, start=one.start - start, end=one.end - start) for one in whens if start <= one.start < end]
+        parts.append((question[start:end], tuple(own)))
+    dates = [part for part in parts if asked_output(*part)]
+    values = [part for part in parts if part not in dates and part[1] and abilities.find_indices(part[0])]
+    return [part for part in parts if part in dates or part in values] if dates and values else []
 
 
 def _paired(requests: list[ComputeRequest]) -> list[ComputeRequest]:
@@ -111,7 +149,8 @@ def _asked(
     question: str, whens: tuple[When, ...], periods: tuple[str, ...], before: ComputeRequest | None
 ) -> list[tuple[Output, str]]:
     """Pair the outputs and the periods that the parts of a question name."""
-    usual: Output = output_of(question, [when.words for when in whens]) or (before.output if before else "composite")
+    kept: Output = before.output if before and before.output not in ("phenology", "anomaly") else "composite"
+    usual: Output = output_of(question, [when.words for when in whens]) or kept
     output: Output | None = None
     asked: list[tuple[Output, str]] = []
     for start, end in _clauses(question, whens):

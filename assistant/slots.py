@@ -8,8 +8,8 @@ from assistant import abilities, layers, lexicon
 from assistant.computes import ComputeRequest, find_computes, find_units, output_of, still_missing, year_meant
 from assistant.picks import read_pick, without_periods
 from assistant.spans import Ends, When, find_periods, find_places, is_known_place
-from assistant.yearly import asked_output, asked_periods, names_date_layer
-from tools.place_radius import without_radius
+from assistant.yearly import asked_output, asked_periods, names_date_layer, names_mean
+from tools.place_radius import radius_around, split_radius, without_radius
 
 Intent = Literal["greeting", "help", "explain", "scenes", "compute", "recommend", "out_of_scope"]
 
@@ -62,9 +62,9 @@ def read(question: str, earlier: tuple[str, ...] = ()) -> Slots:
 
 def _read(question: str, before: list[Slots], earlier: tuple[str, ...]) -> Slots:
     last = before[-1] if before else None
-    whens = _periods(question)
+    whens = without_opening(question, _periods(question)) if last else _periods(question)
     intent = _intent(question, whens)
-    leans = last is not None and _is_follow_up(question, whens)
+    leans = last is not None and _is_follow_up(question, whens, last)
     if intent == "recommend" and last and leans and last.intent in ("compute", "scenes"):
         intent = last.intent
     found = Slots(
@@ -81,7 +81,7 @@ def _read(question: str, before: list[Slots], earlier: tuple[str, ...]) -> Slots
     if intent in ("compute", "scenes"):
         found = _filled_in(found, question, before)
     if intent == "compute":
-        computes = find_computes(question, whens, found, last)
+        computes = find_computes(question, whens, found, _before(question, whens, last, leans=leans))
         found = replace(found, computes=computes, missing=still_missing(found.missing, computes))
     if intent == "recommend":
         found = _with_layer(found, question)
@@ -152,7 +152,21 @@ def _periods(question: str) -> tuple[When, ...]:
         ("bounds", ("series",)),
         ("changed", ("changing",)),
     )
+    whole = find_periods(question)
+    if asked_output(question, whole) == "anomaly":
+        return whole  # "compared with 2016 to 2018": the years bound what it is compared with
     return find_periods(question, ends=next((ends for ends, slots in cues if lexicon.has(question, *slots)), "unclear"))
+
+
+def without_opening(question: str, whens: tuple[When, ...]) -> tuple[When, ...]:
+    """Leave out a time that only opens a further request: "now with 6 classes"."""
+    return tuple(
+        one
+        for one in whens
+        if re.search(r"\w", question[: one.start])
+        or not re.search(r"\w", question[one.end :])
+        or not lexicon.has_only(question[one.start : one.end], "follow_up")
+    )
 
 
 def _words(question: str, whens: tuple[When, ...]) -> tuple[str, ...]:
@@ -164,7 +178,10 @@ def _words(question: str, whens: tuple[When, ...]) -> tuple[str, ...]:
 
 def _place(question: str, intent: Intent) -> str:
     # Advice does not need a place, so there only a clear one counts.
-    found = find_places(question, any_name=intent in ("compute", "scenes"))
+    names = find_places(question, any_name=intent in ("compute", "scenes"))
+    left = without_radius(question)
+    # Neither an index nor the unit of a radius without a place is one.
+    found = [one for one in names if not (abilities.is_index_name(one) or (one.isalpha() and one.lower() not in left))]
     # Beside "this field" a word in lower case is a place only if it is known to be one.
     loose = bool(found) and found[0].islower() and is_about_attachment(question)
     return found[0] if found and not (loose and not is_known_place(found[0].title())) else ""
@@ -183,9 +200,16 @@ def _missing(question: str, intent: Intent, whens: tuple[When, ...]) -> tuple[st
     return (
         *(abilities.index_title(name) for name in indices),
         *((VALUES,) if values else ()),
-        *((DEVIATION,) if intent == "recommend" and somewhere and lexicon.has(question, "anomaly") else ()),
+        *((DEVIATION,) if intent == "recommend" and somewhere and asked_output(question, whens) == "anomaly" else ()),
+        *((abilities.KINDS["anomaly"],) if intent == "compute" and _mean_unclear(question, whens) else ()),
         *(abilities.KINDS[kind] for kind in kinds if intent == "compute" or somewhere),
     )
+
+
+def _mean_unclear(question: str, whens: tuple[When, ...]) -> bool:
+    """Tell whether something is set against a mean, and it is not clear against that of what."""
+    compared = lexicon.has(question, *COMPARED, "above", "below")
+    return compared and len(whens) != 2 and names_mean(question) and asked_output(question, whens) != "anomaly"
 
 
 def _with_layer(found: Slots, question: str) -> Slots:
@@ -243,14 +267,44 @@ def is_about_attachment(question: str) -> bool:
     return bool(re.search(rf"(?<!\w)(?:{mine})\s+(?:\w+\s+)?(?:{thing})", lexicon.fold(question)))
 
 
-def _is_follow_up(question: str, whens: tuple[When, ...]) -> bool:
+def _is_complete(question: str, whens: tuple[When, ...]) -> bool:
+    """Tell whether a question names what, where and when by itself."""
+    where = _place(question, "compute") or is_about_attachment(question)
+    return bool(whens and where and (abilities.find_indices(question) or lexicon.has(question, "vegetation")))
+
+
+def _before(question: str, whens: tuple[When, ...], last: Slots | None, *, leans: bool) -> ComputeRequest | None:
+    """Give the request that a question goes on with: all of it in a follow-up, else the index where words are left out.
+
+    The last request counts, as the last one told.
+    """
+    request = last.computes[-1] if last and last.computes else None
+    if request is None or leans:
+        return request
+    return None if _is_complete(question, whens) else replace(request, output="composite", units="parcels")
+
+
+def radius_alone(question: str, whens: tuple[When, ...]) -> str:
+    """Give the radius that a question without a place speaks of: "and within 5 km?"; empty where it speaks of none."""
+    return radius_around(without_periods(question, whens).partition("|")[0].rstrip(" ?.!,"), "")
+
+
+def widened(place: str, radius: str) -> str:
+    """Give a place with another radius around it."""
+    inner = split_radius(place)
+    return f"{radius} around {inner[0] if inner else place}" if place and radius else place
+
+
+def _is_follow_up(question: str, whens: tuple[When, ...], last: Slots) -> bool:
     """Tell whether a question changes one thing of the question before."""
-    if _asks_for_product(question):
+    if _asks_for_product(question) or _is_complete(question, whens):
         return False
     opens = re.match(rf"\s*(?:{lexicon.alternatives('follow_up')})", lexicon.fold(question))
     short = len(question.split()) <= SHORT_WORDS or is_known_place(question)
-    changes = whens or _place(question, "compute") or output_of(question) or lexicon.has(question, "compare")
-    changes = changes or asked_output(question, whens)
+    changes = bool(whens or _place(question, "compute") or output_of(question) or lexicon.has(question, "compare"))
+    changes |= bool(asked_output(question, whens) or abilities.find_indices(question) or radius_alone(question, whens))
+    if any(one.output == "phenology" for one in last.computes):
+        changes |= lexicon.has(question, "season_part")
     return bool((opens or short) and changes)
 
 
@@ -259,6 +313,7 @@ def _filled_in(found: Slots, question: str, before: list[Slots]) -> Slots:
     place, periods = found.place, found.periods
     if not place and not is_about_attachment(question):
         place = next((slots.place for slots in reversed(before) if slots.place), "")
+        place = widened(place, radius_alone(question, find_periods(question)))
     if not periods:
         periods = next((slots.periods for slots in reversed(before) if slots.periods), ())
     return replace(found, place=place, periods=periods)

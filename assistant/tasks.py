@@ -9,6 +9,7 @@ from assistant.picks import without_periods
 from assistant.spans import find_periods, find_places
 from assistant.spelled import spelled_numbers
 from knowledge.lexicon import is_function_word, language_of
+from tools.place_radius import without_radius
 
 DEFAULT_CLASSES = 5
 COLOURS = ("blue", "green", "red", "nir")
@@ -22,6 +23,7 @@ _NETCDF, _GEOTIFF, _ZARR = (
     re.compile(r"geo-?tiff?|\btiff?\b"),
     re.compile(r"\bzarr\b"),
 )
+_LENGTH = re.compile(r"(?:kilo)?met\w+|chilom\w+|miles?")
 _MISSION = re.compile(r"(?:sentinel|landsat)[\s-]?\d?\w?\b")
 _FRACTION = re.compile(r"(?<![\w.,])-?[01][.,]\d{1,2}(?![\w%])")
 """A number that a break of an index may be, and a coordinate with its many decimals hardly is."""
@@ -125,9 +127,10 @@ def _stack_options(question: str, folded: str) -> dict[str, Any]:
 
 def _class_options(question: str, folded: str) -> dict[str, Any] | None:
     """Give the arguments of a classification; None when the question wants none."""
-    count = _class_count(folded)
+    asked = lexicon.has(question, "classify")
+    count = _class_count(folded) or (_loose_count(question) if asked or lexicon.has(question, "kmeans") else 0)
     # A classification may also be a product, and a ranking: its noun needs a number of classes beside it.
-    asked = lexicon.has(question, "classify") or bool(count and lexicon.has(question, "classify_noun"))
+    asked = asked or bool(count and lexicon.has(question, "classify_noun"))
     if lexicon.has(question, "kmeans"):
         return {"method": "kmeans", "classes": count or DEFAULT_CLASSES}
     if lexicon.has(question, "forest") or (asked and lexicon.has(question, "labelled")):
@@ -145,19 +148,39 @@ def _class_count(folded: str) -> int:
     """Give the number of classes a question names, 0 for none; one that no tool takes is given as it is."""
     noun = lexicon.alternatives("class_noun")
     for match in re.finditer(rf"(?<!\w)(?=(?P<number>[^\W_]+)[\s-]+(?:[^\W\d_]+\s)?(?:{noun}))", folded):
-        word = match["number"]
-        if word.isdigit() and len(word) < 4:
-            return int(word)
-        spelled = [one for one in spelled_numbers(word, language_of(folded)) if one.values[0].is_integer()]
-        if spelled:
-            return int(spelled[0].values[0])
+        if number := _whole(match["number"], folded):
+            return number
     return 0
+
+
+def _loose_count(question: str) -> int:
+    """Give the number of parts of any name that land is to be parted in: "into 3 zones"; 0 for none."""
+    text = lexicon.fold(without_radius(without_periods(question, find_periods(question))))
+    for match in _loosely_counted().finditer(text):
+        if not lexicon.has_only(match["noun"], "band", "pixel", "time_noun") and not _LENGTH.fullmatch(match["noun"]):
+            return _whole(match["number"], text)
+    return 0
+
+
+def _loosely_counted() -> "re.Pattern[str]":
+    return re.compile(
+        rf"(?<!\w)(?:{lexicon.alternatives('into', 'with')})\s+(?P<number>[^\W_]+)\s+(?P<noun>[^\W\d_]{{3,}})"
+    )
+
+
+def _whole(word: str, text: str) -> int:
+    """Read a whole number in digits or in the words of the language of a text; 0 where there is none."""
+    if word.isdigit():
+        return int(word) if len(word) < 4 else 0
+    spelled = [one for one in spelled_numbers(word, language_of(text)) if one.values[0].is_integer()]
+    return int(spelled[0].values[0]) if spelled else 0
 
 
 def _breaks(question: str, folded: str) -> list[str]:
     rest = without_periods(folded, find_periods(question))
     counted = re.compile(rf"(?<!\w)\d+[\s-]+(?:{lexicon.alternatives('class_noun')})")
-    return [match[0].replace(",", ".") for match in _DECIMAL.finditer(counted.sub(" ", rest))]
+    rest = _loosely_counted().sub(" ", counted.sub(" ", rest))
+    return [match[0].replace(",", ".") for match in _DECIMAL.finditer(rest)]
 
 
 def _attribute(folded: str, question: str) -> str:
@@ -171,15 +194,17 @@ def _attribute(folded: str, question: str) -> str:
 
 def _where_and_when(question: str) -> tuple[str, str]:
     """Find place and period; the words of the task itself name no place."""
-    whens, folded = find_periods(question), lexicon.fold(question)
+    whens, folded = slots.without_opening(question, find_periods(question)), lexicon.fold(question)
     words = lexicon.pattern(
-        "kmeans", "forest", "stack", "all_bands", "machine_learning", "classify", "classify_noun", "labelled"
-    )
+        "kmeans", "forest", "stack", "all_bands", "machine_learning", "classify", "classify_noun", "labelled",
+        "class_noun",
+    )  # fmt: skip
     cues = (words, _NETCDF, _GEOTIFF, _ZARR, _MISSION, _FRACTION)
     spans = [match.span() for cue in cues for match in cue.finditer(folded)]
+    spans += [one.span("number") for one in _loosely_counted().finditer(folded) if _whole(one["number"], folded)]
     masked = question
     for start, end in (*spans, *(match.span() for match in _BAND.finditer(question))):
-        masked = masked[:start] + "|" * (end - start) + masked[end:]
+        masked = masked[:start] + ";" * (end - start) + masked[end:]
     attached = slots.is_about_attachment(question) or lexicon.has(question, "forest", "labelled")
     places = find_places(masked, any_name=not attached)
     return (places[0] if places else ""), (whens[0].words if whens else "")
@@ -191,7 +216,7 @@ def _changed(before: Task, question: str) -> Task | None:
     opens = re.match(rf"\s*(?:{lexicon.alternatives('follow_up')})(?!\w)", folded)
     if not opens or len(question.split()) > MAX_FOLLOW_UP_WORDS or slots.read(question).intent in ("explain", "help"):
         return None
-    options, count = dict(before.options), _class_count(folded)
+    options, count = dict(before.options), _class_count(folded) or _loose_count(question)
     if count and "classes" in options:
         options["classes"] = count
     if "format" in options:
@@ -199,5 +224,8 @@ def _changed(before: Task, question: str) -> Task | None:
             "geotiff" if _GEOTIFF.search(folded) else "netcdf" if _NETCDF.search(folded) else options["format"]
         )
     place, period = _where_and_when(question)
-    after = _task(before.tool, place or before.place, period or before.period, options, before.missing)
+    radius = slots.radius_alone(question, find_periods(question))
+    after = _task(
+        before.tool, place or slots.widened(before.place, radius), period or before.period, options, before.missing
+    )
     return after if after != before and not abilities.find_indices(question) else None

@@ -244,3 +244,51 @@ def test_the_deviation_of_another_subject_is_not_that_of_an_index() -> None:
     read = slots.read("soil moisture anomaly in Brittany in July 2025")
     assert read.computes == ()
     assert any("deviation" in words for words in read.missing)
+
+
+@pytest.mark.parametrize(
+    ("question", "period", "against"),
+    [
+        ("Is May 2019 greener than the mean of 2016-2018 in this field?", "May 2019", "2016 to 2018"),
+        ("Is May 2019 greener than 2016-2018 in this field?", "May 2019", "2016 to 2018"),
+        ("Compared with 2016 to 2018, how unusual was NDVI in May 2019?", "May 2019", "2016 to 2018"),
+        ("NDVI of Metz in May 2019 against the average of 2016 to 2018", "May 2019", "2016 to 2018"),
+        ("Is NDVI of Metz in 2019 higher than the average of 2016-2018?", "2019", "2016 to 2018"),
+        ("Was May 2018 greener than the mean of 2016 to 2018 in this field?", "May 2018", "2016 to 2017"),
+        ("Is May 2019 in this field greener than the mean of May 2016, May 2017 and May 2018?", "May 2019",
+         "2016 to 2018"),
+        ("NDVI de Metz en mai 2019 par rapport à la moyenne 2016-2018", "mai 2019", "2016 to 2018"),
+        ("NDVI von Metz im Mai 2019 gegen das Mittel von 2016 bis 2018", "Mai 2019", "2016 to 2018"),
+        ("NDVI de Metz en mayo de 2019 frente a la media de 2016 a 2018", "mayo de 2019", "2016 to 2018"),
+        ("NDVI di Metz a maggio 2019 rispetto alla media 2016-2018", "maggio 2019", "2016 to 2018"),
+        ("Was NDVI of Metz in May 2019 above normal?", "May 2019", ""),
+        ("NDVI de Metz en mai 2019 comparé à la normale", "mai 2019", ""),
+    ],
+)  # fmt: skip
+def test_the_narrowest_period_is_set_against_the_years_around_it(question: str, period: str, against: str) -> None:
+    (wanted,) = slots.read(question).computes
+    assert (wanted.output, wanted.period, wanted.against) == ("anomaly", period, against)
+
+
+@pytest.mark.parametrize(
+    "question",
+    [
+        "Compare the mean NDVI of Metz in May 2019 and May 2020",
+        "Compare the average NDVI of summer 2016, 2017 and 2018 in Metz",
+        "Compare NDVI in May 2019 with May 2016, May 2017 and May 2018 in Metz",
+        "mean NDVI of Metz from 2016 to 2018",
+        "Is the mean NDVI in May 2019 higher than in May 2018 in Metz?",
+    ],
+)
+def test_a_mean_within_a_period_is_no_deviation(question: str) -> None:
+    assert {wanted.output for wanted in slots.read(question).computes} == {"composite"}
+
+
+def test_the_years_stay_in_a_follow_up() -> None:
+    first = "NDVI anomaly of June 2025 in Metz against 2018 to 2023"
+    for question, place, period in (
+        ("and for Rennes?", "Rennes", "June 2025"),
+        ("and in May 2025?", "Metz", "May 2025"),
+    ):
+        (wanted,) = slots.read(question, (first,)).computes
+        assert (wanted.place, wanted.period, wanted.against) == (place, period, "2018 to 2023")

@@ -324,3 +324,10 @@ def test_a_growing_season_that_only_says_when_asks_for_no_dates() -> None:
     assert wanted.output == "composite"
     assert slots.read("When did the snow season start in Metz in 2025?").computes == ()
     assert slots.read("Which product gives the start of season in Metz?").intent == "recommend"
+
+
+def test_an_adverb_is_no_place() -> None:
+    read = slots.read("Did the season start earlier in this field in 2025 than in 2024?")
+    assert [(one.output, one.period, one.place) for one in read.computes] == [
+        ("phenology", "2025", ""), ("phenology", "2024", ""),
+    ]  # fmt: skip

@@ -339,3 +339,71 @@ def test_a_follow_up_goes_on_with_the_subject_before_it() -> None:
 @pytest.mark.parametrize("words", ["curve of NDVI over the year", "NDVI curve of my field over the whole year"])
 def test_the_year_is_no_place(words: str) -> None:
     assert slots.read(words).place == ""
+
+
+SEASON = "When did the growing season start around Rennes in 2025?"
+SERIES = "NDVI curve of Rennes in 2025"
+DISTRICTS = "NDVI per district of Rennes in 2025"
+JUNE = "NDVI of Rennes in June 2025"
+
+
+@pytest.mark.parametrize("before", [SEASON, SERIES, DISTRICTS, "Was NDVI around Rennes in May 2019 unusual?"])
+@pytest.mark.parametrize("question", ["NDVI within 3 km of Nantes in June 2024", "Show NDVI of Nantes in May 2025"])
+def test_a_complete_question_takes_nothing_from_the_one_before(before: str, question: str) -> None:
+    assert slots.read(question, (before,)).computes == slots.read(question).computes
+
+
+@pytest.mark.parametrize(
+    ("question", "before", "index", "output", "period", "place"),
+    [
+        ("and EVI?", JUNE, "evi", "composite", "June 2025", "Rennes"),
+        ("What about EVI?", JUNE, "evi", "composite", "June 2025", "Rennes"),
+        ("et EVI ?", JUNE, "evi", "composite", "June 2025", "Rennes"),
+        ("now EVI", JUNE, "evi", "composite", "June 2025", "Rennes"),
+        ("same for EVI", SERIES, "evi", "series", "2025", "Rennes"),
+        ("now in May 2025", JUNE, "ndvi", "composite", "May 2025", "Rennes"),
+        ("and within 5 km?", JUNE, "ndvi", "composite", "June 2025", "5 km around Rennes"),
+        ("und im Umkreis von 5 km?", JUNE, "ndvi", "composite", "June 2025", "5 km around Rennes"),
+        ("and within 5 km in June 2024?", JUNE, "ndvi", "composite", "June 2024", "5 km around Rennes"),
+        ("and within 5 km?", "NDVI within 3 km of Rennes in 2025", "ndvi", "composite", "2025", "5 km around Rennes"),
+        ("and the peak?", SEASON, "ndvi", "phenology", "2025", "Rennes"),
+        ("et la fin ?", SEASON, "ndvi", "phenology", "2025", "Rennes"),
+        ("and in 2024?", SEASON, "ndvi", "phenology", "2024", "Rennes"),
+        ("and around Cayenne?", SEASON, "ndvi", "phenology", "2025", "Cayenne"),
+        ("and the peak?", SERIES, "ndvi", "series", "2025", "Rennes"),
+        ("EVI in May 2025?", SEASON, "evi", "composite", "May 2025", "Rennes"),
+    ],
+)
+def test_a_follow_up_changes_the_one_thing_it_names(
+    question: str, before: str, index: str, output: str, period: str, place: str
+) -> None:
+    (wanted,) = slots.read(question, (before,)).computes
+    assert (wanted.index, wanted.output, wanted.period, wanted.place) == (index, output, period, place)
+
+
+@pytest.mark.parametrize(
+    "question",
+    [
+        "NDVI of Rennes in June 2025, and when did the season start in 2025?",
+        "NDVI de Rennes en juin 2025, et quand la saison de végétation a-t-elle commencé en 2025 ?",
+        "NDVI von Rennes im Juni 2025, und wann begann die Vegetationsperiode 2025?",
+    ],
+)
+def test_values_and_season_dates_are_told_apart(question: str) -> None:
+    value, dates = slots.read(question).computes
+    assert (value.output, value.place, value.period[-4:]) == ("composite", "Rennes", "2025")
+    assert (dates.output, dates.place, dates.period.split()[-1]) == ("phenology", "Rennes", "2025")
+    assert value.period != "2025"
+
+
+@pytest.mark.parametrize(
+    ("question", "missing"),
+    [
+        ("NDVI of Rennes in May 2019 against the average", True),
+        ("Is May 2019 greener than the mean of 2016 and 2018 in this field?", True),
+        ("Compare the mean NDVI of Rennes in May 2019 and May 2020", False),
+        ("mean NDVI of Rennes in May 2019", False),
+    ],
+)
+def test_a_comparison_with_a_mean_that_is_not_understood_is_told(question: str, missing: bool) -> None:
+    assert (abilities.KINDS["anomaly"] in slots.read(question).missing) == missing

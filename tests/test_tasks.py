@@ -53,11 +53,19 @@ def test_a_forest_learns_from_the_attached_polygons(question: str) -> None:
         ("What classes does k-means find around Rennes in July 2026?", 5),
         ("Teile das Land um Rennes in 6 Landbedeckungsklassen ein, Juli 2026", 6),
         ("cluster Sentinel-2 pixels of Rennes into six groups, July 2026", 6),
+        ("Cluster Rennes into 3 zones, May 2019", 3),
+        ("Cluster Rennes into three zones, May 2019", 3),
+        ("Klassifiziere Rennes in drei Klassen", 3),
     ],
 )
 def test_loose_words_say_the_same(question: str, count: int) -> None:
     tool, place, _, options = read(question)
     assert (tool, place, options) == ("classify", "Rennes", {"method": "kmeans", "classes": count})
+
+
+def test_a_radius_and_a_month_are_no_count() -> None:
+    question = "Cluster the land within 3 km of Rennes in July 2025"
+    assert read(question) == ("classify", "3 km around Rennes", "July 2025", {"method": "kmeans", "classes": 5})
 
 
 def test_the_attribute_with_the_classes_can_be_named() -> None:
@@ -133,6 +141,11 @@ def test_a_short_question_changes_the_task_before() -> None:
     assert read("and around Cayenne?", first)[1] == "Cayenne"
     assert read("and in July 2025?", first)[2] == "July 2025"
     assert read("and as GeoTIFF?", "all bands around Rennes in 2025")[3]["format"] == "geotiff"
+    assert read("now with 6 classes", first)[2:] == ("summer 2025", {"method": "kmeans", "classes": 6})
+    assert read("now with 6 zones", first)[3]["classes"] == 6
+    assert read("and within 5 km?", first)[1] == "5 km around Rennes"
+    stack = read("now as GeoTIFF", "all bands around Rennes in 2025")
+    assert stack[2:] == ("2025", {"bands": "all", "format": "geotiff"})
     assert tasks.read("How green is it?", (first,)) is None
 
 
