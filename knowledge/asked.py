@@ -117,12 +117,22 @@ def _classes(asked: _Asked) -> list[str]:
     )
     lines: list[str] = []
     words_asked = set(stems(in_english(asked.question)))
+    codes = set(re.findall(r"(?<![\d.,-])(?!(?:19|20)\d\d\b)\d{1,4}(?![\d.,]*\d)", asked.question))
     for legend in [asked.catalogue.legend(name) for name in names][:3]:
         if not legend.classes:
             continue
         lines.append(f"{legend.title}: {len(legend.classes)} classes.")
-        hits = [one for one in legend.classes if (words := set(stems(one.label))) and words <= words_asked]
-        lines += [f"Code {one.code}: {one.label} ({legend.title})." for one in hits[:MOST_CODES]]
+        hits = [
+            one
+            for one in legend.classes
+            if codes & {str(one.code), str(one.grid_code)}
+            or ((words := set(stems(one.label))) and words <= words_asked)
+        ]
+        lines += [
+            f"{f'Grid code {one.grid_code}, code' if str(one.grid_code) in codes else 'Code'} {one.code}: {one.label} "
+            f"({legend.title})."
+            for one in hits[:MOST_CODES]
+        ]
     return lines
 
 

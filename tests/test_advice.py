@@ -9,6 +9,7 @@ from shutil import copytree
 
 import pytest
 
+from knowledge.asked import asked_facts
 from knowledge.catalogue import load_catalogue
 from knowledge.fitness import Need, shortfalls
 from knowledge.ingest import build_index
@@ -300,3 +301,22 @@ def test_a_place_that_is_partly_covered_is_told_so() -> None:
     trees = load_catalogue().get("tree-cover-density")
     (lack,) = (one for one in shortfalls(trees, need, load_catalogue()) if one.kind == "place")
     assert (lack.blocks, lack.text.startswith("It covers only a part of the place")) == (False, True)
+
+
+@pytest.mark.parametrize(
+    ("question", "product", "told"),
+    [
+        ("What does class 312 mean in CORINE?", "corine-land-cover", "Code 312: Coniferous forest"),
+        ("What is grid code 24 in CLC?", "corine-land-cover", "Grid code 24, code 312: Coniferous forest"),
+        ("Was bedeutet Klasse 11 in CLC+ Backbone?", "clcplus-backbone", "Code 11: Snow and ice"),
+    ],
+)
+def test_a_class_is_told_by_its_code(question: str, product: str, told: str) -> None:
+    catalogue = load_catalogue()
+    assert any(line.startswith(told) for line in asked_facts(catalogue.get(product), question, catalogue))
+
+
+def test_a_year_is_no_code_of_a_class() -> None:
+    catalogue = load_catalogue()
+    lines = asked_facts(catalogue.get("corine-land-cover"), "Which classes has CLC 2018?", catalogue)
+    assert not any("ode " in line for line in lines)
