@@ -341,7 +341,16 @@ def test_a_map_of_too_many_pixels_is_refused(world: World, monkeypatch: pytest.M
         run(world, "kmeans")
 
 
-@pytest.mark.parametrize("words", ["", "low, high", "0.2 and 0.4", ", ".join(map(str, range(30)))])
+@pytest.mark.parametrize("words", ["0.2,0.4", "0.2, 0.4", "0.4 0.2", "0.2;0.4,", " 0.2 ,\n0.4"])
+def test_breaks_are_separated_by_commas_semicolons_or_spaces(words: str) -> None:
+    assert read_breaks(words) == (0.2, 0.4)
+    assert read_breaks("10,20,30") == read_breaks("10, 20 30") == (10, 20, 30)
+
+
+@pytest.mark.parametrize(
+    "words",
+    ["", "low, high", "0.2 and 0.4", "nan, inf", "1e400", "0,2; 0,4", "1,5 2,5", ", ".join(map(str, range(30)))],
+)
 def test_breaks_that_are_none_are_refused(words: str) -> None:
     with pytest.raises(ToolInputError) as refused:
         read_breaks(words)

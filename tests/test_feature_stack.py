@@ -6,7 +6,7 @@ import runpy
 import subprocess
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -107,6 +107,21 @@ def test_netcdf_holds_the_masked_scaled_pixels_of_every_date(world: World) -> No
         assert data.rio.crs.to_epsg() == 32630
         assert np.isnan(data["B04"].encoding["_FillValue"])
         assert data["B04"].encoding["grid_mapping"] == "spatial_ref"
+
+
+def test_numbers_without_a_scale_are_called_stored_values(world: World, tmp_path: Path) -> None:
+    digits = np.full((SIZE, SIZE), 1234, "uint16")
+    files = [write(tmp_path / f"{DAYS[0]}_{name}.tif", digits, 10) for name in ("B04", "B08")]
+    add_files(tmp_path / "hub", files, collection_id="s2", datetime=DAYS[0])
+    with running_hub(tmp_path / "hub") as url:
+        services = replace(world.services, stac_url=f"{url}/stac", openeo_url=f"{url}/openeo")
+        found = stack(World(services, {}), "red")
+    with xr.open_dataset(raster_of(found), engine="h5netcdf") as data:
+        assert data["B04"].attrs["long_name"] == "red stored value"
+        assert "units" not in data["B04"].attrs
+        assert float(data["B04"].max()) == 1234
+    with Path(next(one.path for one in found.artifacts if one.kind == "table")).open() as stream:
+        assert {(row["long_name"], row["unit"]) for row in csv.DictReader(stream)} == {("red stored value", "")}
 
 
 def test_geotiff_and_table_list_the_layers_by_date_and_name(world: World) -> None:

@@ -28,6 +28,7 @@ from tools.hub.archive import Archive
 from tools.hub.copies import Copies
 from tools.hub.http_ranges import RangeClient, RemoteRefused
 from tools.hub.new_files import StorageError
+from tools.hub.remote_cog import PixelWindow, open_remote
 from tools.hub.server import running_hub
 from tools.hub.sync import SyncReport, run_sync
 from tools.hub.sync_plan import Request, SyncPlan, plan_sync
@@ -308,6 +309,8 @@ FATAL = {
     "long": "",
     "shifted": "other bytes",
     "whole": "parts of files",
+    "status:300": "HTTP 300",
+    "digits": "other bytes",
     "page": "no whole GeoTIFF",
 }
 
@@ -547,6 +550,39 @@ def test_a_file_that_names_bands_or_tiles_nobody_can_use_is_told(source: Source,
         _write(path, np.ones((64, 64), "uint16"), 10, count=3)
     with pytest.raises(RemoteRefused, match="red: The file holds 3 bands"):
         _plan(source, tmp_path / "hub", bands=("red",))
+
+
+def test_a_file_that_unpacks_to_very_much_is_copied_in_small_parts(
+    source: Source, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Cut rows of tiles, joined or shorter than a row, and compare pixel by pixel."""
+    values = np.random.default_rng(1).integers(0, 2, (700, 900)).astype("float64")
+    _write(source.folder / "odd.tif", values, 10, driver="GTiff", tiled=True, blockxsize=128, blockysize=128,
+           blocksize=None, level=None)  # fmt: skip
+    client = RangeClient(frozenset({source.host}))
+    OPEN.append(client)
+    window = PixelWindow(100, 60, 777, 611)
+    for limit in (64_000_000, 8 * 128 * 900 * 2, 8 * 128 * 300, 1):
+        monkeypatch.setattr("tools.hub.remote_cog.DECODED_BYTES", limit)
+        with open_remote(client, source.url("odd.tif")) as cog:
+            sizes = [part.pixels * 8 for part, _ in cog._batches(window)]
+            cog.save(window, tmp_path / "part.tif")
+        assert max(sizes) <= max(limit, 8 * 128 * 128)
+        assert sum(sizes) == window.pixels * 8
+        with rasterio.open(tmp_path / "part.tif") as made:
+            assert (made.read(1) == values[60:671, 100:877]).all()
+
+
+@pytest.mark.parametrize("moment", [7, "yesterday"])
+def test_an_odd_scene_is_told_and_the_others_are_copied(source: Source, tmp_path: Path, moment: Any) -> None:
+    plan, client = _plan(source, tmp_path / "hub", bands=("red",))
+    odd = plan.items[1].item
+    odd["properties"]["datetime"] = moment
+    report = run_sync(Archive(tmp_path / "hub"), client, plan)
+    assert report.copied == 2
+    (failure,) = report.failures
+    assert failure.startswith(odd["id"])
+    assert len(Archive(tmp_path / "hub").items("s2")) == 2
 
 
 def test_a_killed_sync_leaves_whole_files_and_goes_on(source: Source, tmp_path: Path) -> None:

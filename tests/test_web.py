@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import re
 import socket
 import struct
 import threading
@@ -293,6 +294,26 @@ def test_the_interactive_map_says_no_value_where_there_is_none() -> None:
     figure = polygon_figure(_computed())
     assert figure is not None
     assert figure.data[1].text == "P2<br>no value"
+
+
+def test_the_interactive_map_of_a_difference_tells_gain_from_loss() -> None:
+    answer = _computed()
+    assert answer.plan is not None
+    earlier = Period.model_validate({"start": "2024-06-01", "end": "2024-08-31", "label": "last summer"})
+    rows = tuple(
+        row.model_copy(update={"value": value, "outcome": "ok"})
+        for row, value in zip(answer.statistics[0].rows, (-0.1, 0.4), strict=True)
+    )
+    statistics = answer.statistics[0].model_copy(update={"rows": rows})
+    plan = answer.plan.model_copy(update={"against": earlier})
+    figure = polygon_figure(answer.model_copy(update={"plan": plan, "statistics": (statistics,)}))
+    assert figure is not None
+    (loss_red, _, loss_blue), (gain_red, _, gain_blue) = (
+        [int(part) for part in re.findall(r"\d+", outline.fillcolor)] for outline in figure.data[:2]
+    )
+    assert loss_red > loss_blue
+    assert gain_red < gain_blue
+    assert (figure.data[2].marker.cmin, figure.data[2].marker.cmax) == (-0.4, 0.4)
 
 
 def test_an_image_in_an_answer_is_not_fetched() -> None:

@@ -1,6 +1,8 @@
 """A simple classification: plan, bands from the back-end, classes by code, and what is told of them."""
 
 import itertools
+import math
+import re
 import tempfile
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -43,6 +45,8 @@ MAX_PIXELS = 4_000_000
 """Pixels of one map: on one core a forest names some hundred thousand a second."""
 LEAST_PIXELS = 10
 """Clear pixels of each class that a forest needs at least."""
+_DECIMAL_COMMA = re.compile(r"(?<!\d)0,\d|\d,\d.*(?:;|(?<=\d)\s+[-+\d])|(?:;|\d\s+[-+\d]).*\d,\d")
+"""`0,2` or `1,5; 2,5`: two numbers, or one with a decimal comma."""
 SUBJECT = "land cover classes"
 """What is looked up in the catalogue: products whose classes have names."""
 
@@ -153,13 +157,17 @@ def read_breaks(words: str) -> tuple[float, ...]:
     """Read the values at which the next class begins, in ascending order.
 
     Raises:
-        ToolInputError: There is none, one is no number, or there are too many.
+        ToolInputError: There is none, one is no finite number, or there are too many.
     """
     hint = "Name them, for example: classes of NDVI with breaks at 0.2, 0.4 and 0.6."
+    if "." not in words and _DECIMAL_COMMA.search(words):
+        raise ToolInputError(f"The breaks {words[:60]!r} can be read in two ways: write decimals with a dot.", hint)
     try:
-        found = sorted({float(part) for part in words.replace(";", " ").replace(", ", " ").split()})
+        found = sorted({float(part) for part in re.split(r"[;,\s]+", words) if part})
     except ValueError as error:
         raise ToolInputError(f"The breaks {words[:60]!r} are not all numbers.", hint) from error
+    if not all(map(math.isfinite, found)):
+        raise ToolInputError(f"The breaks {words[:60]!r} are not all finite numbers.", hint)
     if not found or len(found) > 19:
         raise ToolInputError("Thresholds need one to nineteen values at which the next class begins.", hint)
     return tuple(found)

@@ -33,6 +33,8 @@ class Variable:
     name: str
     long_name: str
     comment: str = ""
+    unit: str = "1"
+    """Empty for stored values, of which nobody says what they count."""
 
 
 @dataclass(frozen=True)
@@ -136,12 +138,13 @@ def _variables(bands: Recipe | None, indices: tuple[str, ...], layers: Layers) -
     found = []
     for band in used_layers(bands, layers) if bands else ():
         scaled = band.scale not in (None, 1.0) or bool(band.offset)
-        comment = (
-            f"{SCALED} {band.scale or 1:g} + {band.offset or 0:g}"
-            if scaled
-            else "as stored: the collection names no scale and offset"
-        )
-        found.append(Variable(band.name, f"{band.common_name or band.name} reflectance", comment))
+        name = band.common_name or band.name
+        if scaled:
+            comment = f"{SCALED} {band.scale or 1:g} + {band.offset or 0:g}"
+            found.append(Variable(band.name, f"{name} reflectance", comment))
+        else:
+            told = "no scale and offset" if band.scale is None else "a scale of 1 and no offset"
+            found.append(Variable(band.name, f"{name} stored value", f"as stored: the collection names {told}", ""))
     for name in indices:
         recipe = get_recipe(name)
         found.append(Variable(recipe.title, recipe.long_name, f"{recipe.formula}; {recipe.reference}".strip("; ")))

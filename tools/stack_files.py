@@ -144,7 +144,7 @@ def write_netcdf(path: Path, work: StackWork, data: StackData) -> None:
 
     dataset = data.dataset.rio.write_coordinate_system()
     for one in work.variables:
-        about = {"long_name": one.long_name, "units": "1", "comment": one.comment}
+        about = {"long_name": one.long_name, "units": one.unit, "comment": one.comment}
         dataset[one.name].attrs.update({key: text for key, text in about.items() if text})
     dataset["time"].attrs.update({"standard_name": "time", "long_name": "day of acquisition (UTC)", "axis": "T"})
     dataset.attrs.update(
@@ -188,7 +188,7 @@ def layer_table(work: StackWork, data: StackData) -> str:
     word = data_word(work.prepared.synthetic)
     for place, (number, name) in enumerate(_layers(data), 1):
         valid = int(data.dataset[name].isel(time=number).notnull().sum())
-        told = (safe_cell(about[name].long_name), "1", safe_cell(about[name].comment))
+        told = (safe_cell(about[name].long_name), about[name].unit, safe_cell(about[name].comment))
         writer.writerow((place, safe_cell(name), data.dates[number], *told, valid, rows * columns, word))
     return buffer.getvalue()
 

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 EMPTY = '<p class="quiet">Maps, numbers and files appear here once something has been computed.</p>'
 _PICTURES = ("map", "chart")
+DIVERGING = "RdBu"
 _MOST_POLYGONS = 1000
 """Above this many outlines the interactive map is slower to draw than the picture is to read."""
 
@@ -160,8 +161,10 @@ def _draw(plan: Plan, units: list[tuple[dict[str, Any], StatisticsRow | None]]) 
     from plotly.graph_objects import Figure, Layout
 
     values = [row.value for _, row in units if row and row.value is not None]
-    low, high = (min(values), max(values)) if values else (0.0, 1.0)
-    high = high if high > low else low + 1
+    # What is a difference has gain and loss: the colours part at zero, as in the picture.
+    signed = bool(plan.against or plan.reference)
+    low, high = _value_range(values, signed=signed)
+    colours = DIVERGING if signed else "YlGn"
     latitude = (plan.place.bbox[1] + plan.place.bbox[3]) / 2
     layout = Layout(
         margin={"l": 0, "r": 0, "t": 48, "b": 8},
@@ -173,10 +176,23 @@ def _draw(plan: Plan, units: list[tuple[dict[str, Any], StatisticsRow | None]]) 
         yaxis={"visible": False, "scaleanchor": "x", "scaleratio": 1 / math.cos(math.radians(latitude))},
         dragmode="pan",
     )
-    return Figure([*(_outline(feature, row, low, high) for feature, row in units), _scale(low, high)], layout)
+    return Figure(
+        [*(_outline(feature, row, low, high, colours) for feature, row in units), _scale(low, high, colours)], layout
+    )
 
 
-def _outline(feature: dict[str, Any], row: StatisticsRow | None, low: float, high: float) -> "Scatter":
+def _value_range(values: Sequence[float], *, signed: bool) -> tuple[float, float]:
+    """Give the values at both ends of the colours; around zero where they have a sign."""
+    if signed:
+        from tools.render import LEAST_DIFFERENCE
+
+        most = max(*map(abs, values), LEAST_DIFFERENCE)
+        return -most, most
+    low, high = (min(values), max(values)) if values else (0.0, 1.0)
+    return low, high if high > low else low + 1
+
+
+def _outline(feature: dict[str, Any], row: StatisticsRow | None, low: float, high: float, colours: str) -> "Scatter":
     from plotly.colors import sample_colorscale
     from plotly.graph_objects import Scatter
 
@@ -185,7 +201,7 @@ def _outline(feature: dict[str, Any], row: StatisticsRow | None, low: float, hig
     colour, text = "#c9c9c9", f"{name}<br>no value"
     if row and row.value is not None:
         share = (row.value - low) / (high - low) if high > low else 0.5
-        colour = sample_colorscale("YlGn", [share])[0]
+        colour = sample_colorscale(colours, [share])[0]
         text = f"{name}<br>{row.value:.4g}<br>{row.valid_pixels:,} of {row.total_pixels:,} pixels valid"
     return Scatter(
         x=xs,
@@ -200,10 +216,10 @@ def _outline(feature: dict[str, Any], row: StatisticsRow | None, low: float, hig
     )
 
 
-def _scale(low: float, high: float) -> "Scatter":
+def _scale(low: float, high: float, colours: str) -> "Scatter":
     from plotly.graph_objects import Scatter
 
-    marker = {"color": [low, high], "cmin": low, "cmax": high, "colorscale": "YlGn", "showscale": True, "size": 0.1}
+    marker = {"color": [low, high], "cmin": low, "cmax": high, "colorscale": colours, "showscale": True, "size": 0.1}
     return Scatter(x=[None, None], y=[None, None], mode="markers", marker=marker, hoverinfo="skip")
 
 

@@ -171,6 +171,8 @@ class _Handler(BaseHTTPRequestHandler):
             self._send(206, part + b"x" * 100_000, told)
         elif word == "shifted":
             self._send(206, part, {"Content-Range": f"bytes {first + 1}-{last + 1}/{size}"})
+        elif word == "digits":
+            self._send(206, part, {"Content-Range": f"bytes {first}-{last}/{'9' * 5000}"})
         elif word == "whole":
             self._send(200, data, {})
         elif word == "page":

@@ -17,7 +17,7 @@ ATTEMPTS = 4
 MAX_ATTEMPTS = 50
 MAX_REDIRECTS = 3
 CHUNK = 16_384
-_CONTENT_RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+)")
+_CONTENT_RANGE = re.compile(r"bytes ([0-9]{1,18})-([0-9]{1,18})/([0-9]{1,18})")
 
 
 class RemoteRefused(ClmsError):
@@ -158,10 +158,10 @@ class RangeClient:
             for _ in range(MAX_REDIRECTS + 1):
                 self.check(url)
                 with self._client.stream("GET", url, headers=headers) as answer:
-                    if not answer.is_redirect:
+                    if not answer.has_redirect_location:  # 300 and 304 lead nowhere
                         self._receive(answer, wanted, first)
                         return
-                    url = urljoin(url, answer.headers["Location"])
+                    url = _joined(url, answer.headers["Location"])
         except httpx.TimeoutException as error:
             raise _Again("The server is too slow") from error
         except httpx.RemoteProtocolError as error:
@@ -196,6 +196,13 @@ class RangeClient:
         wait_s = self._free_at - now
         self._sleep(wait_s)
         return wait_s
+
+
+def _joined(url: str, location: str) -> str:
+    try:
+        return urljoin(url, location)
+    except ValueError as error:  # such as half an IPv6 address
+        raise RemoteRefused("The server leads to an address that is none.", "Tell whoever publishes it.") from error
 
 
 def _judge(answer: Any, wanted: _Wanted, first: int) -> None:

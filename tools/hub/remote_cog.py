@@ -20,6 +20,8 @@ GAP_BYTES = 65_536
 """Tiles that lie closer together in the file are asked for at once."""
 BATCH_BYTES = 8_000_000
 """Bytes asked for at once, so that memory stays bounded."""
+DECODED_BYTES = 64_000_000
+"""Bytes of pixels decoded at once: a file of few bytes may unpack to very many."""
 CACHE_MB = 64
 """What GDAL may keep in memory; the first file that a process opens settles it."""
 MAX_TILE_PIXELS = 4096 * 4096
@@ -93,17 +95,17 @@ class RemoteCog:
 
     def transfer_bytes(self, window: PixelWindow) -> int:
         """Give the bytes that reading a window takes, the header left aside."""
-        return sum(length for _, _, tiles in self._batches(window) for _, length in _runs(tiles))
+        return sum(length for _, tiles in self._batches(window) for _, length in _runs(tiles))
 
     def stored_bytes(self, window: PixelWindow) -> int:
         """Estimate the bytes that the pixels of a window take, by the tiles they lie in."""
         tiles = [size for row in self._tile_rows(window) for _, size in self._tiles(row, window)]
-        height, width = map(int, self._raster.block_shapes[0])
+        height, width = self._tile_shape
         rows, columns = self._tile_rows(window), self._tile_columns(window)
         return round(sum(tiles) * window.pixels / (len(rows) * len(columns) * height * width))
 
     def save(self, window: PixelWindow, path: Path) -> None:
-        """Write the stored values of a window to a plain GeoTIFF, some rows of tiles at a time.
+        """Write the stored values of a window to a GeoTIFF, some tiles at a time.
 
         Raises:
             RemoteRefused: the window is too large, or the file is damaged.
@@ -119,35 +121,62 @@ class RemoteCog:
         profile = {
             "driver": "GTiff", "height": window.height, "width": window.width, "count": 1, "dtype": self.data_type,
             "crs": self.grid.crs, "transform": Affine(*part_of(self.grid, window).transform), "nodata": self.nodata,
+            "tiled": True, "compress": "deflate", "zlevel": 1, "BIGTIFF": "IF_SAFER",
         }  # fmt: skip
         with rasterio.open(path, "w", **profile) as file:
-            for top, bottom, tiles in self._batches(window):
+            for part, tiles in self._batches(window):
                 with _reader_failures(self._file):
                     self._file.keep(_runs(tiles))
-                    part = Window(window.column, window.row + top, window.width, bottom - top)
-                    values = self._raster.read(1, window=part)
+                    values = self._raster.read(1, window=Window(part.column, part.row, part.width, part.height))
+                left, top = part.column - window.column, part.row - window.row
                 with _writer_failures(path):
-                    file.write(values, 1, window=Window(0, top, window.width, bottom - top))
+                    file.write(values, 1, window=Window(left, top, part.width, part.height))
         check_written(path)
 
-    def _batches(self, window: PixelWindow) -> Iterator[tuple[int, int, list[tuple[int, int]]]]:
-        """Cut a window between rows of tiles into parts of bounded size: first and last row, and the tiles."""
-        height = self._raster.block_shapes[0][0]
-        top, tiles = 0, list[tuple[int, int]]()
-        rows = self._tile_rows(window)
-        for row in rows:
-            tiles += self._tiles(row, window)
-            bottom = min((row + 1) * height - window.row, window.height)
-            if sum(size for _, size in tiles) >= BATCH_BYTES or row == rows[-1]:
-                yield top, bottom, tiles
-                top, tiles = bottom, []
+    def _batches(self, window: PixelWindow) -> Iterator[tuple[PixelWindow, list[tuple[int, int]]]]:
+        """Cut a window along its tiles into parts of bounded size, stored and decoded, each with its tiles."""
+        part, tiles = None, list[tuple[int, int]]()
+        for piece, more in self._pieces(window):
+            joined = part.joined(piece) if part else piece
+            # A piece narrower than the window has none beside it that could be joined to a rectangle.
+            fits = piece.width == window.width and joined.pixels <= self._pixels_at_once
+            if part and (not fits or sum(size for _, size in tiles) >= BATCH_BYTES):
+                yield part, tiles
+                part, tiles = None, []
+            part, tiles = part.joined(piece) if part else piece, [*tiles, *more]
+        if part:
+            yield part, tiles
+
+    def _pieces(self, window: PixelWindow) -> Iterator[tuple[PixelWindow, list[tuple[int, int]]]]:
+        """Give each row of tiles, cut between tiles where it is too long to be decoded at once."""
+        height, width = self._tile_shape
+        columns = self._tile_columns(window)
+        across = max(self._pixels_at_once // (height * width), 1)
+        for row in self._tile_rows(window):
+            top, bottom = max(row * height, window.row), min((row + 1) * height, window.row + window.height)
+            for first in range(columns.start, columns.stop, across):
+                last = min(first + across, columns.stop)
+                left, right = max(first * width, window.column), min(last * width, window.column + window.width)
+                piece = PixelWindow(left, top, right - left, bottom - top)
+                yield piece, self._tiles(row, piece)
+
+    @property
+    def _pixels_at_once(self) -> int:
+        import numpy as np
+
+        return DECODED_BYTES // np.dtype(self.data_type).itemsize
+
+    @property
+    def _tile_shape(self) -> tuple[int, int]:
+        height, width = self._raster.block_shapes[0]
+        return int(height), int(width)
 
     def _tile_rows(self, window: PixelWindow) -> range:
-        height = self._raster.block_shapes[0][0]
+        height = self._tile_shape[0]
         return range(window.row // height, (window.row + window.height - 1) // height + 1)
 
     def _tile_columns(self, window: PixelWindow) -> range:
-        width = self._raster.block_shapes[0][1]
+        width = self._tile_shape[1]
         return range(window.column // width, (window.column + window.width - 1) // width + 1)
 
     def _tiles(self, row: int, window: PixelWindow) -> list[tuple[int, int]]:
@@ -183,6 +212,8 @@ def open_remote(client: RangeClient, url: str) -> Iterator[RemoteCog]:
 def _checked_grid(raster: Any) -> Grid:
     if raster.count != 1:
         raise RemoteRefused(f"The file holds {raster.count} bands.", "Files of one band are copied.")
+    if raster.dtypes[0].startswith("complex"):
+        raise RemoteRefused("The file holds complex numbers.", "Such files are not copied.")
     a, b, c, d, e, f = tuple(raster.transform)[:6]
     if raster.crs is None or b or d or a <= 0 or e >= 0:
         raise RemoteRefused("The file does not lie on a north-up grid.", "Such files are not copied.")

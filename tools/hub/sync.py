@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tools.errors import BackendUnavailable
+from tools.errors import BackendUnavailable, ToolInputError
 from tools.hub.archive import COPIES, TEMPORARY, Archive
 from tools.hub.copied_items import Meaning, hub_collection, hub_item
 from tools.hub.copies import CopiedItem, Copies, Copy, sha256_of
@@ -108,6 +108,8 @@ def run_sync(
 
 def _copy_all(run: _Run, on_progress: Callable[[str], None]) -> str:
     """Copy scene by scene; gives why it stopped early, or an empty text."""
+    from rasterio.errors import RasterioError
+
     in_a_row = 0
     for number, one in enumerate(run.plan.items, start=1):
         try:
@@ -116,22 +118,37 @@ def _copy_all(run: _Run, on_progress: Callable[[str], None]) -> str:
         except _Full:
             run.full = True
             return f"the limit of {megabytes(run.plan.request.max_bytes or 0)} is reached"
-        except (RemoteRefused, BackendUnavailable) as error:
-            run.failures.append(f"{clean(str(one.item['id']))}: {error}")
-            in_a_row += 1
-            if in_a_row == FAILURES_IN_A_ROW:
-                return f"{in_a_row} scenes failed one after another"
+        except (RemoteRefused, BackendUnavailable, ToolInputError) as error:
+            in_a_row += _note_failure(run, one, str(error))
         except (OSError, sqlite3.OperationalError) as error:
             raise StorageError(
                 f"The disk did not take a copy: {getattr(error, 'strerror', '') or error}.",
                 hint=f"{counted(run.copied, 'scene')} copied before stay. Make room and run the same command again.",
             ) from error
+        except (
+            AttributeError,
+            LookupError,
+            ValueError,
+            TypeError,
+            ArithmeticError,
+            RuntimeError,
+            RasterioError,
+        ) as error:
+            # What a source publishes can be wrong in ways nobody foresees: that is the scene's failure alone.
+            in_a_row += _note_failure(run, one, f"It cannot be read as a scene ({type(error).__name__}).")
+        if in_a_row == FAILURES_IN_A_ROW:
+            return f"{in_a_row} scenes failed one after another"
         if one.missing:
             on_progress(
                 f"{number} of {counted(len(run.plan.items), 'scene')}; {megabytes(run.received)} read "
                 f"of about {megabytes(run.plan.transfer_bytes)}"
             )
     return ""
+
+
+def _note_failure(run: _Run, one: ItemPlan, reason: str) -> int:
+    run.failures.append(f"{clean(str(one.item['id']))}: {reason}")
+    return 1
 
 
 def _copy_item(run: _Run, one: ItemPlan) -> None:
@@ -142,12 +159,12 @@ def _copy_item(run: _Run, one: ItemPlan) -> None:
         before = run.copies.of_item(hub_id, item_id).get(asset.key)
         new += _copy_file(run, item_id, asset, before)
     copies = run.copies.of_item(hub_id, item_id)
+    if copies:
+        _make_known(run, one, copies)
     run.files += new
     run.copied += bool(new)
     run.kept += not new and bool(copies)
     run.repaired += one.damaged
-    if copies:
-        _make_known(run, one, copies)
 
 
 def _make_known(run: _Run, one: ItemPlan, copies: dict[str, Copy]) -> None:
