@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 from assistant import answers, finish, grounding, pending, translation
 from assistant.menu import ModelUnusable, Net, Run, make_tools
 from assistant.models import get_chat_model, model_name
-from assistant.planner import CHECKER, OfflinePlanner
-from assistant.prompts import REWRITE, system_prompt
+from assistant.planner import OfflinePlanner
+from assistant.prompts import system_prompt
 from assistant.schema import (
     FIRST_TODAY,
     LAST_TODAY,
@@ -66,6 +66,8 @@ class Asked:
     """True when the user lets every plan run below the hard limit; None where a model speaks, whose word lets none."""
     resumed: pending.Resumed | None = None
     """Set where the user has answered the question about a large run."""
+    has_session: bool = True
+    """False where the client named no session to go on with."""
 
     @property
     def language(self) -> Language:
@@ -137,6 +139,13 @@ class Assistant:
         except ClmsError as error:
             logger.warning("Not warmed up: %s", error)
 
+    def forget(self, session_id: str) -> None:
+        """Forget a conversation: its turns, the runs that wait in it, and its login at a back-end."""
+        self.sessions.delete(session_id)
+        with self._lock:
+            if self._services:
+                self._services.logins.forget(session_id)
+
     def close(self) -> None:
         """Stop the embedded hub, if this assistant started one."""
         with self._lock:
@@ -185,9 +194,11 @@ class Assistant:
         def emit(event: Event | None) -> None:
             loop.call_soon_threadsafe(queue.put_nowait, event)
 
+        opened = self.sessions.open(session_id)
         asked = Asked(
             question=question.encode(errors="replace").decode().strip(),
-            session_id=self.sessions.open(session_id),
+            session_id=opened,
+            has_session=opened == session_id,
             today=today or datetime.now(UTC).date(),
             area=area,
             collection_id=collection_id,
@@ -243,7 +254,9 @@ class Assistant:
         about = {name: getattr(asked, name) for name in ("question", "today", "area", "collection_id")}
         try:
             waiting = pending.find_pending(run.calls, run.results, **about)
-            self.sessions.save(asked.session_id, asked.question, answer, pending=waiting)
+            done = pending.settled(answer, asked.resumed, waiting)
+            kept: dict[str, Any] = {"pending": waiting, "settled": done, "anyone": not asked.has_session}
+            self.sessions.save(asked.session_id, asked.question, answer, **kept)
         except (OSError, sqlite3.Error) as error:
             told = storage_failure(error, self.settings.data_dir)
             if told is None:
@@ -340,7 +353,7 @@ class Assistant:
         said += [turn.answer.text for turn in await asyncio.to_thread(self.sessions.history, asked.session_id)]
         evidence = grounding.gather(results, said)
         invented = grounding.find_invented(draft.text, evidence)
-        text = await _rewrite(draft, invented) if invented else draft.text
+        text = await finish.rewritten(draft.model, draft.messages, draft.text, invented) if invented else draft.text
         check = grounding.strip_invented(text, evidence)
         warnings = [*draft.warnings, *answers.cautions(results)]
         if invented:
@@ -348,10 +361,7 @@ class Assistant:
             warnings.append(f"The first text was written again: {finish.removed(invented)}.")
         if check.invented:
             warnings.append(f"Sentences were taken out of the text: {finish.removed(check.invented)}.")
-        told = pending.asked_text(
-            finish.completed(check, results),
-            pending.question_of(results),
-        )
+        told = pending.asked_text(finish.completed(check, results), pending.question_of(results))
         answer = self._assemble(asked, draft, told, warnings, started)
         return translation.in_language(answer, asked.language, planned=isinstance(draft.model, OfflinePlanner))
 
@@ -374,19 +384,6 @@ class Assistant:
             usage=draft.run.usage,
             seconds=perf_counter() - started,
         )
-
-
-async def _rewrite(draft: _Draft, invented: Sequence[str]) -> str:
-    """Ask the model once to write the text again; a model that fails at this keeps its first text."""
-    from langchain_core.messages import HumanMessage
-
-    request = HumanMessage(REWRITE.format(numbers=", ".join(invented)), name=CHECKER)
-    try:
-        message = await draft.model.ainvoke([*draft.messages, request])
-    except Exception:  # noqa: BLE001  # the first text is still there, and its sentences can be taken out
-        log_failure(logger, "The rewrite")
-        return draft.text
-    return str(message.text).strip() or draft.text
 
 
 def _outcome(draft: _Draft) -> Outcome:

@@ -1,11 +1,20 @@
 """What becomes of a checked text: what was taken out is told, and what was computed follows."""
 
+import logging
 from collections.abc import Iterable, Sequence
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from assistant.grounding import Check
+from assistant.planner import CHECKER
+from assistant.prompts import REWRITE
+from assistant.telemetry import log_failure
 from tools.schema import ToolResult
 
+if TYPE_CHECKING:
+    from langchain_core.language_models import BaseChatModel
+    from langchain_core.messages import BaseMessage
+
+logger = logging.getLogger(__name__)
 Thing = TypeVar("Thing")
 
 
@@ -31,3 +40,18 @@ def unique(things: Iterable[Thing]) -> tuple[Thing, ...]:
         if thing not in found:
             found.append(thing)
     return tuple(found)
+
+
+async def rewritten(
+    model: "BaseChatModel", messages: "Sequence[BaseMessage]", text: str, invented: Sequence[str]
+) -> str:  # fmt: skip
+    """Ask the model once to write its text again; a model that fails at this keeps its first text."""
+    from langchain_core.messages import HumanMessage
+
+    request = HumanMessage(REWRITE.format(numbers=", ".join(invented)), name=CHECKER)
+    try:
+        message = await model.ainvoke([*messages, request])
+    except Exception:  # noqa: BLE001  # the first text is still there, and its sentences can be taken out
+        log_failure(logger, "The rewrite")
+        return text
+    return str(message.text).strip() or text

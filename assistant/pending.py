@@ -4,11 +4,12 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date
+from functools import cache
 from typing import Any
 
 from assistant import lexicon
 from assistant.phrases import translate
-from assistant.schema import Pending, ToolCall
+from assistant.schema import Answer, Pending, ToolCall
 from knowledge.lexicon import LANGUAGES
 from tools.schema import Polygons, Question, ToolResult
 
@@ -32,6 +33,8 @@ class Resumed:
     calls: tuple[Call, ...]
     approved: frozenset[str]
     """Fingerprints that the user lets run; empty where a smaller alternative was chosen."""
+    answers: tuple[str, ...] = ()
+    """Fingerprints of all plans that the question was about."""
 
 
 def find_pending(
@@ -56,10 +59,11 @@ def read_reply(words: str, waiting: Sequence[Pending]) -> Resumed | None:
     if not waiting:
         return None
     first, calls, approved = waiting[0], [], frozenset[str]()
+    answers = tuple(one.fingerprint for one in waiting)
     if is_reply(words, "cancel"):
-        return Resumed(words, first.today, first.area, first.collection_id, (), approved)
+        return Resumed(words, first.today, first.area, first.collection_id, (), approved, answers)
     if is_reply(words, "approve"):
-        calls, approved = [(one.tool, one.args) for one in waiting], frozenset(one.fingerprint for one in waiting)
+        calls, approved = [(one.tool, one.args) for one in waiting], frozenset(answers)
     else:
         wanted = _bare(words)
         calls = [
@@ -70,12 +74,28 @@ def read_reply(words: str, waiting: Sequence[Pending]) -> Resumed | None:
         ]
     if not calls:
         return None
-    return Resumed(first.question, first.today, first.area, first.collection_id, tuple(calls), approved)
+    return Resumed(first.question, first.today, first.area, first.collection_id, tuple(calls), approved, answers)
 
 
 def is_reply(words: str, *slots: str) -> bool:
-    """Tell whether a text is nothing but a word for yes or no: `approve`, `cancel` or both slots."""
-    return lexicon.has_only(_bare(words), *(slots or ("approve", "cancel")))
+    """Tell whether a text is nothing but words for yes (`approve`) or for no (`cancel`), and politeness."""
+    return any(_says(slot).fullmatch(lexicon.fold(_bare(words))) for slot in slots or ("approve", "cancel"))
+
+
+def settled(answer: Answer, resumed: Resumed | None, waiting: Sequence[Pending]) -> tuple[str, ...] | None:
+    """Give the plans that wait no longer after an answer, beside those of its own conversation; None: all still wait.
+
+    What was run or cancelled is settled, and what another computation replaced. A run that failed can be tried again.
+    """
+    if resumed and answer.outcome != "failed":
+        return resumed.answers
+    return () if waiting or answer.plan else None
+
+
+@cache
+def _says(slot: str) -> "re.Pattern[str]":
+    meant, polite = lexicon.pattern(slot).pattern, lexicon.pattern("courtesy").pattern
+    return re.compile(rf"(?:{polite}\s*)*{meant}\s*(?:(?:{meant}|{polite})\s*)*")
 
 
 def question_of(results: Sequence[ToolResult]) -> Question | None:

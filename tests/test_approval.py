@@ -1,8 +1,11 @@
 """Large runs are asked about first, at every door; only the user's own words let them run."""
 
+import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import replace
 from datetime import date
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,6 +18,7 @@ from mcp.types import ElicitResult
 from assistant import pending
 from assistant.agent import Assistant
 from assistant.schema import Answer, Pending
+from assistant.sessions import Sessions
 from assistant.settings import Settings
 from knowledge.ingest import build_index
 from tests.servers.chat import calls, chat_server, says
@@ -110,12 +114,29 @@ WAITING = Pending(
 )
 
 
-@pytest.mark.parametrize("words", ["Run it", "run it!", "oui", "Ja, bitte", "sí", "va bene", " YES. "])
+YES = [
+    *("Run it", "run it!", " YES. ", "Run it please", "ok, run it", "sure", "run it now", "yes go ahead", "y"),
+    *("oui", "oui merci", "oui, lance-le", "s'il vous plaît, lancez", "Ja, bitte", "Ja, ausführen"),
+    *("sí", "sí, por favor", "va bene", "sì, esegui"),
+]
+NOT_YES = [
+    *("Don't run it", "no, run it later", "yes no", "ja nein", "thanks", "merci", "please", "runit", "yesterday"),
+    *("Run it in Rennes", "yes, which product?"),
+]
+
+
+@pytest.mark.parametrize("words", YES)
 def test_a_word_for_yes_lets_the_plan_run(words: str) -> None:
     reply = pending.read_reply(words, [WAITING])
     assert reply is not None
     assert (reply.calls, reply.approved) == ((("compute", WAITING.args),), frozenset({WAITING.fingerprint}))
     assert pending.read_reply(words, []) is None
+
+
+@pytest.mark.parametrize("words", NOT_YES)
+def test_other_words_let_nothing_run(words: str) -> None:
+    reply = pending.read_reply(words, [WAITING])
+    assert reply is None or not reply.calls
 
 
 def test_a_smaller_alternative_is_run_by_its_own_words_and_approves_nothing() -> None:
@@ -146,6 +167,61 @@ async def test_the_word_of_somebody_else_runs_nothing(assistant: Assistant) -> N
     other = await assistant.ask("Run it", session_id="somebody-else-0123456789")
     assert (other.outcome, other.tool_calls, other.plan) == ("not_run", (), None)
     assert "Nothing waits" in other.text
+
+
+@pytest.mark.parametrize("between", ["hmm, let me think", "What is CORINE Land Cover?"])
+async def test_the_plan_goes_on_waiting_after_other_words_and_runs_once(assistant: Assistant, between: str) -> None:
+    answer, question = await asked(assistant)
+    await assistant.ask(between, session_id=answer.session_id, today=TODAY)
+    done = await assistant.ask("ok, run it", session_id=answer.session_id)
+    assert done.plan is not None
+    assert (done.outcome, (done.plan.fingerprint,)) == ("ok", question.approves)
+    again = await assistant.ask("Run it", session_id=answer.session_id)
+    assert (again.outcome, again.plan) == ("not_run", None)
+    assert not assistant.sessions.pending(answer.session_id, ())
+
+
+async def test_a_plan_that_was_cancelled_or_replaced_waits_no_longer(assistant: Assistant) -> None:
+    answer, question = await asked(assistant)
+    await assistant.ask("Cancel", session_id=answer.session_id)
+    assert "Nothing waits" in (await assistant.ask("Run it", session_id=answer.session_id)).text
+    again = await assistant.ask(QUESTION, session_id=answer.session_id, today=TODAY)
+    other = await assistant.ask(f"Show a map of NDWI of {BOX} this summer", session_id=again.session_id, today=TODAY)
+    assert other.question is not None
+    waiting = assistant.sessions.pending(answer.session_id, ())
+    assert tuple(one.fingerprint for one in waiting) == other.question.approves != question.approves
+
+
+def test_a_fingerprint_alone_finds_only_runs_of_clients_without_a_session(tmp_path: Path) -> None:
+    sessions, named = Sessions(tmp_path / "s.sqlite"), (WAITING.fingerprint,)
+    answer = Answer(text="Asked.", session_id="own", model="m", seconds=0)
+    sessions.save("own", QUESTION, answer, pending=[WAITING])
+    assert sessions.pending("own", ()) == (WAITING,)
+    assert sessions.pending("another", named) == ()
+    sessions.save("plain", QUESTION, answer, pending=[WAITING], anyone=True)
+    assert sessions.pending("another", named) == (WAITING,)
+    sessions.save("another", "Run it", answer, settled=named)
+    assert sessions.pending("another", named) == ()
+    assert sessions.pending("own", ()) == (WAITING,)
+
+
+def test_a_run_waits_for_a_day_and_goes_with_its_conversation(tmp_path: Path) -> None:
+    sessions, answer = Sessions(tmp_path / "s.sqlite"), Answer(text="Asked.", session_id="own", model="m", seconds=0)
+    sessions.save("own", QUESTION, answer, pending=[WAITING])
+    sessions.delete("own")
+    assert QUESTION.encode() not in _kept(sessions)
+    sessions.save("own", QUESTION, answer, pending=[WAITING], anyone=True)
+    with closing(sqlite3.connect(sessions.path)) as db, db:
+        db.execute("UPDATE waiting SET asked_at = datetime('now', '-25 hours')")
+    assert sessions.pending("own", (WAITING.fingerprint,)) == ()
+    sessions.save("other", "Hello", answer)
+    with closing(sqlite3.connect(sessions.path)) as db:
+        assert db.execute("SELECT count(*) FROM waiting").fetchone() == (0,)
+
+
+def _kept(sessions: Sessions) -> bytes:
+    with closing(sqlite3.connect(sessions.path)) as db:
+        return "\n".join(db.iterdump()).encode()
 
 
 async def test_the_user_can_approve_beforehand(assistant: Assistant) -> None:
@@ -251,8 +327,6 @@ def test_the_command_line_says_how_to_answer_and_takes_yes(environment: dict[str
 
 
 def _forget(environment: dict[str, str]) -> None:
-    from pathlib import Path
-
     for run in Path(environment["CLMS_DATA_DIR"]).glob("artifacts/runs/*.json"):
         run.unlink()
 

@@ -8,8 +8,9 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, ClassVar, get_args
 
 import httpx
 import pytest
@@ -22,6 +23,7 @@ from assistant.settings import Settings
 from knowledge.ingest import build_index
 from tests.servers.dead import dead_url
 from tests.servers.menu import SmallToolbox, small_assistant
+from tools.backend_login import Logins
 from tools.schema import ToolResult
 from ui.api import add_doors
 from ui.chat_api import ChatBody
@@ -171,3 +173,18 @@ def test_the_example_of_the_page_runs(url: str) -> None:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert "compute" in done.stdout
     assert "0.500" in done.stdout
+
+
+def test_a_forgotten_conversation_loses_its_login_too(settings: Settings) -> None:
+    class Watched(Logins):
+        forgotten: ClassVar[list[str]] = []
+
+        def forget(self, session_id: str) -> None:
+            self.forgotten.append(session_id)
+            super().forget(session_id)
+
+    services = replace(small_assistant(settings).services(), logins=Watched())
+    served = _served(Assistant(settings, services=services, toolbox=SmallToolbox), settings)
+    assert httpx.delete(f"{next(served)}/api/sessions/0123456789abcdef").status_code == 204
+    assert Watched.forgotten == ["0123456789abcdef"]
+    served.close()

@@ -70,8 +70,8 @@ def chat_router(assistant: Assistant, turns: Turns) -> APIRouter:
 
     @router.delete("/sessions/{session_id}", status_code=204)
     def forget(session_id: str) -> Response:
-        """Delete a conversation."""
-        assistant.sessions.delete(session_id)
+        """Delete a conversation, with the runs that wait in it and its login at a back-end."""
+        assistant.forget(session_id)
         return Response(status_code=204)
 
     @router.get("/products")
