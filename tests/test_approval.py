@@ -346,9 +346,10 @@ async def test_the_page_shows_the_options_as_buttons(assistant: Assistant) -> No
     assert (buttons[0], buttons[-1], len(buttons)) == (RUN_IT, CANCEL, 4)
 
 
+@pytest.mark.parametrize("mode", ["auto", "legacy"])
 @pytest.mark.parametrize("choice", ["Run it", ""])
 async def test_over_mcp_the_user_is_asked_and_the_words_of_a_model_approve_nothing(
-    assistant: Assistant, choice: str
+    assistant: Assistant, choice: str, mode: Any
 ) -> None:
     shown: list[Any] = []
 
@@ -358,7 +359,7 @@ async def test_over_mcp_the_user_is_asked_and_the_words_of_a_model_approve_nothi
 
     asked_for = {"question": QUESTION, "today": TODAY.isoformat()}
     ask_user: Any = answer
-    async with Client(create_mcp_server(assistant), elicitation_callback=ask_user, mode="legacy") as client:
+    async with Client(create_mcp_server(assistant), elicitation_callback=ask_user, mode=mode) as client:
         told = (await client.call_tool("ask", asked_for)).structured_content or {}
         assert told["outcome"] == ("ok" if choice else "not_run")
         assert shown[0].requested_schema["properties"]["choice"]["enum"][0] == RUN_IT
@@ -366,7 +367,23 @@ async def test_over_mcp_the_user_is_asked_and_the_words_of_a_model_approve_nothi
         async with Client(create_mcp_server(assistant)) as client:
             words = {"question": "Run it", "session_id": told["session_id"]}
             again = (await client.call_tool("ask", words)).structured_content or {}
+            said = await client.call_tool("ask", words)
         assert (again["outcome"], again["statistics"]) == ("not_run", [])
+        assert "A large computation waits" in str(said.content)
+
+
+@pytest.mark.parametrize(("choice", "outcome"), [("Run it", "ok"), ("Smaller", "ok"), ("Cancel", "not_run")])
+async def test_over_mcp_a_step_asks_its_user_too(assistant: Assistant, choice: str, outcome: str) -> None:
+    async def answer(_: Any, wanted: Any) -> ElicitResult:
+        options = wanted.requested_schema["properties"]["choice"]["enum"]
+        chosen = next(option for option in options if option.startswith(choice))
+        return ElicitResult(action="accept", content={"choice": chosen})
+
+    step = {"index": "ndvi", "place": BOX, "period": "summer 2025", "output": "composite"}
+    ask_user: Any = answer
+    async with Client(create_mcp_server(assistant), elicitation_callback=ask_user) as client:
+        told = (await client.call_tool("compute", step)).structured_content or {}
+    assert (told["outcome"], bool(told["statistics"])) == (outcome, outcome == "ok")
 
 
 @pytest.mark.parametrize("text", ["Run it in Rennes", "no data in Rennes?", "yes, which product?", ""])

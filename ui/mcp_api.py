@@ -9,12 +9,24 @@ from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
+from mcp.server.elicitation import render_elicitation_schema
 from mcp.server.mcpserver import Context, MCPServer
 from mcp.server.mcpserver.exceptions import ResourceError
 from mcp.shared.exceptions import MCPError
-from mcp.types import CallToolResult, ContentBlock, ResourceLink, TextContent
+from mcp.types import (
+    CallToolResult,
+    ContentBlock,
+    ElicitRequest,
+    ElicitRequestFormParams,
+    ElicitResult,
+    InputRequiredResult,
+    ResourceLink,
+    TextContent,
+)
+from mcp_types.version import is_version_at_least
 from pydantic import BaseModel, ConfigDict, Field, create_model
 
+from assistant import pending
 from assistant.agent import Assistant
 from assistant.menu import failure
 from assistant.schema import Answer, AnswerEvent, ErrorEvent, Today, ToolProgress
@@ -22,6 +34,7 @@ from assistant.telemetry import log_failure
 from knowledge.errors import ClmsError
 from knowledge.schema import Citation
 from tools import toolbox
+from tools.approval import RUN_IT
 from tools.areas import parse_geojson
 from tools.errors import TooLarge
 from tools.schema import Artifact, Estimate, Outcome, Question, Recommendation, Statistics, ToolResult
@@ -67,7 +80,17 @@ class Told(BaseModel):
     data: dict[str, Any] = Field(default_factory=dict)
 
 
-Reply = Annotated[CallToolResult, Told]
+Reply = Annotated[CallToolResult, Told] | InputRequiredResult
+ASKS_BY_RESULT = "2026-07-28"
+"""From this version of the protocol on a question to the user is a result, and its answer comes with a second call."""
+WORDS_RUN_NOTHING = ToolResult(
+    text=(
+        "A large computation waits, but words alone let nothing run here, for they may be those of a model. It runs "
+        "when the client asks its user (elicitation); this client cannot, or its user did not choose. Otherwise take a "
+        "smaller area or fewer dates, or raise CLMS_ASK_ABOVE_S and CLMS_ASK_ABOVE_MB where the assistant is started."
+    ),
+    outcome="not_run",
+)
 
 
 def create_mcp_server(assistant: Assistant, menu: type[Toolbox] = Toolbox) -> MCPServer:
@@ -80,7 +103,7 @@ def create_mcp_server(assistant: Assistant, menu: type[Toolbox] = Toolbox) -> MC
     return server
 
 
-def _ask(assistant: Assistant) -> Callable[..., Awaitable[CallToolResult]]:
+def _ask(assistant: Assistant) -> Callable[..., Awaitable[CallToolResult | InputRequiredResult]]:
     async def ask(
         ctx: Session,
         question: Annotated[str, Field(description="The question, in plain words.")],
@@ -95,16 +118,37 @@ def _ask(assistant: Assistant) -> Callable[..., Awaitable[CallToolResult]]:
             if area and len(json.dumps(area)) > limit:
                 raise TooLarge(f"The area is larger than {limit} bytes.", "Simplify it, or send fewer polygons.")
             polygons = await asyncio.to_thread(parse_geojson, area, name="area") if area else None
-            options = {"session_id": session_id or None, "today": today, "collection_id": collection_id or None}
+            options: dict[str, Any] = {
+                "session_id": session_id or None,
+                "today": today,
+                "collection_id": collection_id or None,
+            }
             # The words may be those of the client's model: alone, they approve nothing.
-            return await _answered(assistant, ctx, question, {**options, "area": polygons, "approve": None})
+            options.update(area=polygons, approve=None)
+            if (asked := await asyncio.to_thread(_asked_about, assistant, ctx, question, session_id)) is None:
+                return await _answered(assistant, ctx, question, options)
+            refusal = _reply(WORDS_RUN_NOTHING) if pending.is_reply(question) else None
+            return await _told(assistant, ctx, asked, options, unanswered=refusal)
         except ClmsError as error:
             return _reply(failure(error))
 
     return ask
 
 
-async def _answered(assistant: Assistant, ctx: Session, question: str, options: dict[str, Any]) -> CallToolResult:
+def _asked_about(assistant: Assistant, ctx: Session, words: str, session_id: str) -> Answer | None:
+    """Give the answer whose question the user answers now: by a second call, or by words that say yes to it."""
+    state = ctx.request_state if ctx.input_responses else None
+    if not state and not (session_id and pending.is_reply(words, "approve")):
+        return None
+    waiting = {one.fingerprint for one in assistant.sessions.pending(state or session_id, ())}
+    turns = reversed(assistant.sessions.history(state or session_id))
+    asked = (one.answer for one in turns if one.answer.question and one.answer.question.approves)
+    return next((one for one in asked if one.question and waiting >= set(one.question.approves)), None)
+
+
+async def _answered(
+    assistant: Assistant, ctx: Session, question: str, options: dict[str, Any]
+) -> CallToolResult | InputRequiredResult:
     """Hand on progress as it happens; the last event is an answer or an error."""
     steps = 0
     async for event in assistant.stream(question, **options):
@@ -112,36 +156,72 @@ async def _answered(assistant: Assistant, ctx: Session, question: str, options: 
             steps += 1
             await ctx.report_progress(steps, message=event.message)
         elif isinstance(event, AnswerEvent):
-            if chosen := await _ask_user(ctx, event.answer.question):
-                told = {"session_id": event.answer.session_id, "approve": False}
-                return await _answered(assistant, ctx, chosen, {**options, **told})
-            return _answer(event.answer)
+            return await _told(assistant, ctx, event.answer, options)
         elif isinstance(event, ErrorEvent):
             reference = f" (reference {event.reference})" if event.reference else ""
             return _reply(failure(ClmsError(f"{event.message}{reference}", event.hint)))
     return _reply(ToolResult(text="The question was not answered.", outcome="failed"))
 
 
-async def _ask_user(ctx: Session, question: Question | None) -> str:
-    """Put the question about a large run to the user; empty where the client cannot, or the user does not choose."""
-    capabilities = ctx.client_capabilities
-    if question is None or not question.approves or capabilities is None or capabilities.elicitation is None:
+async def _told(
+    assistant: Assistant,
+    ctx: Session,
+    answer: Answer,
+    options: dict[str, Any],
+    *,
+    unanswered: CallToolResult | None = None,
+) -> CallToolResult | InputRequiredResult:
+    """Give an answer; where it asks about a large run, go on with what the user chooses.
+
+    `unanswered` stands for the answer where the user chooses nothing.
+    """
+    chosen = await _ask_user(ctx, answer.question, state=answer.session_id)
+    if not chosen or isinstance(chosen, InputRequiredResult):
+        return chosen or unanswered or _answer(answer)
+    return await _answered(assistant, ctx, chosen, {**options, "session_id": answer.session_id, "approve": False})
+
+
+async def _ask_user(ctx: Session, question: Question | None, *, state: str | None = None) -> str | InputRequiredResult:
+    """Put the question about a large run to the user.
+
+    Args:
+        ctx: The call.
+        question: What the tool asks back.
+        state: Comes back with the second call.
+
+    Returns:
+        The option chosen; empty where the client cannot ask, or the user does not choose. A result that asks, where
+        the protocol wants one: the answer is then read from the second call.
+    """
+    elicitation = ctx.client_capabilities.elicitation if ctx.client_capabilities else None
+    if question is None or not question.approves or elicitation is None or (elicitation.url and not elicitation.form):
         return ""
     field = Field(description="One of the options.", json_schema_extra={"enum": list(question.options)})
-    try:
-        found = await ctx.elicit(question.text, create_model("Choice", choice=(str, field)))
-    except (MCPError, ValueError) as error:
-        logger.info("The user could not be asked: %s", error)
-        return ""
-    chosen = str(getattr(found.data, "choice", "")) if found.action == "accept" else ""
+    choice = create_model("Choice", choice=(str, field))
+    if ctx.protocol_version and is_version_at_least(ctx.protocol_version, ASKS_BY_RESULT):
+        key = " ".join(question.approves)  # an answer holds for just these plans
+        if (given := (ctx.input_responses or {}).get(key)) is None:
+            params = ElicitRequestFormParams(message=question.text, requested_schema=render_elicitation_schema(choice))
+            return InputRequiredResult(input_requests={key: ElicitRequest(params=params)}, request_state=state)
+        accepted = isinstance(given, ElicitResult) and given.action == "accept"
+        chosen = str((given.content or {}).get("choice", "")) if isinstance(given, ElicitResult) and accepted else ""
+    else:
+        try:
+            found = await ctx.elicit(question.text, choice)
+        except (MCPError, ValueError) as error:
+            logger.info("The user could not be asked: %s", error)
+            return ""
+        chosen = str(getattr(found.data, "choice", "")) if found.action == "accept" else ""
     return chosen if chosen in question.options else ""
 
 
-def _tool(assistant: Assistant, menu: type[Toolbox], name: str) -> Callable[..., Awaitable[CallToolResult]]:
+def _tool(
+    assistant: Assistant, menu: type[Toolbox], name: str
+) -> Callable[..., Awaitable[CallToolResult | InputRequiredResult]]:
     """Make a function with the signature of a toolbox method, so that its schema is the one a model sees elsewhere."""
     method = getattr(menu, name)
 
-    async def call(ctx: Session, **kwargs: Any) -> CallToolResult:
+    async def call(ctx: Session, **kwargs: Any) -> CallToolResult | InputRequiredResult:
         loop, cancelled, steps = asyncio.get_running_loop(), threading.Event(), 0
 
         def progress(message: str) -> None:
@@ -149,18 +229,19 @@ def _tool(assistant: Assistant, menu: type[Toolbox], name: str) -> Callable[...,
             steps += 1
             asyncio.run_coroutine_threadsafe(ctx.report_progress(steps, message=message), loop)
 
-        def run() -> ToolResult:
+        def run(approved: frozenset[str] = frozenset(), **changes: str) -> ToolResult:
             context = toolbox.Context(
                 today=datetime.now(UTC).date(),
                 session_id="mcp",
                 question=str(kwargs.get("question", "")),
                 on_progress=progress,
                 cancelled=cancelled.is_set,
+                approved=approved,
             )
-            return _safely(lambda: getattr(menu(assistant.services(), context), name)(**kwargs), name)
+            return _safely(lambda: getattr(menu(assistant.services(), context), name)(**(kwargs | changes)), name)
 
         try:
-            return _reply(await asyncio.to_thread(run))
+            return await _run_asked(ctx, run)
         finally:
             cancelled.set()
 
@@ -172,6 +253,21 @@ def _tool(assistant: Assistant, menu: type[Toolbox], name: str) -> Callable[...,
     call.__annotations__ = {one.name: one.annotation for one in signature.parameters.values()} | {"return": Reply}
     call.__doc__ = inspect.getdoc(method)
     return call
+
+
+async def _run_asked(ctx: Session, run: Callable[..., ToolResult]) -> CallToolResult | InputRequiredResult:
+    """Run one step; where it is large, as the user chooses."""
+    result = await asyncio.to_thread(run)
+    while question := result.question:
+        chosen = await _ask_user(ctx, question)
+        if isinstance(chosen, InputRequiredResult):
+            return chosen
+        if chosen == RUN_IT:
+            return _reply(await asyncio.to_thread(run, frozenset(question.approves)))
+        if chosen not in question.changes:
+            break
+        result = await asyncio.to_thread(run, **question.changes[chosen])
+    return _reply(result)
 
 
 def _safely(call: Callable[[], ToolResult], name: str) -> ToolResult:
