@@ -1,6 +1,8 @@
 """What goes wrong at an openEO service is told apart, each with a next step; large runs are batch jobs."""
 
 import socket
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -170,18 +172,18 @@ def test_a_batch_job_gives_what_a_synchronous_request_gives(
     backend: Callable[..., OpenEOBackend], tmp_path: Path
 ) -> None:
     told: list[str] = []
-    batch = Batch(poll_s=0.02, on_progress=told.append, notes=tmp_path / "notes.json")
+    batch = Batch(poll_s=0.02, on_progress=told.append, notes=tmp_path / "notes")
     assert backend(batch=batch).run_table(graph()) == backend().run_table(graph())
     assert told
     assert all(line.startswith("Batch job j-") for line in told)
     backend(batch=batch).run_raster(graph("GTiff"), tmp_path / "map.tif")
-    assert (tmp_path / "notes.json").read_text() == "{}"
+    assert list((tmp_path / "notes").glob("*.txt")) == []
 
 
 def test_a_job_in_the_queue_is_left_and_found_again(
     cdse: Cdse, backend: Callable[..., OpenEOBackend], tmp_path: Path
 ) -> None:
-    notes = tmp_path / "notes.json"
+    notes = tmp_path / "notes"
     cdse.hold_jobs = True
     with pytest.raises(JobWaiting, match="still queued") as caught:
         backend(batch=Batch(poll_s=0.02, patience_s=0.1, notes=notes)).run_table(graph())
@@ -197,7 +199,7 @@ def test_a_job_in_the_queue_is_left_and_found_again(
 def test_another_account_does_not_get_a_job_that_is_not_its_own(
     cdse: Cdse, backend: Callable[..., OpenEOBackend], tmp_path: Path
 ) -> None:
-    batch = Batch(poll_s=0.02, patience_s=0.1, notes=tmp_path / "notes.json")
+    batch = Batch(poll_s=0.02, patience_s=0.1, notes=tmp_path / "notes")
     cdse.hold_jobs = True
     with pytest.raises(JobWaiting):
         backend(batch=batch).run_table(graph())
@@ -207,14 +209,59 @@ def test_another_account_does_not_get_a_job_that_is_not_its_own(
     assert len(cdse.owners) == 2
 
 
+def test_two_runs_of_one_graph_at_the_same_time_have_a_job_each(
+    cdse: Cdse, backend: Callable[..., OpenEOBackend], tmp_path: Path
+) -> None:
+    cdse.hold_jobs = True
+    told: list[str] = []
+
+    def ask_meanwhile(message: str) -> None:
+        told.append(message)
+        if len(told) == 1:
+            other = Batch(poll_s=0.02, notes=tmp_path, on_progress=told.append, cancelled=lambda: len(told) > 1)
+            with pytest.raises(JobFailed, match="was stopped"):
+                backend("two", batch=other).run_table(graph())
+
+    with pytest.raises(JobWaiting):
+        backend(batch=Batch(poll_s=0.02, patience_s=0.1, notes=tmp_path, on_progress=ask_meanwhile)).run_table(graph())
+    assert not any("again" in line for line in told)
+    assert len(cdse.owners) == 2
+    (note,) = tmp_path.glob("*.txt")  # the stopped one is forgotten, the other's is kept
+    assert note.read_text() in cdse.owners
+    stopped = [path for method, path, _ in cdse.requests if method == "DELETE"]
+    assert stopped
+    assert f"jobs/{note.read_text()}/results" not in stopped
+
+
+def test_the_job_of_a_killed_process_is_found_though_it_held_the_lock(
+    cdse: Cdse, backend: Callable[..., OpenEOBackend], tmp_path: Path
+) -> None:
+    cdse.hold_jobs = True
+    with pytest.raises(JobWaiting):
+        backend(batch=Batch(poll_s=0.02, patience_s=0.1, notes=tmp_path)).run_table(graph())
+    (lock,) = tmp_path.glob("*.lock")
+    code = "import sqlite3, sys; c = sqlite3.connect(sys.argv[1], isolation_level=None); c.execute('BEGIN EXCLUSIVE')"
+    holding = [sys.executable, "-c", f"{code}; print('held', flush=True); sys.stdin.read()", str(lock)]
+    with subprocess.Popen(holding, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as child:
+        assert child.stdout is not None
+        assert child.stdout.readline() == b"held\n"
+        with pytest.raises(JobWaiting):
+            backend(batch=Batch(poll_s=0.02, patience_s=0.1, notes=tmp_path)).run_table(graph())
+        assert len(cdse.owners) == 2
+        child.kill()
+    cdse.hold_jobs = False
+    assert backend(batch=Batch(poll_s=0.02, notes=tmp_path)).run_table(graph())
+    assert len(cdse.owners) == 2
+
+
 def test_a_stopped_run_stops_its_job(cdse: Cdse, backend: Callable[..., OpenEOBackend], tmp_path: Path) -> None:
     cdse.hold_jobs = True
-    batch = Batch(poll_s=5.0, cancelled=lambda: bool(cdse.owners), notes=tmp_path / "notes.json")
+    batch = Batch(poll_s=5.0, cancelled=lambda: bool(cdse.owners), notes=tmp_path / "notes")
     with pytest.raises(JobFailed, match="was stopped"):
         backend(batch=batch).run_table(graph())
     (job_id,) = cdse.owners
     assert ("DELETE", f"jobs/{job_id}/results") in [(method, path) for method, path, _ in cdse.requests]
-    assert (tmp_path / "notes.json").read_text() == "{}"
+    assert list((tmp_path / "notes").glob("*.txt")) == []
 
 
 def test_a_failed_job_tells_its_last_error(cdse: Cdse, backend: Callable[..., OpenEOBackend]) -> None:

@@ -2,8 +2,10 @@
 
 import hashlib
 import json
+import sqlite3
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,6 +22,8 @@ POLL_GROWTH = 1.5
 MAX_HICCUPS = 5
 """Failed looks at a job in a row, after which the service counts as gone; the job itself goes on over there."""
 HICCUPS = {408, 429, 500, 502, 503, 504}
+MOST_AT_ONCE = 16
+"""Runs of one graph at the same time that are remembered; a restart does not find further ones."""
 UNDER_WAY = ("created", "queued", "running")
 
 
@@ -39,7 +43,7 @@ class Batch:
     on_progress: Callable[[str], None] = _silent
     cancelled: Callable[[], bool] = _never
     notes: Path | None = None
-    """File that remembers which job is for which graph, so that a restart finds it; None: none is kept."""
+    """Folder that remembers which job is for which graph, so that a restart finds it; None: none is kept."""
     poll_s: float = 0.5
     patience_s: float = 3600.0
     """After so long the job is left alone; asked again, it is found by its note."""
@@ -53,20 +57,20 @@ def run_job(connection: Any, graph: dict[str, Any], target: Path, batch: Batch, 
         JobWaiting: It is not done after `patience_s`.
         TooLarge: The result is larger than allowed.
     """
-    key = _key(connection.root_url, graph)
-    job = _earlier(connection, batch, key)
-    if job is None:
-        job = connection.create_job(process_graph=graph, title=batch.title)
-        _note(batch, key, job.job_id)
-    if job.status() == "created":
-        job.start()
-    try:
-        _wait(job, batch)
-        _fetch_result(connection, job, target, max_bytes)
-    except (JobFailed, TooLarge):
-        _note(batch, key, None)
-        raise
-    _note(batch, key, None)
+    with _own_note(batch, _key(connection.root_url, graph)) as note:
+        job = _earlier(connection, batch, note)
+        if job is None:
+            job = connection.create_job(process_graph=graph, title=batch.title)
+            _remember(note, job.job_id)
+        if job.status() == "created":
+            job.start()
+        try:
+            _wait(job, batch)
+            _fetch_result(connection, job, target, max_bytes)
+        except (JobFailed, TooLarge):
+            _forget(note)
+            raise
+        _forget(note)
 
 
 def _wait(job: Any, batch: Batch) -> None:
@@ -186,11 +190,45 @@ def _key(url: str, graph: dict[str, Any]) -> str:
     return hashlib.sha256(json.dumps([url, graph], sort_keys=True).encode()).hexdigest()
 
 
-def _earlier(connection: Any, batch: Batch, key: str) -> Any:
+@contextmanager
+def _own_note(batch: Batch, key: str) -> Iterator[Path | None]:
+    """Give the note of a graph that no other run has at the same time, here or in another process.
+
+    Two runs of one graph have a job each, so that stopping one does not stop the other's. The lock of a killed
+    process is gone with it: whoever asks next takes its note, and finds its job.
+    """
+    names = [batch.notes / f"{key}-{number}" for number in range(MOST_AT_ONCE)] if batch.notes else []
+    for name in names:
+        if lock := _locked(name.with_suffix(".lock")):
+            with closing(lock):
+                yield name.with_suffix(".txt")
+            return
+    yield None
+
+
+def _locked(path: Path) -> sqlite3.Connection | None:
+    """Take a lock that no other run holds; None where one does, or nothing can be written here."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        lock = sqlite3.connect(path, timeout=0, isolation_level=None)
+    except (OSError, sqlite3.Error):
+        return None
+    try:
+        lock.execute("BEGIN EXCLUSIVE")
+    except sqlite3.Error:
+        lock.close()
+        return None
+    return lock
+
+
+def _earlier(connection: Any, batch: Batch, note: Path | None) -> Any:
     """Give the job that an earlier run left for this graph, while this account can see it and it may still finish."""
     from openeo.rest import OpenEoApiError
 
-    job_id = _notes(batch).get(key)
+    try:
+        job_id = note.read_text(encoding="utf-8") if note else ""
+    except (OSError, ValueError):
+        return None
     if not job_id:
         return None
     job = connection.job(job_id)
@@ -206,23 +244,19 @@ def _earlier(connection: Any, batch: Batch, key: str) -> Any:
     return job
 
 
-def _notes(batch: Batch) -> dict[str, str]:
-    try:
-        read = json.loads(batch.notes.read_text(encoding="utf-8")) if batch.notes else {}
-    except (OSError, ValueError):
-        return {}
-    return {str(key): str(value) for key, value in read.items()} if isinstance(read, dict) else {}
-
-
-def _note(batch: Batch, key: str, job_id: str | None) -> None:
-    """Remember or forget the job of a graph; without the note a restart computes anew, so a full disk is no failure."""
-    if batch.notes is None:
+def _remember(note: Path | None, job_id: str) -> None:
+    """Write down the job of a graph; without the note a restart computes anew, so a full disk is no failure."""
+    if note is None:
         return
-    kept = {name: value for name, value in _notes(batch).items() if name != key} | ({key: job_id} if job_id else {})
-    part = batch.notes.with_suffix(".part")
+    part = note.with_suffix(".part")  # nobody else's: the lock is held
     try:
-        batch.notes.parent.mkdir(parents=True, exist_ok=True)
-        part.write_text(json.dumps(kept), encoding="utf-8")
-        part.replace(batch.notes)
+        part.write_text(job_id, encoding="utf-8")
+        part.replace(note)
     except OSError:
-        part.unlink(missing_ok=True)
+        _forget(part)
+
+
+def _forget(note: Path | None) -> None:
+    if note is not None:
+        with suppress(OSError):
+            note.unlink(missing_ok=True)

@@ -24,7 +24,7 @@ USER_AGENT = "clms-assistant/0.1"
 ATTEMPTS = 2
 CONNECT_TIMEOUT_S = 20.0
 MAX_RESULT_BYTES = 2_000_000_000
-NOTES = "openeo-jobs.json"
+NOTES = "openeo-jobs"
 
 
 class About(Frozen):
