@@ -23,7 +23,7 @@ NEAR = 0.5
 LEAST_RELEVANCE = 0.55
 """What is less near than this to every subject known is not answered; measured with and without an encoder."""
 BLOCKED_FACTOR = 0.3
-SHORT_FACTORS = {"units": 0.5, "extent": 0.7, "period": 0.8, "status": 0.8, "change": 0.7, "compare": 1.0}
+SHORT_FACTORS = {"place": 0.9, "units": 0.5, "extent": 0.7, "period": 0.8, "status": 0.8, "change": 0.7, "compare": 1.0}
 """How far a shortfall lowers a product: one that it blocks, and one that can still be used."""
 
 

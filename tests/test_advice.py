@@ -320,3 +320,13 @@ def test_a_year_is_no_code_of_a_class() -> None:
     catalogue = load_catalogue()
     lines = asked_facts(catalogue.get("corine-land-cover"), "Which classes has CLC 2018?", catalogue)
     assert not any("ode " in line for line in lines)
+
+
+def test_a_product_with_a_part_of_the_place_is_found_and_says_so(index_dir: Path) -> None:
+    retriever = Retriever(index_dir, embedding_model="none")
+    need = Need(bbox=(0.0, -1.0, 4.0, 48.0), points=((2.0, 47.0), (2.0, 0.0)))
+    match = next(
+        one for one in retriever.find("tree cover density", need).matches if one.product.id == "tree-cover-density"
+    )
+    assert "only a part of the place" in match.lacks
+    assert not any("It covers the place" in reason for reason in match.why)
