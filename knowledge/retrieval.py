@@ -307,7 +307,8 @@ class Retriever:
                 if self._vectors is None:
                     self._vectors = open_vectors(self._index_dir, self._model, chroma_url=self._chroma_url)
             if not self._vectors.count():
-                raise EmbeddingUnavailable("The index was built without vectors for this encoder.")
+                self.embedding_problem = "The index was built without vectors for this encoder."
+                return []
             answer = self._vectors.query(query_embeddings=encoded, n_results=limit, where=where)
         except EmbeddingUnavailable as error:
             self._vectors = None

@@ -53,9 +53,11 @@ async def test_a_large_run_is_asked_about_and_answered_in_the_language_of_the_qu
     for option in question.options[1:-1]:
         done = await assistant.ask(option, session_id=answer.session_id)
         assert (done.outcome, done.question, done.language) == ("ok", None, language)
-    history = [("user", words), ("assistant", answer.text)]
+    # Each question waits for one word: it is asked anew for the next.
+    history = [("user", words), ("assistant", (await assistant.ask(words, today=TODAY)).text)]
+    left = await assistant.ask(question.options[-1], history=history, today=TODAY)
+    assert (left.outcome, left.text) == ("not_run", translate("Cancelled: nothing was run.", language))
+    history = [("user", words), ("assistant", (await assistant.ask(words, today=TODAY)).text)]
     done = await assistant.ask(question.options[0], history=history, today=TODAY)
     assert done.plan is not None
     assert (done.plan.fingerprint,) == question.approves
-    left = await assistant.ask(question.options[-1], history=history, today=TODAY)
-    assert (left.outcome, left.text) == ("not_run", translate("Cancelled: nothing was run.", language))
