@@ -172,8 +172,9 @@ def _widened(text: str, name: str) -> str:
     """Give a name with the radius around it that a text speaks of: "3 km around Rennes"."""
     from tools.place_radius import radius_around
 
-    start, end = text.find(name), text.find(name) + len(name)
-    radius = radius_around(text[max(0, start - _NEAR) : start], text[end:][:_NEAR]) if start >= 0 else ""
+    spots = [match.span() for match in re.finditer(re.escape(name), text)]
+    near = (radius_around(text[max(0, start - _NEAR) : start], text[end:][:_NEAR]) for start, end in spots)
+    radius = next((one for one in near if one), "")
     return f"{radius} around {name}" if radius else name
 
 

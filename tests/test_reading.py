@@ -24,6 +24,7 @@ from tools.places import find_places, resolve_place
         ("NDVI with pixels of 1 km in Rennes in June 2025", "Rennes"),
         ("NDVI at 1 km resolution around Rennes in June 2025", "Rennes"),
         ("NDVI at 10 m around Rennes in June 2025", "Rennes"),
+        ("You told me of Rennes before: what is the NDVI 2 km around Rennes in June 2025?", "2 km around Rennes"),
         ("NDVI within 500 m of Rennes in June 2025", "0.5 km around Rennes"),
         ("NDVI within 10,000 metres of Rennes in June 2025", "10 km around Rennes"),
         ("NDVI im Umkreis von 1.500 Metern um Rennes im Juni 2025", "1.5 km around Rennes"),
