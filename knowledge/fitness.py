@@ -5,7 +5,8 @@ from datetime import date
 from functools import lru_cache
 
 from knowledge.catalogue import Catalogue
-from knowledge.schema import Bbox, Boxes, Edition, Frozen, Product, Shortfall, reaches
+from knowledge.matches import Shortfall
+from knowledge.schema import Bbox, Boxes, Edition, Frozen, Product, reaches
 
 PIXELS_ACROSS = 5
 """A unit needs about this many pixels across, or most of them also see its neighbours."""

@@ -13,7 +13,8 @@ from knowledge.catalogue import Catalogue
 from knowledge.elsewhere import Elsewhere, load_elsewhere
 from knowledge.fitness import Need, covers_whole, period_note, shortfalls
 from knowledge.ingest import facts_sentence, policy_sentences, stems
-from knowledge.schema import Frozen, Product, ProductMatch
+from knowledge.matches import ProductMatch
+from knowledge.schema import Frozen, Product
 
 WEIGHTS = (1.0, 0.5, 0.25, 0.8)
 WEIGHTS_WITHOUT_MEANING = (0.0, 1.5, 0.5, 0.8)

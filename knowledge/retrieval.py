@@ -20,6 +20,7 @@ from knowledge.errors import EmbeddingUnavailable, IndexMissing
 from knowledge.fitness import Need
 from knowledge.ingest import ALIASES, ELSEWHERE, SUBJECTS, search_words, stems
 from knowledge.lexicon import in_english
+from knowledge.matches import ProductMatch
 from knowledge.phrasebook import Phrasebook, open_phrasebook
 from knowledge.ranking import (
     ALIKE,
@@ -34,7 +35,7 @@ from knowledge.ranking import (
     order,
     word_shares,
 )
-from knowledge.schema import Bbox, Passage, ProductMatch
+from knowledge.schema import Bbox, Passage
 from knowledge.storage import open_index
 from knowledge.vectors import open_vectors
 from knowledge.wording import extra_words, read_wording, set_aside

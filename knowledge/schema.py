@@ -1,4 +1,4 @@
-"""The nouns of knowledge: product, edition, passage, citation."""
+"""The nouns of knowledge: product, edition, passage, citation; those of a search are in `matches.py`."""
 
 from datetime import date
 from typing import Annotated, Literal
@@ -347,38 +347,6 @@ class Product(Frozen):
     def covers_time(self, start: date, end: date) -> bool:
         """Tell whether any edition has data between two dates; an unknown period counts as covered."""
         return any(_overlaps(edition, start, end) for edition in self.editions)
-
-
-class Shortfall(Frozen):
-    """One thing a question asks for that a product's facts do not give."""
-
-    kind: Literal["status", "place", "period", "pixel", "units", "extent", "change", "compare"]
-    text: str
-    blocks: bool
-    """True when the product cannot answer the question because of it."""
-
-
-class ProductMatch(Frozen):
-    """A product found for a question."""
-
-    product: Product
-    relevance: float
-    """How near it is to the subject, 0 to about 1.75, whatever its facts."""
-    score: float
-    """Relevance, lowered for what the facts lack."""
-    why: tuple[str, ...]
-    """Reasons taken from the product's own facts and texts."""
-    lacks: str
-    """What it lacks for the question; empty when nothing is known to be missing."""
-    shortfalls: tuple[Shortfall, ...] = ()
-    """Facts behind `lacks`."""
-    not_for: str = ""
-    """The sentence of `lacks` that the product itself says, as it stands in its passage."""
-
-    @property
-    def fits(self) -> bool:
-        """Tell whether nothing is known that keeps the product from answering."""
-        return not any(one.blocks for one in self.shortfalls)
 
 
 def reaches(boxes: tuple[Bbox, ...], bbox: Bbox) -> bool:

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 from knowledge.asked import asked_facts
 from knowledge.elsewhere import Elsewhere
 from knowledge.fitness import Need, differences
-from knowledge.schema import Bbox, Citation, Product, ProductMatch
+from knowledge.matches import ProductMatch
+from knowledge.schema import Bbox, Citation, Product
 from tools.schema import Alternative, Period, Polygons, Recommendation
 
 if TYPE_CHECKING:
