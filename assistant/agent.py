@@ -108,7 +108,7 @@ class Assistant:
         point_libraries_at(settings)
         self.settings = settings
         self._toolbox = toolbox
-        self.sessions = Sessions(settings.sessions_path)
+        self.sessions = Sessions(settings.database)
         self._hub_url = hub_url
         self._services = services
         self._lock = threading.Lock()

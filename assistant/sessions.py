@@ -1,39 +1,21 @@
-"""Conversations in SQLite, each under an id that cannot be guessed; who lacks the id sees nothing."""
+"""Conversations in the database, each under an id that cannot be guessed; who lacks the id sees nothing."""
 
 import re
 import secrets
-import sqlite3
-from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
+from assistant.database import Database, tables, utc_now
 from assistant.schema import Answer, Pending
 
-SCHEMA = """
-CREATE TABLE IF NOT EXISTS turn (
-    id INTEGER PRIMARY KEY,
-    session_id TEXT NOT NULL,
-    asked_at TEXT NOT NULL DEFAULT CURRENT_TIMESTAMP,
-    question TEXT NOT NULL,
-    answer TEXT NOT NULL
-);
-DROP TABLE IF EXISTS pending;
-CREATE TABLE IF NOT EXISTS waiting (
-    fingerprint TEXT NOT NULL,
-    session_id TEXT NOT NULL,
-    anyone INTEGER NOT NULL,
-    asked_at TEXT NOT NULL DEFAULT CURRENT_TIMESTAMP,
-    run TEXT NOT NULL,
-    PRIMARY KEY (fingerprint, session_id)
-);
-CREATE INDEX IF NOT EXISTS turn_session ON turn (session_id, id);
-"""
-DAY_AGO = "datetime('now', '-1 day')"
+if TYPE_CHECKING:
+    from sqlalchemy import Select
+
+WAITS = timedelta(days=1)
 """How long a large run waits for a word."""
-NEWEST = f"FROM waiting WHERE fingerprint = ? AND anyone AND asked_at > {DAY_AGO} ORDER BY rowid DESC LIMIT 1"
-"""The latest run of a plan that a client without a session of its own was asked about."""
-FORGET_WAITING = "DELETE FROM waiting WHERE session_id = ?"
 LONG_ID = re.compile(r"[A-Za-z0-9_-]{16,100}")
 
 
@@ -46,10 +28,10 @@ class Turn:
 
 
 class Sessions:
-    """The conversations kept in one database file."""
+    """The conversations of one database."""
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
+    def __init__(self, database: Database | Path) -> None:
+        self.database = Database(database) if isinstance(database, Path) else database
 
     def open(self, session_id: str | None) -> str:
         """Give the id to go on with: the caller's when it is long enough to be unguessable, else a new one."""
@@ -59,14 +41,13 @@ class Sessions:
 
     def history(self, session_id: str, *, limit: int = 8) -> tuple[Turn, ...]:
         """Give the latest turns of one conversation, oldest first."""
-        # Nothing was ever kept: reading must not need a disk that can be written.
-        if not self.path.exists() or not self.path.stat().st_size:
+        if self.database.is_empty:
             return ()
-        with self._connect() as db:
-            rows = db.execute(
-                "SELECT question, answer FROM turn WHERE session_id = ? ORDER BY id DESC LIMIT ?", (session_id, limit)
-            ).fetchall()
-        return tuple(Turn(question, Answer.model_validate_json(answer)) for question, answer in reversed(rows))
+        turn = tables().tables["turn"]
+        latest = turn.select().where(turn.c.session_id == session_id).order_by(turn.c.id.desc()).limit(limit)
+        with self.database.begin() as db:
+            rows = db.execute(latest).all()
+        return tuple(Turn(row.question, Answer.model_validate_json(row.answer)) for row in reversed(rows))
 
     def pending(self, session_id: str, fingerprints: Sequence[str]) -> tuple[Pending, ...]:
         """Give the large runs that wait for a word in this conversation; if none does, those with these fingerprints.
@@ -74,13 +55,14 @@ class Sessions:
         Who names a fingerprint has been asked about that very plan. By it alone only those runs are found that a
         client without a session id asked for: it has no other way to go on.
         """
-        if not self.path.exists() or not self.path.stat().st_size:
+        if self.database.is_empty:
             return ()
-        own = f"SELECT run FROM waiting WHERE session_id = ? AND asked_at > {DAY_AGO} ORDER BY rowid"
-        with self._connect() as db:
-            rows = db.execute(own, (session_id,)).fetchall()
-            rows = rows or [db.execute(f"SELECT run {NEWEST}", (one,)).fetchone() for one in fingerprints]
-        return tuple(Pending.model_validate_json(row[0]) for row in rows if row)
+        waiting = tables().tables["waiting"]
+        own = waiting.select().where(waiting.c.session_id == session_id, waiting.c.asked_at > utc_now() - WAITS)
+        with self.database.begin() as db:
+            rows: list[Any] = list(db.execute(own.order_by(waiting.c.asked_at)))
+            rows = rows or [db.execute(_newest(one)).first() for one in fingerprints]
+        return tuple(Pending.model_validate_json(row.run) for row in rows if row)
 
     def save(
         self,
@@ -102,31 +84,35 @@ class Sessions:
             settled: Plans that wait no longer, with all of this conversation; None: all go on waiting.
             anyone: True where the client has no session of its own, so that a fingerprint alone finds the runs.
         """
-        with self._connect() as db:
-            db.execute(f"DELETE FROM waiting WHERE asked_at <= {DAY_AGO}")
-            if settled is not None and not db.execute(FORGET_WAITING, (session_id,)).rowcount:
-                newest = f"DELETE FROM waiting WHERE rowid IN (SELECT rowid {NEWEST})"
-                db.executemany(newest, [(one,) for one in settled])
-            db.executemany(
-                "INSERT OR REPLACE INTO waiting (fingerprint, session_id, anyone, run) VALUES (?, ?, ?, ?)",
-                [(one.fingerprint, session_id, anyone, one.model_dump_json()) for one in pending],
-            )
-            db.execute(
-                "INSERT INTO turn (session_id, question, answer) VALUES (?, ?, ?)",
-                (session_id, question, answer.model_dump_json()),
-            )
+        turn, waiting = tables().tables["turn"], tables().tables["waiting"]
+        own, run = waiting.c.session_id == session_id, waiting.c.fingerprint
+        with self.database.begin() as db:
+            db.execute(waiting.delete().where(waiting.c.asked_at <= utc_now() - WAITS))
+            if settled is not None and not db.execute(waiting.delete().where(own)).rowcount:
+                for one in settled:
+                    if newest := db.execute(_newest(one)).first():
+                        db.execute(waiting.delete().where(run == one, waiting.c.session_id == newest.session_id))
+            for each in pending:
+                db.execute(waiting.delete().where(own, run == each.fingerprint))
+                row = {"fingerprint": each.fingerprint, "session_id": session_id, "anyone": anyone}
+                db.execute(waiting.insert().values(**row, run=each.model_dump_json()))
+            kept = {"session_id": session_id, "question": question, "answer": answer.model_dump_json()}
+            db.execute(turn.insert().values(**kept))
 
     def delete(self, session_id: str) -> None:
-        """Forget one conversation, with the large runs that wait in it."""
-        if not self.path.exists():
+        """Forget one conversation, with the large runs that wait in it and what was said of its answers."""
+        if self.database.is_empty:
             return
-        with self._connect() as db:
-            db.execute(FORGET_WAITING, (session_id,))
-            db.execute("DELETE FROM turn WHERE session_id = ?", (session_id,))
+        with self.database.begin() as db:
+            for name in ("turn", "waiting", "feedback"):
+                table = tables().tables[name]
+                db.execute(table.delete().where(table.c.session_id == session_id))
 
-    @contextmanager
-    def _connect(self) -> Iterator[sqlite3.Connection]:
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        with closing(sqlite3.connect(self.path, timeout=30)) as db, db:
-            db.executescript(SCHEMA)
-            yield db
+
+def _newest(fingerprint: str) -> "Select[Any]":
+    """Find the latest run of a plan that a client without a session of its own was asked about."""
+    waiting = tables().tables["waiting"]
+    found = waiting.select().where(
+        waiting.c.fingerprint == fingerprint, waiting.c.anyone, waiting.c.asked_at > utc_now() - WAITS
+    )
+    return found.order_by(waiting.c.asked_at.desc()).limit(1)

@@ -2,12 +2,15 @@
 
 import os
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import BeforeValidator, Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from tools.hub.limits import Limits
+
+if TYPE_CHECKING:
+    from assistant.database import Database
 
 
 class Settings(BaseSettings):
@@ -19,6 +22,8 @@ class Settings(BaseSettings):
 
     data_dir: Path = Path.home() / ".local" / "share" / "clms-assistant"
     """Folder that holds everything the program writes: index, hub archive, sessions, artifacts."""
+    database_url: SecretStr | None = None
+    """PostgreSQL address for conversations and feedback, `postgresql://user:password@host/name`. Empty: SQLite."""
     host: str = "127.0.0.1"
     """Address to serve on. Loopback unless told otherwise."""
     port: int = Field(default=7860, ge=0, le=65535)
@@ -108,9 +113,12 @@ class Settings(BaseSettings):
         return self.data_dir / "artifacts"
 
     @property
-    def sessions_path(self) -> Path:
-        """The conversations' database."""
-        return self.data_dir / "sessions.sqlite"
+    def database(self) -> "Database":
+        """Where conversations and feedback are kept."""
+        from assistant.database import Database
+
+        url = self.database_url.get_secret_value() if self.database_url else ""
+        return Database(url or self.data_dir / "sessions.sqlite")
 
 
 def point_libraries_at(settings: Settings) -> None:

@@ -211,16 +211,16 @@ def test_a_run_waits_for_a_day_and_goes_with_its_conversation(tmp_path: Path) ->
     sessions.delete("own")
     assert QUESTION.encode() not in _kept(sessions)
     sessions.save("own", QUESTION, answer, pending=[WAITING], anyone=True)
-    with closing(sqlite3.connect(sessions.path)) as db, db:
+    with closing(sqlite3.connect(sessions.database.where)) as db, db:
         db.execute("UPDATE waiting SET asked_at = datetime('now', '-25 hours')")
     assert sessions.pending("own", (WAITING.fingerprint,)) == ()
     sessions.save("other", "Hello", answer)
-    with closing(sqlite3.connect(sessions.path)) as db:
+    with closing(sqlite3.connect(sessions.database.where)) as db:
         assert db.execute("SELECT count(*) FROM waiting").fetchone() == (0,)
 
 
 def _kept(sessions: Sessions) -> bytes:
-    with closing(sqlite3.connect(sessions.path)) as db:
+    with closing(sqlite3.connect(sessions.database.where)) as db:
         return "\n".join(db.iterdump()).encode()
 
 

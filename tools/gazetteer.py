@@ -1,6 +1,7 @@
 """The bundled gazetteer: towns of GeoNames, regions and countries of Natural Earth, read from one SQLite file."""
 
 import json
+import math
 import sqlite3
 import threading
 import zlib
@@ -158,6 +159,18 @@ def _unpack(rings: bytes) -> Any:
 
     polygons = json.loads(zlib.decompress(rings))
     return shapely.MultiPolygon([(positions(outer), [positions(hole) for hole in holes]) for outer, *holes in polygons])
+
+
+def country_near(lon: float, lat: float) -> str:
+    """Return the code of the country of the nearest town within half a degree; empty where there is none."""
+    x, y, reach = round(lon * 1e4), round(lat * 1e4), 5000
+    shrink = math.cos(math.radians(lat)) ** 2
+    found = _rows(
+        "SELECT country FROM place WHERE kind = 'city' AND lon BETWEEN ? AND ? AND lat BETWEEN ? AND ?"
+        " ORDER BY (lon - ?) * (lon - ?) * ? + (lat - ?) * (lat - ?) LIMIT 1",
+        *(x - reach, x + reach, y - reach, y + reach, x, x, shrink, y, y),
+    )
+    return str(found[0][0]) if found else ""
 
 
 def country_name(code: str) -> str:

@@ -11,6 +11,7 @@ import click
 from ui.command import load_settings as _settings
 from ui.command import note as _note
 from ui.command import told_plainly as _told_plainly
+from ui.feedback_command import feedback
 from ui.hub_sync import hub_sync
 from ui.login_prompt import log_in
 from ui.mcp_command import mcp
@@ -327,6 +328,7 @@ def hub_list() -> None:
 
 hub.add_command(hub_sync)
 main.add_command(mcp)
+main.add_command(feedback)
 
 
 @hub.command("serve")

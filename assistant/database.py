@@ -1,0 +1,125 @@
+"""One database for conversations, feedback and users: SQLite in the data folder, or PostgreSQL by URL."""
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from knowledge.errors import ClmsError
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection, Engine, MetaData
+
+WAIT_S = 30
+"""So long a write waits for another process's."""
+
+
+class DatabaseUnavailable(ClmsError):
+    """The database of the settings does not answer."""
+
+
+class Database:
+    """Short transactions on one database; its tables are made when they are missing."""
+
+    def __init__(self, where: Path | str) -> None:
+        """Keep where it lies: a file for SQLite, or an address such as `postgresql://…`. Nothing is opened yet."""
+        self.where = where
+
+    @property
+    def is_empty(self) -> bool:
+        """True where nothing was ever kept: reading must not need a disk that can be written."""
+        return isinstance(self.where, Path) and (not self.where.exists() or not self.where.stat().st_size)
+
+    @contextmanager
+    def begin(self) -> Iterator["Connection"]:
+        """Give a connection in a transaction, kept when the block ends well.
+
+        Raises:
+            sqlite3.Error: The file cannot be read or written.
+            DatabaseUnavailable: The server does not answer.
+        """
+        from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+
+        try:
+            with self._engine().begin() as connection:
+                yield connection
+        except SQLAlchemyError as error:
+            if isinstance(error, DBAPIError) and isinstance(error.orig, sqlite3.Error):
+                raise error.orig from error
+            # The address may hold a password: it is never told.
+            raise DatabaseUnavailable(
+                "The database does not answer.", "Check CLMS_DATABASE_URL and that the server runs."
+            ) from error
+
+    def _engine(self) -> "Engine":
+        if isinstance(self.where, Path):
+            self.where.parent.mkdir(parents=True, exist_ok=True)
+            if self.is_empty:
+                _engine.cache_clear()  # the file may have been deleted since: its tables are made anew
+        return _engine(self.where)
+
+
+def utc_now() -> datetime:
+    """Give the time as the database keeps it: UTC, without a zone."""
+    return datetime.now(UTC).replace(tzinfo=None)
+
+
+@cache
+def tables() -> "MetaData":
+    """Give all tables."""
+    from sqlalchemy import Boolean, Column, DateTime, Integer, MetaData, Table, Text
+
+    made = MetaData()
+
+    def text(name: str, **more: Any) -> "Column[str]":
+        return Column(name, Text, nullable=False, **more)
+
+    def when(name: str) -> "Column[datetime]":
+        return Column(name, DateTime, nullable=False, default=utc_now)
+
+    def number() -> "Column[int]":
+        return Column("id", Integer, primary_key=True)
+
+    Table("turn", made, number(), text("session_id", index=True), when("asked_at"), text("question"), text("answer"))
+    Table(
+        "waiting",
+        made,
+        text("fingerprint", primary_key=True),
+        text("session_id", primary_key=True),
+        Column("anyone", Boolean, nullable=False),
+        when("asked_at"),
+        text("run"),
+    )
+    Table(
+        "feedback",
+        made,
+        number(),
+        text("session_id", index=True),
+        when("given_at"),
+        text("country", index=True),
+        text("product_id", index=True),
+        text("feedback"),
+    )
+    return made
+
+
+@cache
+def _engine(where: Path | str) -> "Engine":
+    from sqlalchemy import URL, NullPool, create_engine
+    from sqlalchemy.exc import OperationalError
+
+    if isinstance(where, Path):
+        engine = create_engine(
+            URL.create("sqlite", database=str(where)), poolclass=NullPool, connect_args={"timeout": WAIT_S}
+        )
+    else:
+        address = where.replace("postgres://", "postgresql://", 1).replace("postgresql://", "postgresql+psycopg://", 1)
+        engine = create_engine(address, pool_pre_ping=True, connect_args={"connect_timeout": WAIT_S})
+    try:
+        tables().create_all(engine)
+    except OperationalError:  # another process made a table between our look and ours
+        tables().create_all(engine)
+    return engine
