@@ -1,6 +1,7 @@
 """The same plan on unchanged data is answered from the run before; on changed data or files it runs again."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import date
 from pathlib import Path
 
@@ -13,8 +14,10 @@ from rasterio.warp import transform_geom
 from knowledge.ingest import build_index
 from knowledge.retrieval import Retriever
 from tools.areas import parse_geojson
+from tools.errors import JobFailed
 from tools.hub.add import add_files
 from tools.hub.server import running_hub
+from tools.locks import one_at_a_time
 from tools.schema import ToolResult
 from tools.toolbox import Context, Services, Toolbox
 from tools.workspace import Workspace
@@ -35,13 +38,19 @@ def _add(services: Services, value: int, *, year: str = "2018") -> None:
     add_files(root / "hub", [path], collection_id="trees", datetime=year)
 
 
+@pytest.fixture(scope="module")
+def index(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("runs") / "index"
+    build_index(path, embedding_model="none")
+    return path
+
+
 @pytest.fixture
-def services(tmp_path: Path) -> Iterator[Services]:
+def services(index: Path, tmp_path: Path) -> Iterator[Services]:
     (tmp_path / "hub").mkdir()
-    build_index(tmp_path / "index", embedding_model="none")
     with running_hub(tmp_path / "hub") as url:
         made = Services(
-            retriever=Retriever(tmp_path / "index", embedding_model="none"),
+            retriever=Retriever(index, embedding_model="none"),
             stac_url=f"{url}/stac",
             openeo_url=f"{url}/openeo",
             workspace=Workspace(tmp_path / "artifacts"),
@@ -50,12 +59,16 @@ def services(tmp_path: Path) -> Iterator[Services]:
         yield made
 
 
-def _ask(services: Services, **more: str) -> ToolResult:
+def _silent(message: str) -> None:
+    """Take progress and tell nobody."""
+
+
+def _ask(services: Services, *, on_progress: Callable[[str], None] = _silent, **more: str) -> ToolResult:
     ring = [(WEST, NORTH - SIDE_M), (WEST + SIDE_M, NORTH - SIDE_M), (WEST + SIDE_M, NORTH), (WEST, NORTH)]
     geometry = transform_geom("EPSG:3035", "EPSG:4326", {"type": "Polygon", "coordinates": [[*ring, ring[0]]]})
     feature = {"type": "Feature", "id": "a", "properties": {"name": "a"}, "geometry": geometry}
     area = parse_geojson({"type": "FeatureCollection", "features": [feature]}, name="units")
-    context = Context(today=date(2026, 9, 20), session_id="test", area=area)
+    context = Context(today=date(2026, 9, 20), session_id="test", area=area, on_progress=on_progress)
     return Toolbox(services, context).layer_statistics("tree cover", "", **more)  # type: ignore[arg-type]  # test keywords
 
 
@@ -118,3 +131,32 @@ def test_a_run_that_cannot_be_written_down_is_only_computed_again(services: Serv
     (services.workspace.root / "runs").write_text("in the way")
     assert _value(_ask(services)) == 30
     assert not _is_earlier(_ask(services))
+
+
+def test_of_equal_questions_at_the_same_time_one_computes(services: Services) -> None:
+    told: list[str] = []
+    with ThreadPoolExecutor(3) as pool:
+        found = list(pool.map(lambda _: _ask(services, on_progress=told.append), range(3)))
+    assert sum(not _is_earlier(one) for one in found) == 1
+    assert {one.artifacts for one in found} == {found[0].artifacts}
+    assert sum(one.startswith("Computing") for one in told) == 1
+
+
+def test_who_waits_can_stop_and_a_failure_lets_the_next_one_compute(tmp_path: Path) -> None:
+    path, waited = tmp_path / "locks" / "one.lock", list[str]()
+
+    def stop() -> None:
+        raise JobFailed("The computation was stopped.")
+
+    def fail_while_another_waits() -> None:
+        first = one_at_a_time(path, told=stop, stop_if_asked=stop)
+        second = one_at_a_time(path, told=lambda: waited.append("told"), stop_if_asked=stop)
+        with first, second:
+            raise AssertionError("two at a time")
+
+    with pytest.raises(JobFailed):
+        fail_while_another_waits()
+    assert waited == ["told"]
+    with one_at_a_time(path, told=stop, stop_if_asked=stop):
+        assert path.exists()
+    assert not path.exists()

@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import sqlite3
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
@@ -13,6 +12,7 @@ from urllib.parse import urlsplit
 
 from tools.backend_failures import TRY_LATER, short
 from tools.errors import BackendUnavailable, JobFailed, JobWaiting, TooLarge
+from tools.locks import LockHeld, take_lock
 
 CHUNK_BYTES = 1_000_000
 LOOK_S = 0.2
@@ -199,26 +199,15 @@ def _own_note(batch: Batch, key: str) -> Iterator[Path | None]:
     """
     names = [batch.notes / f"{key}-{number}" for number in range(MOST_AT_ONCE)] if batch.notes else []
     for name in names:
-        if lock := _locked(name.with_suffix(".lock")):
+        try:
+            lock = take_lock(name.with_suffix(".lock"))
+        except LockHeld:
+            continue
+        if lock:
             with closing(lock):
                 yield name.with_suffix(".txt")
             return
     yield None
-
-
-def _locked(path: Path) -> sqlite3.Connection | None:
-    """Take a lock that no other run holds; None where one does, or nothing can be written here."""
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        lock = sqlite3.connect(path, timeout=0, isolation_level=None)
-    except (OSError, sqlite3.Error):
-        return None
-    try:
-        lock.execute("BEGIN EXCLUSIVE")
-    except sqlite3.Error:
-        lock.close()
-        return None
-    return lock
 
 
 def _earlier(connection: Any, batch: Batch, note: Path | None) -> Any:

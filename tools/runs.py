@@ -6,6 +6,7 @@ import logging
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,6 +15,7 @@ from pydantic import Field, ValidationError
 
 from tools.approval import Changes, require_approval
 from tools.errors import ArtifactNotFound
+from tools.locks import one_at_a_time
 from tools.planning import Prepared
 from tools.schema import Artifact, Frozen, Statistics
 from tools.workspace import Workspace, file_sha256
@@ -56,6 +58,8 @@ def run_once(
         compute: Runs it.
         smaller: Smaller alternatives beyond fewer dates and a smaller area.
 
+    Of equal runs at the same time one computes, and the others wait for its result.
+
     Returns:
         The work, with a note where an earlier run is told, and what was made.
 
@@ -64,12 +68,21 @@ def run_once(
     """
     path = services.workspace.root / FOLDER / f"{run_key(services, work, graphs)}.json"
     if earlier := find_run(services.workspace, path):
-        note = f"Not computed anew: the same plan ran on {earlier.made_at} UTC, and its scenes and files are unchanged."
-        return replace(work, warnings=(*work.warnings, note)), earlier
+        return _noted(work, earlier), earlier
     require_approval(services, context, work, more=smaller)
-    made = compute()
-    keep_run(path, made)
+    waiting = partial(context.on_progress, "The same computation is under way: waiting for its result")
+    with one_at_a_time(path.with_suffix(".lock"), told=waiting, stop_if_asked=context.stop_if_asked):
+        # Who asked the same at the same time may have computed it meanwhile.
+        if earlier := find_run(services.workspace, path):
+            return _noted(work, earlier), earlier
+        made = compute()
+        keep_run(path, made)
     return work, made
+
+
+def _noted(work: Prepared, earlier: Made) -> Prepared:
+    note = f"Not computed anew: the same plan ran on {earlier.made_at} UTC, and its scenes and files are unchanged."
+    return replace(work, warnings=(*work.warnings, note))
 
 
 def run_key(services: "Services", work: Prepared, graphs: Any) -> str:
