@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable, Iterable
+from itertools import combinations_with_replacement
 
 from knowledge.catalogue import Catalogue
 from knowledge.schema import Edition, Frozen, Product
@@ -32,12 +33,12 @@ class Gap(Frozen):
     lacks: str
     required: bool
     count: int = 1
-    """How many of its editions lack it; 1 for a fact of the product."""
+    """How many of its editions, or pairs of them, lack it; 1 for a fact of the product."""
 
 
 def find_gaps(catalogue: Catalogue) -> tuple[Gap, ...]:
     """List the gaps of all products, in their order."""
-    return tuple(gap for product in catalogue.products for gap in _of_product(product))
+    return tuple(gap for product in catalogue.products for gap in _of_product(product, catalogue))
 
 
 def gap_lines(gaps: Iterable[Gap], products: int) -> list[str]:
@@ -52,14 +53,14 @@ def gap_lines(gaps: Iterable[Gap], products: int) -> list[str]:
     editions = Counter[str]()
     for gap in gaps:
         editions[gap.lacks] += gap.count
-    lines += ["", f"{'missing':20} {'products':>8} {'places':>8}"]
+    lines += ["", f"{'missing':20} {'products':>8} {'times':>8}"]
     lines += [f"{lacks:20} {count:8d} {editions[lacks]:8d}" for lacks, count in met.most_common()]
     required = sum(gap.required for gap in gaps)
     lines += ["", f"{products} products, {len(by_product)} with gaps; {required} required texts missing."]
     return lines
 
 
-def _of_product(product: Product) -> list[Gap]:
+def _of_product(product: Product, catalogue: Catalogue) -> list[Gap]:
     gaps = [
         Gap(product_id=product.id, lacks=name, required=name in REQUIRED)
         for name in (*REQUIRED, *PRODUCT_FACTS)
@@ -69,7 +70,22 @@ def _of_product(product: Product) -> list[Gap]:
         lacking = sum(not is_known(edition) for edition in product.editions)
         if lacking:
             gaps.append(Gap(product_id=product.id, lacks=name, required=False, count=lacking))
+    if unsettled := sum(not _is_settled(*pair, catalogue) for pair in _pairs(product)):
+        gaps.append(Gap(product_id=product.id, lacks="settled comparison", required=False, count=unsettled))
     return gaps
+
+
+def _pairs(product: Product) -> list[tuple[Edition, Edition]]:
+    """Give any two editions on offer, and an edition with itself where it has more than one date."""
+    offered = [one for one in product.editions if one.status in ("current", "archive", "superseded")]
+    pairs = combinations_with_replacement(offered, 2)
+    return [(one, other) for one, other in pairs if one is not other or one.start != one.end]
+
+
+def _is_settled(one: Edition, other: Edition, catalogue: Catalogue) -> bool:
+    """Tell whether it is known that two editions may, or may not, be subtracted."""
+    rule = catalogue.comparability(one.id, other.id)
+    return rule is not None and rule.allowed is not None
 
 
 def _words(gap: Gap) -> str:

@@ -154,6 +154,8 @@ class Comparability(Frozen):
 
     editions: tuple[str, ...]
     """Any two of these; a single one means its own years or dates."""
+    own_dates: bool = False
+    """When given: two years or dates of any one of these, not two of them."""
     against: tuple[str, ...] = ()
     """When given: each of `editions` with each of these instead."""
     break_year: int | None = None
@@ -173,7 +175,8 @@ class Comparability(Frozen):
             return (first in self.editions and second in self.against) or (
                 second in self.editions and first in self.against
             )
-        return first in self.editions and second in self.editions and (first != second or len(self.editions) == 1)
+        same = self.own_dates or len(self.editions) == 1
+        return first in self.editions and second in self.editions and (first == second) is same
 
 
 class CdseEntry(Frozen):
@@ -186,12 +189,25 @@ class CdseEntry(Frozen):
     stac_basis: str | None = None
     openeo_collection: str | None = None
     openeo_basis: str | None = None
+    openeo_bands: tuple[str, ...] = ()
+    """Band names seen in public sources."""
+    openeo_bands_complete: bool = True
+    """False where there may be more bands than were seen."""
+    stac_assets: tuple[str, ...] = ()
+    """Names of assets seen in public sources."""
     sentinelhub_byoc: dict[str, str] = {}
     sentinelhub_bands: tuple[str, ...] = ()
     browser_date_range: tuple[str, ...] = ()
     sample_product_name: str | None = None
     services: dict[str, bool] = {}
     """Which services held it in August 2026: s3, odata, stac, openeo, shub."""
+
+
+class Companion(Frozen):
+    """A data set of its own on CDSE that goes with an edition."""
+
+    role: Literal["confidence layer", "alternate grid"]
+    cdse: CdseEntry
 
 
 class LegendClass(Frozen):
@@ -264,8 +280,7 @@ class Edition(Frozen):
     supersedes: tuple[str, ...] = ()
     version_note: str | None = None
     related: tuple[str, ...] = ()
-    auxiliary_ids: tuple[str, ...] = ()
-    alternate_ids: tuple[str, ...] = ()
+    companions: tuple[Companion, ...] = ()
     updates: tuple[str, ...] = ()
     portal_datasets: tuple[str, ...] = ()
     component: str | None = None

@@ -204,9 +204,54 @@ def test_years_of_one_series_compare_unless_the_method_broke_between_them(catalo
 
 
 def test_nothing_known_about_a_pair_stays_unknown(catalogue: Catalogue) -> None:
-    assert catalogue.comparability("ua-bbh-2012", "ua-bbh-2021") is None
+    assert catalogue.comparability("lst_global_5km_hourly_v1", "lst_global_5km_hourly_v2") is None
     with pytest.raises(ProductNotFound):
         catalogue.comparability("ua-bbh-2012", "ua-bbh-2099")
+
+
+def test_no_product_is_silent_on_what_may_be_compared(catalogue: Catalogue) -> None:
+    for product in catalogue.products:
+        assert product.comparable_with, product.id
+
+
+def test_a_rule_for_own_dates_says_nothing_of_two_editions(catalogue: Catalogue) -> None:
+    net, gross = "dmp_global_300m_10daily_v2", "gdmp_global_300m_10daily_v2"
+    apart, dates = catalogue.comparability(gross, net), catalogue.comparability(net, net, (2019, 2024))
+    assert apart is not None
+    assert apart.allowed is False
+    assert dates is not None
+    assert dates.allowed is None
+    assert "last revisions" in dates.reason
+    older = catalogue.comparability("dmp_global_300m_10daily_v1", net)
+    assert older is not None
+    assert "replaces" in older.reason
+    usual = catalogue.comparability("ndvi-lts_global_1km_10daily_v3", "ndvi-lts_global_1km_10daily_v3", (2001, 2015))
+    assert usual is not None
+    assert usual.allowed is False
+
+
+def test_chains_of_replacement_have_an_end_and_two_directions(catalogue: Catalogue) -> None:
+    editions = {e.id: e for p in catalogue.products for e in p.editions}
+    for edition in editions.values():
+        passed = [edition.id]
+        while (newer := editions[passed[-1]].superseded_by) is not None:
+            assert newer not in passed, passed
+            assert editions[newer].superseded_by or editions[newer].status == "current", newer
+            assert passed[-1] in editions[newer].supersedes, (passed[-1], newer)
+            passed.append(newer)
+        for older in edition.supersedes:
+            assert editions[older].superseded_by == edition.id, (older, edition.id)
+
+
+def test_data_sets_that_go_with_an_edition_keep_their_ids(catalogue: Catalogue) -> None:
+    companions = [c for p in catalogue.products for e in p.editions for c in e.companions]
+    assert [c.role for c in companions].count("confidence layer") == 15
+    own = {e.cdse.dataset_id for p in catalogue.products for e in p.editions if e.cdse}
+    assert len(own | {c.cdse.dataset_id for c in companions}) == 143
+    trees = catalogue.edition("clms_vlcc_tree-cover-density_europe_10m_yearly_v1").companions[0]
+    assert trees.cdse.openeo_collection == "CLMS_VLCC_TREE_COVER_DENSITY_CONFIDENCE_LAYER_EUROPE_10M_YEARLY_V1"
+    assert trees.cdse.services["stac"]
+    assert not trees.cdse.services["openeo"]
 
 
 def test_services_tell_absent_from_not_verified(catalogue: Catalogue) -> None:

@@ -221,7 +221,8 @@ def _by_id(catalogue: Catalogue, name: str) -> Product | None:
 def _ids(edition: Edition) -> tuple[str, ...]:
     cdse = edition.cdse
     elsewhere = (cdse.dataset_id, cdse.openeo_collection or "", *cdse.stac_collections) if cdse else ()
-    return (edition.id, *edition.alternate_ids, *elsewhere)
+    grids = [one.cdse.dataset_id for one in edition.companions if one.role == "alternate grid"]
+    return (edition.id, *grids, *elsewhere)
 
 
 def _only(products: Sequence[Product], band: str, collection: dict[str, Any]) -> Product | None:
