@@ -31,10 +31,13 @@ from assistant.schema import (
     ToolStarted,
 )
 from assistant.settings import Settings
+from knowledge.lexicon import LANGUAGES
 from tools.schema import Artifact, Period, Place, Plan, Polygons, Question, Statistics, StatisticsRow
-from ui.panels import polygon_figure, result_html
+from ui.page_layout import load_examples
+from ui.page_words import all_words
+from ui.panels import result_html
 from ui.turn import Turn, stopped
-from ui.web import load_examples, mount_page
+from ui.web import mount_page
 
 _CHROMIUM = Path("/usr/bin/chromium")
 _FLAGS = [
@@ -271,12 +274,56 @@ def test_an_attached_area_goes_with_the_question_and_a_broken_one_does_not(
     picker.set_input_files(broken)
     page.get_by_text("No area attached.").wait_for()
     picker.set_input_files(good)
-    page.get_by_text("Area attached.", exact=True).wait_for()
+    page.get_by_text("Area attached. field, polygons: 1.").wait_for()
     _ask(page, "How green?")
     page.get_by_text("Mean NDVI is 0 in P1.").wait_for()
     attached = assistant.areas[-1]
     assert attached is not None
     assert len(attached.collection["features"]) == 1
+
+
+def test_a_drawn_area_is_the_place_of_the_next_question(page: Page, assistant: ScriptedAssistant) -> None:
+    page.get_by_role("button", name="Draw an area").click()
+    board = page.locator(".map-board")
+    for x, y in ((100, 100), (200, 100), (200, 200), (100, 200)):
+        board.click(position={"x": x, "y": y})
+    page.get_by_role("button", name="Use this area").click()
+    page.get_by_text("Area attached. drawn area, polygons: 1.").wait_for()
+    _ask(page, "How green?")
+    page.get_by_text("Mean NDVI is 0 in P1.").wait_for()
+    drawn = assistant.areas[-1]
+    assert drawn is not None
+    west, south, east, north = drawn.bbox
+    assert -40 < west < east < 50
+    assert 30 < south < north < 75
+
+
+def test_a_click_on_a_polygon_tells_its_numbers(page: Page) -> None:
+    _ask(page, "How green?")
+    page.locator(".map-board path.leaflet-interactive").first.click()
+    told = page.locator(".map-told")
+    told.wait_for()
+    assert "P1 <b>" in told.inner_text()
+    assert "75 of 100" in told.inner_text()
+
+
+def test_the_page_speaks_the_language_of_the_browser_and_then_the_chosen_one(browser: Browser, address: str) -> None:
+    opened = browser.new_page(locale="fr-FR")
+    opened.goto(address)
+    opened.get_by_role("button", name="Demander").wait_for()
+    opened.get_by_role("button", name="Dessiner une zone").wait_for()
+    opened.get_by_label("Langue").click()
+    opened.get_by_role("option", name="Deutsch").click()
+    opened.get_by_role("button", name="Fragen").wait_for()
+    opened.get_by_role("button", name="Fläche zeichnen").wait_for()
+    opened.get_by_role("button", name=load_examples("de")[0]).wait_for()
+    opened.close()
+
+
+def test_every_label_is_there_in_five_languages_with_the_same_blanks() -> None:
+    for key, words in all_words().items():
+        assert len(words) == len(LANGUAGES), key
+        assert len({tuple(sorted(re.findall(r"\{\w+\}", one))) for one in words}) == 1, key
 
 
 def test_the_banner_on_synthetic_data_needs_a_warning_that_says_so() -> None:
@@ -288,32 +335,6 @@ def test_text_from_outside_never_becomes_markup() -> None:
     answer = _computed(warnings=("<img src=x>",))
     assert "<img src=x>" not in result_html("<script>", answer.artifacts, answer)
     assert "<script>" not in result_html("<script>", answer.artifacts, answer)
-
-
-def test_the_interactive_map_says_no_value_where_there_is_none() -> None:
-    figure = polygon_figure(_computed())
-    assert figure is not None
-    assert figure.data[1].text == "P2<br>no value"
-
-
-def test_the_interactive_map_of_a_difference_tells_gain_from_loss() -> None:
-    answer = _computed()
-    assert answer.plan is not None
-    earlier = Period.model_validate({"start": "2024-06-01", "end": "2024-08-31", "label": "last summer"})
-    rows = tuple(
-        row.model_copy(update={"value": value, "outcome": "ok"})
-        for row, value in zip(answer.statistics[0].rows, (-0.1, 0.4), strict=True)
-    )
-    statistics = answer.statistics[0].model_copy(update={"rows": rows})
-    plan = answer.plan.model_copy(update={"against": earlier})
-    figure = polygon_figure(answer.model_copy(update={"plan": plan, "statistics": (statistics,)}))
-    assert figure is not None
-    (loss_red, _, loss_blue), (gain_red, _, gain_blue) = (
-        [int(part) for part in re.findall(r"\d+", outline.fillcolor)] for outline in figure.data[:2]
-    )
-    assert loss_red > loss_blue
-    assert gain_red < gain_blue
-    assert (figure.data[2].marker.cmin, figure.data[2].marker.cmax) == (-0.4, 0.4)
 
 
 def test_an_image_in_an_answer_is_not_fetched() -> None:

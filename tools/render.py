@@ -9,7 +9,8 @@ from typing import Any
 from knowledge.schema import LegendClass
 from tools.errors import JobFailed
 from tools.export import subject, unit_name
-from tools.schema import Artifact, Period, Plan, Statistics, StatisticsRow
+from tools.map_style import MapStyle, StyleClass, dates_words, style_of
+from tools.schema import Artifact, Plan, Statistics, StatisticsRow
 from tools.workspace import Workspace
 
 NDVI_RANGE = (-0.2, 1.0)
@@ -75,7 +76,9 @@ def render_map(
     _dress_map(axes, plan, extent, crs, statistics, synthetic=synthetic)
     axes.set_title(heading(title, plan), fontsize=11, loc="left")
     add_footer(figure, f"{source_line} Grey: no data.")
-    return save_figure(workspace, figure, "map", title, plan)
+    colour = {"unit": unit, "colormap": colormap, "low": value_range[0], "high": value_range[1]}
+    style = style_of(raster, plan, title=title, source=source_line, synthetic=synthetic, **colour)
+    return save_figure(workspace, figure, "map", title, plan, style)
 
 
 def render_classes(
@@ -91,7 +94,7 @@ def render_classes(
     """Draw a raster of class codes in the legend's own colours, with the classes that occur beside it."""
     import numpy as np
     from matplotlib import colormaps
-    from matplotlib.colors import ListedColormap
+    from matplotlib.colors import ListedColormap, to_hex
     from matplotlib.patches import Patch
 
     image, extent, crs = _read(raster)
@@ -111,7 +114,9 @@ def render_classes(
     axes.set_title(heading(title, plan), fontsize=11, loc="left")
     ours = " Classes without an official colour have one of ours." if any(one.color is None for one in met) else ""
     add_footer(figure, f"{source_line} Grey: no data or no class.{ours}")
-    return save_figure(workspace, figure, "map", title, plan)
+    shown = [StyleClass(code=m.code, label=m.label, color=to_hex(c)) for m, c in zip(met, colours, strict=False)]
+    style = style_of(raster, plan, title=title, source=source_line, synthetic=synthetic, classes=tuple(shown))
+    return save_figure(workspace, figure, "map", title, plan, style)
 
 
 def _dress_map(
@@ -165,11 +170,13 @@ def new_figure(width: float, height: float) -> tuple[Any, Any]:
     return figure, figure.add_subplot()
 
 
-def save_figure(workspace: Workspace, figure: Any, kind: str, title: str, plan: Plan) -> Artifact:
-    """Save a figure as PNG in the workspace."""
+def save_figure(
+    workspace: Workspace, figure: Any, kind: str, title: str, plan: Plan, style: MapStyle | None = None
+) -> Artifact:  # fmt: skip
+    """Save a figure as PNG in the workspace; a map carries its style, so that it can be laid over another."""
     name = f"{kind.capitalize()}: {title}"
     with workspace.new("map" if kind == "map" else "chart", name, "image/png", ".png", plan.fingerprint) as draft:
-        figure.savefig(draft.path, format="png")
+        figure.savefig(draft.path, format="png", metadata=style.as_text() if style else None)
     return draft.artifact
 
 
@@ -372,13 +379,7 @@ def add_watermark(axes: Any, *, faint: bool) -> None:
 
 def heading(title: str, plan: Plan) -> str:
     """Give the title of a picture: at most two lines, then the dates."""
-    dates = " minus ".join(_dates(period) for period in (plan.period, plan.against) if period)
-    return "\n".join((*textwrap.wrap(_plain(title), 75)[:2], dates))
-
-
-def _dates(period: Period) -> str:
-    first, last = f"{period.start:%-d %b %Y}", f"{period.end:%-d %b %Y}"
-    return first if period.start == period.end else f"{first} to {last}"
+    return "\n".join((*textwrap.wrap(_plain(title), 75)[:2], dates_words(plan)))
 
 
 def add_footer(figure: Any, text: str) -> None:

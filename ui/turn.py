@@ -75,6 +75,17 @@ class Turn:
     answer: Answer | None = None
     failed: bool = False
 
+    @classmethod
+    def told(cls, question: str, answer: Answer) -> "Turn":
+        """Give a turn that was kept, with its steps."""
+        steps = {
+            str(place): Step(call.name, call.args, result=call.result, outcome=call.outcome, seconds=call.seconds)
+            for place, call in enumerate(answer.tool_calls)
+        }
+        turn = cls(question, steps)
+        turn.take(AnswerEvent(answer=answer))
+        return turn
+
     def take(self, event: Event) -> None:
         """Fold one event in."""
         match event:

@@ -9,21 +9,24 @@ from pathlib import Path
 from typing import Any, Protocol
 from uuid import uuid4
 
-import yaml
 from fastapi import FastAPI
 
 from assistant.schema import ErrorEvent, Event
+from assistant.sessions import Sessions
 from assistant.settings import Settings, point_libraries_at
 from knowledge.errors import ClmsError
-from tools.areas import read_polygons
+from knowledge.lexicon import Language
+from tools.areas import parse_geojson, read_polygons
 from tools.schema import Polygons
-from ui.panels import EMPTY, polygon_figure, result_html, warnings_html
+from tools.workspace import Workspace
+from ui.map_view import map_layers, map_units, map_value
+from ui.page_api import page_router
+from ui.page_layout import Layout
+from ui.page_words import ASSETS, browser_language, say
+from ui.panels import empty_html, kept_html, result_html, warnings_html
 from ui.turn import Turn, stopped
 
 _log = logging.getLogger(__name__)
-_ASSETS = Path(__file__).parent / "assets"
-_AREA_TYPES = [".geojson", ".json", ".gpkg", ".zip", ".kml", ".csv"]
-_PLACEHOLDER = "Ask about land in Europe and its overseas regions, or start with an example."
 _ASKS_AT_ONCE = 8
 
 _SHOW_ANSWER = """() => setTimeout(() => {
@@ -32,6 +35,12 @@ _SHOW_ANSWER = """() => setTimeout(() => {
   if (frame) frame.scrollTop += told.getBoundingClientRect().top - frame.getBoundingClientRect().top - 48;
 }, 300)"""
 """Scrolls to where the answer begins: left to itself, the conversation shows its end."""
+
+_HIDDEN: Any = {"show_progress": "hidden", "api_visibility": "private"}
+MOST_KEPT, MOST_TURNS = 30, 200
+"""Conversations listed in a browser, and turns shown of one."""
+
+_HIDE_STEPS = "(hide) => { document.body.classList.toggle('no-steps', hide); return hide; }"
 
 Messages = list[dict[str, Any]]
 Updates = dict[Any, Any]
@@ -61,6 +70,7 @@ def mount_page(
     point_libraries_at(settings)
     import gradio as gr
 
+    app.include_router(page_router(settings))
     mounted: FastAPI = gr.mount_gradio_app(
         app,
         Page(assistant, settings, on_end).blocks,
@@ -73,18 +83,18 @@ def mount_page(
         enable_monitoring=False,
         pwa=False,
         mcp_server=False,
-        favicon_path=str(_ASSETS / "logo.svg"),
+        favicon_path=str(ASSETS / "logo.svg"),
         # Names of fonts on the reader's machine: a themed web font would be fetched from elsewhere.
         theme=gr.themes.Default(
             primary_hue="green", font=["system-ui", "sans-serif"], font_mono=["ui-monospace", "monospace"]
         ),
-        css_paths=_ASSETS / "style.css",
+        css_paths=ASSETS / "style.css",
     )
     return mounted
 
 
 class Page:
-    """The page's components and what happens between them."""
+    """What happens between the page's components."""
 
     def __init__(self, assistant: Answering, settings: Settings, on_end: Callable[[str], None]) -> None:
         import gradio as gr
@@ -92,51 +102,19 @@ class Page:
         self._assistant = assistant
         self._settings = settings
         self._on_end = on_end
+        self._sessions = Sessions(settings.sessions_path)
+        self._workspace = Workspace(settings.artifacts_dir)
         with gr.Blocks(title="CLMS Assistant", analytics_enabled=False, delete_cache=(3600, 3600)) as self.blocks:
-            gr.HTML(_header(settings), elem_id="banner")
             self._session: gr.State = gr.State(None, delete_callback=self._end)
             self._area: gr.State = gr.State(None)
-            with gr.Row(equal_height=False):
-                with gr.Column(scale=5, min_width=300, elem_id="conversation"):
-                    self._build_chat()
-                with gr.Column(scale=6, min_width=300, elem_id="results"):
-                    self._build_results()
-            self._connect()
+            self._turn: gr.State = gr.State(None)
+            # Which conversations were begun in this browser; their ids are the only way to them.
+            self._own: gr.BrowserState = gr.BrowserState([], storage_key="clms-conversations", secret="clms-assistant")  # noqa: S106
+            self._parts = Layout(self._mind)
+            self._connect_asking()
+            self._connect_rest()
 
-    def _build_chat(self) -> None:
-        import gradio as gr
-
-        self._chat = gr.Chatbot(
-            label="Conversation",
-            show_label=False,
-            elem_id="chat",
-            height="62vh",
-            min_height=380,
-            examples=[{"text": text} for text in load_examples()],
-            placeholder=_PLACEHOLDER,
-            latex_delimiters=[],
-            allow_tags=False,
-            buttons=["copy"],
-            feedback_options=None,
-        )
-        self._box = gr.Textbox(
-            label="Your question", placeholder="For example: NDVI of my field since May", lines=1, max_lines=6
-        )
-        with gr.Row(elem_id="actions"):
-            self._send = gr.Button("Ask", variant="primary", min_width=80)
-            self._stop = gr.Button("Stop", variant="stop", min_width=80, visible=False)
-            self._attach = gr.UploadButton("Attach area", file_types=_AREA_TYPES, min_width=110)
-            self._drop = gr.Button("Remove area", min_width=110, visible=False)
-            self._reset = gr.Button("New conversation", min_width=140)
-        self._area_note = gr.HTML("", elem_id="area-note")
-
-    def _build_results(self) -> None:
-        import gradio as gr
-
-        self._result = gr.HTML(EMPTY, elem_id="result")
-        self._map = gr.Plot(label="Interactive map: point at a polygon for its value", visible=False, elem_id="map")
-
-    def _connect(self) -> None:
+    def _connect_asking(self) -> None:
         import gradio as gr
 
         # Defined here because Gradio hands over the event only where the annotation is its own class.
@@ -146,54 +124,89 @@ class Page:
         def option(event: gr.SelectData) -> str:
             return str(event.value)
 
-        hidden: Any = {"show_progress": "hidden", "api_visibility": "private"}
+        parts, hidden = self._parts, _HIDDEN
         ask: Any = {
             "fn": self._ask,
-            "inputs": [self._box, self._chat, self._session, self._area],
+            "inputs": [parts.box, parts.chat, self._session, self._area, parts.language],
             "outputs": [
-                self._box, self._chat, self._session, self._result, self._map, self._send, self._stop,
+                parts.box, parts.chat, self._session, parts.result, parts.map, parts.send, parts.stop, parts.again,
+                self._turn,
             ],
             "concurrency_limit": _ASKS_AT_ONCE,
             "concurrency_id": "ask",
             **hidden,
         }  # fmt: skip
         runs = [
-            gr.on([self._box.submit, self._send.click], **ask),
-            self._chat.example_select(example, None, self._box, **hidden).then(**ask),
-            self._chat.option_select(option, None, self._box, **hidden).then(**ask),
-        ]
-        buttons = [self._send, self._stop]
+            gr.on([parts.box.submit, parts.send.click], **ask),
+            parts.chat.example_select(example, None, parts.box, **hidden).then(**ask),
+            parts.chat.option_select(option, None, parts.box, **hidden).then(**ask),
+            parts.again.click(
+                self._on_again, [parts.chat, self._turn], [parts.box, parts.chat], **hidden
+            ).then(**ask),
+        ]  # fmt: skip
         for run in runs:
+            run.then(self._remember, [self._session, self._own, parts.language], [self._own, parts.kept], **hidden)
             run.then(None, js=_SHOW_ANSWER, **hidden)
-        self._stop.click(self._on_stop, self._chat, [self._chat, *buttons], cancels=runs, **hidden)
-        noted = [self._area, self._area_note, self._drop]
-        self._attach.upload(self._on_upload, self._attach, noted, **hidden)
-        self._drop.click(lambda: (None, "", gr.Button(visible=False)), None, noted, **hidden)
-        fresh = [self._chat, self._session, self._result, self._map, *buttons]
-        for trigger in (self._reset.click, self._chat.clear):
-            trigger(self._on_reset, self._session, fresh, cancels=runs, **hidden)
+        buttons = [parts.send, parts.stop]
+        parts.stop.click(self._on_stop, parts.chat, [parts.chat, *buttons], cancels=runs, **hidden)
+        fresh = [parts.chat, self._session, self._turn, parts.result, parts.map, *buttons, parts.again]
+        for trigger in (parts.reset.click, parts.chat.clear):
+            trigger(self._on_reset, [self._session, parts.language], fresh, cancels=runs, **hidden)
+
+    def _connect_rest(self) -> None:
+        import gradio as gr
+
+        def drawn(event: gr.EventData, *given: Any) -> tuple[Any, ...]:
+            return self._on_drawn(event.geometry, *given)
+
+        def kept(event: gr.EventData, *given: Any) -> tuple[Any, ...]:
+            return self._on_kept(str(event.session), str(event.todo), *given)
+
+        def arrive(own: list[str], request: gr.Request) -> tuple[Any, ...]:
+            language = browser_language(request.headers.get("accept-language", ""))
+            return language, *self._in_language(language, None, None, None, own)
+
+        parts, hidden = self._parts, _HIDDEN
+        noted = [self._area, parts.area_note, parts.drop, parts.map]
+        about = [parts.language, self._session, self._turn]
+        parts.attach.upload(self._on_upload, [parts.attach, *about], noted, **hidden)
+        parts.map.submit(drawn, about, noted, **hidden)
+        parts.drop.click(self._on_drop, about, noted, **hidden)
+        parts.hide_steps.change(None, parts.hide_steps, None, js=_HIDE_STEPS, **hidden)
+        told = [*parts.labelled(), parts.result, parts.map, parts.kept]
+        self.blocks.load(arrive, self._own, [parts.language, *told], **hidden)
+        worded = [parts.language, self._session, self._turn, self._area, self._own]
+        parts.language.input(self._in_language, worded, told, **hidden)
+        opened = [parts.chat, self._session, self._turn, parts.result, parts.map, parts.again, self._own, parts.kept]
+        parts.kept.select(kept, [self._session, self._own, parts.language], opened, **hidden)
 
     async def _ask(
-        self, question: str, before: Messages, session_id: str | None, area: Polygons | None
+        self, question: str, before: Messages, session_id: str | None, area: Polygons | None, language: Language
     ) -> AsyncIterator[Updates]:
         import gradio as gr
 
         if not question.strip():
             return
-        session_id = session_id or uuid4().hex
-        turn = Turn(question.strip())
+        parts, session_id, turn = self._parts, session_id or uuid4().hex, Turn(question.strip())
         yield {
-            self._box: "",
+            parts.box: "",
             self._session: session_id,
-            self._chat: before + turn.messages(),
-            self._send: gr.Button(visible=False),
-            self._stop: gr.Button(visible=True),
+            parts.chat: before + turn.messages(),
+            parts.send: gr.Button(visible=False),
+            parts.again: gr.Button(visible=False),
+            parts.stop: gr.Button(visible=True),
         }
         async with aclosing(self._events(turn.question, session_id, area)) as events:
             async for event in events:
                 turn.take(event)
-                yield {self._chat: before + turn.messages(), **self._results(turn)}
-        yield {**self._results(turn), self._send: gr.Button(visible=True), self._stop: gr.Button(visible=False)}
+                yield {parts.chat: before + turn.messages(), **self._results(turn, language)}
+        yield {
+            parts.map: await asyncio.to_thread(self._map, language, session_id, turn, area),
+            parts.send: gr.Button(visible=True),
+            parts.stop: gr.Button(visible=False),
+            parts.again: gr.Button(visible=True),
+            self._turn: turn,
+        }
 
     async def _events(self, question: str, session_id: str, area: Polygons | None) -> AsyncGenerator[Event, None]:
         stream = self._assistant.stream(question, session_id=session_id, area=area)
@@ -213,77 +226,139 @@ class Page:
             if isinstance(stream, AsyncGenerator):
                 await stream.aclose()
 
-    def _results(self, turn: Turn) -> Updates:
-        import gradio as gr
-
+    def _results(self, turn: Turn, language: Language) -> Updates:
         if not turn.artifacts and not turn.answer and not turn.failed:
             return {}
-        shown = bool(turn.artifacts or (turn.answer and (turn.answer.statistics or turn.answer.recommendation)))
-        figure = polygon_figure(turn.answer) if turn.answer else None
-        return {
-            self._result: result_html(turn.question, turn.artifacts, turn.answer) if shown else EMPTY,
-            self._map: gr.Plot(figure, visible=figure is not None),
-        }
+        return {self._parts.result: self._result(turn, language)}
 
-    async def _on_upload(self, path: str) -> tuple[Any, ...]:
-        import gradio as gr
+    def _result(self, turn: Turn | None, language: Language) -> str:
+        shown = turn and (
+            turn.artifacts or (turn.answer and (turn.answer.statistics or turn.answer.recommendation))
+        )  # fmt: skip
+        if turn is None or not shown:
+            return empty_html(language)
+        on_map = [one["id"] for one in map_layers(turn.artifacts, self._workspace)]
+        return result_html(turn.question, turn.artifacts, turn.answer, language, on_map=on_map)
 
+    def _map(self, language: Language, session_id: str | None, turn: Turn | None, area: Polygons | None) -> Any:
+        """Give the map's value: the layers of one turn beside those that it has already, and the next area."""
+        layers = map_layers(turn.artifacts, self._workspace) if turn else []
+        units = map_units(turn.answer, layers, language) if turn and turn.answer else None
+        return map_value(language, session_id or "", layers=layers, units=units, area=area)
+
+    def _in_language(
+        self,
+        language: Language,
+        session_id: str | None,
+        turn: Turn | None,
+        area: Polygons | None,
+        own: list[str],
+    ) -> tuple[Any, ...]:
+        return (
+            *self._parts.in_language(language),
+            self._result(turn, language),
+            self._map(language, session_id, turn, area),
+            self._kept_html(own, language),
+        )
+
+    def _mind(self, language: Language) -> str:
+        if not self._settings.llm_base_url:
+            return say(language, "mind_rules")
+        return escape(say(language, "mind_model", model=self._settings.llm_model or self._settings.llm_base_url))
+
+    async def _on_upload(self, path: str, language: Language, *about: Any) -> tuple[Any, ...]:
         file = Path(path)
         try:
             area = await asyncio.to_thread(read_polygons, file, max_bytes=self._settings.max_area_bytes)
         except ClmsError as error:
-            return None, _refused(file.name, error), gr.Button(visible=False)
+            return self._noted(None, _refused(file.name, error, language), language, *about)
         finally:
             file.unlink(missing_ok=True)
-        return area, _attached(area), gr.Button(visible=True)
+        return self._noted(area, _attached(area, language), language, *about)
+
+    def _on_drawn(self, geometry: dict[str, Any], language: Language, *about: Any) -> tuple[Any, ...]:
+        name = say(language, "drawn")
+        try:
+            area = parse_geojson(geometry, name=name)
+        except ClmsError as error:
+            return self._noted(None, _refused(name, error, language), language, *about)
+        return self._noted(area, _attached(area, language), language, *about)
+
+    def _on_drop(self, language: Language, *about: Any) -> tuple[Any, ...]:
+        return self._noted(None, "", language, *about)
+
+    def _noted(
+        self, area: Polygons | None, note: str, language: Language, session_id: str | None, turn: Turn | None
+    ) -> tuple[Any, ...]:
+        import gradio as gr
+
+        shown = self._map(language, session_id, turn, area)
+        return area, note, gr.Button(visible=area is not None), {**shown, "go_to_area": True}
+
+    def _on_again(self, messages: Messages, turn: Turn | None) -> tuple[str, Messages]:
+        """Give the last question back to the box, and the conversation without what it led to."""
+        asked = [place for place, message in enumerate(messages) if message["role"] == "user"]
+        return (turn.question if turn else ""), messages[: asked[-1]] if asked else messages
 
     def _on_stop(self, messages: Messages) -> tuple[Any, ...]:
         import gradio as gr
 
         return stopped(messages), gr.Button(visible=True), gr.Button(visible=False)
 
-    def _on_reset(self, session_id: str | None) -> tuple[Any, ...]:
+    def _on_reset(self, session_id: str | None, language: Language) -> tuple[Any, ...]:
         import gradio as gr
 
         self._end(session_id)
-        return [], None, EMPTY, gr.Plot(None, visible=False), gr.Button(visible=True), gr.Button(visible=False)
+        shown = [gr.Button(visible=True), gr.Button(visible=False), gr.Button(visible=False)]
+        return [], None, None, empty_html(language), self._map(language, None, None, None), *shown
+
+    def _remember(self, session_id: str | None, own: list[str], language: Language) -> tuple[list[str], str]:
+        """Put the conversation first in the list of this browser."""
+        kept = [one for one in own if one != session_id]
+        own = [session_id, *kept][:MOST_KEPT] if session_id else kept
+        return own, self._kept_html(own, language)
+
+    def _kept_html(self, own: list[str], language: Language) -> str:
+        firsts = [(one, self._sessions.history(one)[:1]) for one in own]
+        return kept_html([(one, first[0].question) for one, first in firsts if first], language)
+
+    def _on_kept(
+        self, session_id: str, todo: str, current: str | None, own: list[str], language: Language
+    ) -> tuple[Any, ...]:
+        """Open or delete one of the conversations of this browser."""
+        import gradio as gr
+
+        if session_id not in own:
+            return tuple(gr.skip() for _ in range(8))
+        if todo == "delete":
+            self._sessions.delete(session_id)
+            self._end(session_id)
+            own = [one for one in own if one != session_id]
+            told = [own, self._kept_html(own, language)]
+            return (*self._opened(None, language), *told) if session_id == current else (*[gr.skip()] * 6, *told)
+        return *self._opened(session_id, language), own, self._kept_html(own, language)
+
+    def _opened(self, session_id: str | None, language: Language) -> tuple[Any, ...]:
+        import gradio as gr
+
+        kept = self._sessions.history(session_id, limit=MOST_TURNS) if session_id else ()
+        turns = [Turn.told(one.question, one.answer) for one in kept]
+        last = turns[-1] if turns else None
+        messages = [message for turn in turns for message in turn.messages()]
+        shown = self._map(language, session_id, last, None)
+        shown["layers"] = map_layers([one for turn in turns for one in turn.artifacts], self._workspace)
+        return messages, session_id, last, self._result(last, language), shown, gr.Button(visible=bool(turns))
 
     def _end(self, session_id: str | None) -> None:
         if session_id:
             self._on_end(session_id)
 
 
-def load_examples() -> list[str]:
-    """Read the example questions."""
-    texts: list[str] = yaml.safe_load((_ASSETS / "examples.yaml").read_text(encoding="utf-8"))
-    return texts
+def _attached(area: Polygons, language: Language) -> str:
+    told = say(language, "attached", name=area.name, count=len(area.collection["features"]))
+    return f'<p class="note" role="status">{escape(told)}</p>{warnings_html(area.warnings, language)}'
 
 
-def _header(settings: Settings) -> str:
-    logo = (_ASSETS / "logo.svg").read_text(encoding="utf-8")
-    mind = (
-        f"Answers by the language model {settings.llm_model or 'of the set service'}; numbers are checked in code."
-        if settings.llm_base_url
-        else "Answers by the offline planner: rules on this machine, no language model, no key."
-    )
-    return (
-        f"<header>{logo}<div><h1>CLMS Assistant</h1>"
-        "<p>Copernicus land products, with reasons, and computations you can run again.</p></div></header>"
-        f'<p class="mind">{escape(mind)}</p>'
-    )
-
-
-def _attached(area: Polygons) -> str:
-    count = len(area.collection["features"])
-    noun = "polygon" if count == 1 else "polygons"
-    return (
-        f'<p class="note" role="status"><strong>Area attached.</strong> {escape(area.name)}: {count} {noun}. '
-        f"Questions are now about it.</p>{warnings_html(area.warnings)}"
-    )
-
-
-def _refused(name: str, error: ClmsError) -> str:
-    return (
-        f'<p class="note failed" role="alert"><strong>No area attached.</strong> {escape(name)}: '
-        f"{escape(error.message)} {escape(error.hint)}</p>"
-    )
+def _refused(name: str, error: ClmsError, language: Language) -> str:
+    told = say(language, "not_attached", name=name, reason=f"{error.message} {error.hint}")
+    return f'<p class="note failed" role="alert">{escape(told)}</p>'

@@ -1,0 +1,152 @@
+"""How a map was coloured, written into its picture, and the same colours as a layer for a map in a browser."""
+
+import io
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from tools.errors import ArtifactNotFound
+from tools.schema import Bbox, Frozen, Period, Plan
+from tools.workspace import Workspace
+
+KEY = "clms-style"
+"""Name of the PNG text entry that holds the style."""
+RAMP_STEPS = 9
+_MAX_SIDE = 1600
+
+
+class StyleClass(Frozen):
+    """One class of a map."""
+
+    code: int
+    label: str
+    color: str
+    """`#rrggbb`."""
+
+
+class MapStyle(Frozen):
+    """What a map shows and in which colours."""
+
+    raster_id: str
+    """Id of the GeoTIFF that was drawn."""
+    title: str
+    dates: str
+    """Period in words."""
+    source: str
+    """Source and licence line."""
+    unit: str = ""
+    colormap: str = ""
+    """Name of a matplotlib colour map; empty for classes."""
+    low: float = 0.0
+    high: float = 1.0
+    """Values at the two ends of the colours."""
+    classes: tuple[StyleClass, ...] = ()
+    synthetic: bool = False
+    """True where the data are invented."""
+
+    def as_text(self) -> dict[str, str]:
+        """Give the style as text entries of a PNG file."""
+        return {KEY: self.model_dump_json()}
+
+    def ramp(self) -> list[str]:
+        """Give the colours from low to high as `#rrggbb`; none for classes."""
+        from matplotlib import colormaps
+        from matplotlib.colors import to_hex
+
+        if not self.colormap:
+            return []
+        return [to_hex(colormaps[self.colormap](step / (RAMP_STEPS - 1))) for step in range(RAMP_STEPS)]
+
+
+def style_of(raster: Path, plan: Plan, *, title: str, source: str, synthetic: bool, **colours: Any) -> MapStyle:
+    """Give the style of a map drawn from `raster`, an artifact of the workspace; `colours` are its other fields."""
+    dates = dates_words(plan)
+    return MapStyle(raster_id=raster.stem, title=title, dates=dates, source=source, synthetic=synthetic, **colours)
+
+
+def dates_words(plan: Plan) -> str:
+    """Give the dates of a plan as titles say them."""
+    return " minus ".join(_dates(period) for period in (plan.period, plan.against) if period)
+
+
+def _dates(period: Period) -> str:
+    first, last = f"{period.start:%-d %b %Y}", f"{period.end:%-d %b %Y}"
+    return first if period.start == period.end else f"{first} to {last}"
+
+
+def read_style(picture: Path) -> MapStyle | None:
+    """Give the style of a map, None for a picture that carries none."""
+    from PIL import Image
+
+    try:
+        with Image.open(picture) as image:
+            return MapStyle.model_validate_json(image.info[KEY])
+    except (OSError, KeyError, ValidationError):
+        return None
+
+
+def layer_bounds(workspace: Workspace, style: MapStyle) -> Bbox:
+    """Give west, south, east, north of a map's layer in degrees.
+
+    Raises:
+        ArtifactNotFound: The GeoTIFF is not there, or has no position.
+    """
+    from rasterio.warp import transform_bounds
+
+    with _warped(workspace, style.raster_id) as source:
+        west, south, east, north = transform_bounds(source.crs, "EPSG:4326", *source.bounds)
+    return west, south, east, north
+
+
+@lru_cache(maxsize=64)
+def draw_layer(workspace_root: Path, map_id: str) -> bytes:
+    """Give a map as a transparent PNG in Web Mercator (EPSG:3857), in the colours of its picture.
+
+    Raises:
+        ArtifactNotFound: No map has this id, or its GeoTIFF is gone.
+    """
+    from PIL import Image
+
+    workspace = Workspace(workspace_root)
+    style = read_style(Path(workspace.get(map_id).path))
+    if style is None:
+        raise ArtifactNotFound("This file is no map that can be laid over another.", "Open it as a picture instead.")
+    buffer = io.BytesIO()
+    Image.fromarray(_colours(workspace, style)).save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+def _colours(workspace: Workspace, style: MapStyle) -> Any:
+    """Read the GeoTIFF and give red, green, blue and opacity per pixel, (rows, columns, 4) as bytes."""
+    import numpy as np
+
+    with _warped(workspace, style.raster_id) as source:
+        step = max(1.0, max(source.width, source.height) / _MAX_SIDE)
+        shape = (max(1, round(source.height / step)), max(1, round(source.width / step)))
+        values = np.ma.masked_invalid(source.read(1, out_shape=shape, masked=True).astype("float32"))
+    if not style.classes:
+        from matplotlib import colormaps
+
+        scaled = (values - style.low) / max(style.high - style.low, 1e-12)
+        picture = colormaps[style.colormap].with_extremes(bad=(0, 0, 0, 0))(np.ma.clip(scaled, 0, 1), bytes=True)
+        return np.ascontiguousarray(picture)
+    picture = np.zeros((*values.shape, 4), "uint8")
+    for one in style.classes:
+        here = np.ma.filled(values == one.code, False)
+        picture[here] = (*bytes.fromhex(one.color[1:7]), 255)
+    return picture
+
+
+def _warped(workspace: Workspace, raster_id: str) -> Any:
+    import rasterio
+    from rasterio.errors import RasterioError
+    from rasterio.vrt import WarpedVRT
+
+    path = workspace.get(raster_id).path
+    try:
+        source = rasterio.open(path)
+        return WarpedVRT(source, crs="EPSG:3857")
+    except RasterioError as error:
+        raise ArtifactNotFound("The map's GeoTIFF has no position on Earth.", "Open the picture instead.") from error

@@ -1,0 +1,91 @@
+"""What the page loads beside itself: scripts, the plain background, map layers, and files as one zip."""
+
+import gzip
+import io
+import json
+import re
+import threading
+import zipfile
+from collections.abc import Sequence
+from functools import cache
+from pathlib import Path
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Response
+from fastapi.responses import FileResponse
+
+from assistant.settings import Settings
+from tools.errors import ArtifactNotFound
+from tools.schema import Artifact
+from tools.workspace import Workspace
+from ui.page_words import ASSETS
+
+SHIPPED = {"leaflet.js": "text/javascript", "leaflet.css": "text/css"}
+"""Files that the page may load, all from the package."""
+MOST_FILES = 100
+"""Files that one zip holds at most."""
+_DRAWING = threading.Lock()
+_DAY = {"Cache-Control": "private, max-age=86400"}
+
+
+def page_router(settings: Settings) -> APIRouter:
+    """Build the routes; none of them is part of the documented interface."""
+    router = APIRouter(include_in_schema=False)
+
+    @router.get("/page/background.json")
+    def background() -> Response:
+        """Give land and country borders for the map, so that it needs no other host."""
+        headers = {"Content-Encoding": "gzip", **_DAY}
+        return Response(_background(), media_type="application/json", headers=headers)
+
+    @router.get("/page/{name}")
+    def shipped(name: str) -> FileResponse:
+        """Give one of the page's own files."""
+        if name not in SHIPPED:
+            raise ArtifactNotFound("The page has no such file.", "Load the page again.")
+        return FileResponse(ASSETS / "vendor" / name, media_type=SHIPPED[name], headers=_DAY)
+
+    @router.get("/maps/{map_id}.png")
+    def layer(map_id: str) -> Response:
+        """Give a map as a transparent layer in Web Mercator."""
+        from tools.map_style import draw_layer
+
+        return Response(draw_layer(Path(settings.artifacts_dir), map_id), media_type="image/png", headers=_DAY)
+
+    @router.get("/files.zip")
+    def files(id: Annotated[list[str], Query(max_length=MOST_FILES)]) -> Response:  # noqa: A002
+        """Give several made files as one zip file."""
+        workspace = Workspace(settings.artifacts_dir)
+        content = zip_files([workspace.get(one) for one in id])
+        headers = {"Content-Disposition": 'attachment; filename="clms-answer.zip"'}
+        return Response(content, media_type="application/zip", headers=headers)
+
+    return router
+
+
+def zip_files(artifacts: Sequence[Artifact]) -> bytes:
+    """Put files into one zip, named by their kind and title."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
+        for number, artifact in enumerate(artifacts, 1):
+            words = re.sub(r"[^A-Za-z0-9]+", "-", artifact.title).strip("-")[:60].lower()
+            name = artifact.path.rpartition("/")[2]
+            ending = name[name.index(".") :] if "." in name else ""
+            archive.write(artifact.path, f"{number:02}-{words or artifact.kind}{ending}")
+    return buffer.getvalue()
+
+
+def _background() -> bytes:
+    # Thirty people open the page at once: the work is done once.
+    with _DRAWING:
+        return _draw_background()
+
+
+@cache
+def _draw_background() -> bytes:
+    from tools.gazetteer import CREDIT, drawn_land
+
+    kinds = zip(("land", "border"), drawn_land(), strict=True)
+    features = [{"type": "Feature", "properties": {"kind": kind}, "geometry": one} for kind, one in kinds]
+    told = {"type": "FeatureCollection", "credit": CREDIT, "features": features}
+    return gzip.compress(json.dumps(told).encode(), compresslevel=6)
