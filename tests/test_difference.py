@@ -2,6 +2,9 @@
 
 import csv
 import json
+import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from datetime import date
 from pathlib import Path
@@ -112,7 +115,7 @@ def test_the_map_is_later_minus_earlier_and_its_graph_runs_alone(
 ) -> None:
     found = compute(services, "June 2025", "composite", against="June 2024")
     expected = world.median("2025-06") - world.median("2024-06")
-    graph = next(one for one in found.artifacts if one.kind == "graph" and "difference" in one.title)
+    graph = next(one for one in found.artifacts if one.kind == "graph" and "GeoTIFF" in one.title)
     again = tmp_path / "again.tif"
     openeo.connect(services.openeo_url).download(json.loads(Path(graph.path).read_text()), again)
     raster = next(one for one in found.artifacts if one.kind == "raster")
@@ -121,9 +124,24 @@ def test_the_map_is_later_minus_earlier_and_its_graph_runs_alone(
             window = source.window(LEFT, TOP - 120, LEFT + 120, TOP)
             pixels = source.read(1, window=window, boundless=True, masked=True).astype("float64").filled(np.nan)
         np.testing.assert_allclose(pixels, expected, atol=2e-6)
-    assert {"map", "raster", "table", "vector", "graph", "script", "provenance"} <= {
-        one.kind for one in found.artifacts
-    }
+    kinds = [one.kind for one in found.artifacts]
+    assert {"map", "raster", "table", "vector", "graph", "script", "notebook", "provenance"} == set(kinds)
+    assert (kinds.count("script"), kinds.count("notebook")) == (1, 1)
+
+
+def test_the_one_script_makes_the_difference_again(services: Services) -> None:
+    found = compute(services, "June 2025", against="June 2024")
+    script = next(Path(one.path) for one in found.artifacts if one.kind == "script")
+    done = subprocess.run([sys.executable, script], capture_output=True, text=True, check=True)
+    assert "Same as the first run: all 6 rows agree." in done.stdout
+    assert "Differences: same as in the first run." in done.stdout
+    assert found.statistics is not None
+    assert f"F0: {found.statistics.rows[0].value:+.6f} (from " in done.stdout
+    assert "F2: no difference" in done.stdout
+    gone = {**os.environ, "CLMS_OPENEO_URL": "http://127.0.0.1:9/openeo"}
+    failed = subprocess.run([sys.executable, script], capture_output=True, text=True, check=False, env=gone)
+    assert "No openEO service answers at http://127.0.0.1:9/openeo" in failed.stderr
+    assert "Traceback" not in failed.stderr
 
 
 def test_the_table_holds_both_values_and_the_difference(services: Services) -> None:

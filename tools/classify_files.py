@@ -5,7 +5,6 @@ import io
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from pprint import pformat
 from typing import TYPE_CHECKING, Any
 
 from knowledge.schema import LegendClass
@@ -13,7 +12,7 @@ from tools.advice import Advice
 from tools.classification import FIT_PIXELS, HELD_OUT, SEED, TREES, Bands, Result
 from tools.classify import ClassWork
 from tools.export import data_word, safe_cell, synthetic_note, write_graph
-from tools.export_code import public_url
+from tools.export_code import CONNECT, literals
 from tools.schema import Artifact, Statistics
 from tools.workspace import Workspace
 
@@ -34,10 +33,7 @@ def main() -> None:
     parser.add_argument("--login", action="store_true", help="log in with OpenID Connect first, where needed")
     parser.add_argument("--bands", default="bands.tif", help="where the bands are saved (default: %(default)s)")
     options = parser.parse_args()
-    connection = openeo.connect(options.url)
-    if options.login or connection.capabilities().supports_endpoint("/credentials/oidc"):
-        connection.authenticate_oidc()
-    classify_again(connection, options.bands)
+    classify_again(connect(options.url, login=options.login), options.bands)
 
 
 if __name__ == "__main__":
@@ -213,9 +209,28 @@ def write_code(
     """Write the script and the notebook that load the bands and classify them again."""
     constants, functions = _constants(work, result, openeo_url, note), _functions()
     about = f'"""Run a classification of CLMS Assistant again. Needs: pip install {_PACKAGES}.\n\n{note}\n"""'
-    imports = "from collections.abc import Sequence\nfrom dataclasses import dataclass\nfrom typing import Any\n"
+    imports = (
+        "import os\nfrom collections.abc import Sequence\nfrom dataclasses import dataclass\nfrom typing import Any\n"
+    )
     source = "\n".join(
-        (about, "", "import argparse", imports, "import openeo", "", constants, "", functions, "", "", _AGAIN, _MAIN)
+        (
+            about,
+            "",
+            "import argparse",
+            imports,
+            "import openeo",
+            "",
+            constants,
+            "",
+            functions,
+            "",
+            "",
+            CONNECT,
+            "",
+            "",
+            _AGAIN,
+            _MAIN,
+        )
     )
     fingerprint = work.prepared.plan.fingerprint
     script = workspace.save(
@@ -223,9 +238,8 @@ def write_code(
         fingerprint=fingerprint,
     )  # fmt: skip
     intro = f"# Run this classification again\n\n{note}\n\nNeeds: `pip install {_PACKAGES}`."
-    run = "# Where the service asks for a login: connection.authenticate_oidc()\n"
-    run = f'connection = openeo.connect(URL)\n{run}result = classify_again(connection, "bands.tif")'
-    text = notebook_text(intro, f"{imports}\nimport openeo\n\n{constants}", functions, _AGAIN, run)
+    run = 'result = classify_again(connect(URL), "bands.tif")'
+    text = notebook_text(intro, f"{imports}\nimport openeo\n\n{constants}", functions, CONNECT, _AGAIN, run)
     notebook = workspace.save(
         text, "notebook", _named("Notebook", work), media_type="application/x-ipynb+json", suffix=".ipynb",
         fingerprint=fingerprint,
@@ -236,14 +250,13 @@ def write_code(
 def _constants(work: ClassWork, result: Result, openeo_url: str, note: str) -> str:
     """Give the data as Python literals: names typed by people cannot break out of them."""
     values: dict[str, object] = {
-        "URL": public_url(openeo_url),
         "TITLE": _title(work),
         "NOTE": note,
         "GRAPH": work.graph,
         "TASK": {name: getattr(work.task, name) for name in work.task.__dataclass_fields__},
         "EXPECTED": [{key: row[key] for key in ("class", "pixels", "area_ha")} for row in result.table],
     }
-    return "\n".join(f"{name} = {pformat(value, width=110, sort_dicts=False)}" for name, value in values.items())
+    return literals(openeo_url, values)
 
 
 def _functions() -> str:

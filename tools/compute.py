@@ -16,7 +16,7 @@ from tools.schema import Output, Statistics, StatisticsRow, ToolResult
 from tools.selection import Selection
 from tools.telling import tell
 from tools.words import counted
-from tools.zonal import band_means, rows_from_json
+from tools.zonal import band_means, rows_from_json, table_rows
 
 if TYPE_CHECKING:
     from tools.toolbox import Context, Services
@@ -79,20 +79,35 @@ def check_stored_values(backend: Backend, work: Prepared) -> None:
 
 def run_statistics(backend: Backend, graphs: dict[str, Any], work: Prepared, context: "Context") -> Statistics:
     """Run the two tables of a plan and pair them, row by row."""
+    tell_start(work, context)
+    mean = backend.run_table(graphs["mean"])
+    context.stop_if_asked()
+    count = backend.run_table(graphs["count"])
+    labels = work.units.names
+    rows = rows_from_json(mean, count, labels)
+    return Statistics(
+        rows=with_uncovered(rows, work),
+        unit=work.recipe.unit,
+        method=method_text(work.plan, work.recipe, work.layers),
+    )
+
+
+def tell_start(work: Prepared, context: "Context") -> None:
+    """Say what is computed now, and what it takes."""
     context.on_progress(
         f"Computing {work.recipe.title} from {counted(work.estimate.scenes, 'scene')} ({work.estimate.reason} "
         f"{work.estimate.megabytes:.1f} MB, about {work.estimate.seconds:g} s)"
     )
+
+
+def run_period_tables(
+    backend: Backend, graphs: dict[str, Any], units: Sequence[str], periods: Sequence[str], context: "Context"
+) -> tuple[StatisticsRow, ...]:
+    """Run the two tables of several periods: one row for each unit and period, unit by unit."""
     mean = backend.run_table(graphs["mean"])
     context.stop_if_asked()
     count = backend.run_table(graphs["count"])
-    labels = [str(feature["properties"]["name"]) for feature in work.units.collection["features"]]
-    rows = rows_from_json(mean, count, labels)
-    return Statistics(
-        rows=_with_uncovered(rows, work, labels),
-        unit=work.recipe.unit,
-        method=method_text(work.plan, work.recipe, work.layers),
-    )
+    return table_rows(mean, count, [f"{unit}, {period}" for unit in units for period in periods])
 
 
 def find_advice(services: "Services", context: "Context", work: Prepared) -> Advice:
@@ -111,14 +126,14 @@ def find_advice(services: "Services", context: "Context", work: Prepared) -> Adv
         return Advice(warnings=(f"No product advice: {error}",))
 
 
-def _with_uncovered(rows: Sequence[StatisticsRow], work: Prepared, labels: list[str]) -> tuple[StatisticsRow, ...]:
+def with_uncovered(rows: Sequence[StatisticsRow], work: Prepared) -> tuple[StatisticsRow, ...]:
     """Tell polygons that no scene touches apart from polygons whose pixels are all masked."""
     from shapely.geometry import box, shape
     from shapely.ops import unary_union
 
     reach = unary_union([box(*scene.bbox) for scene in work.scenes])
     shapes = [shape(feature["geometry"]) for feature in work.units.collection["features"]]
-    outside = {label for label, one in zip(labels, shapes, strict=True) if not one.intersects(reach)}
+    outside = {label for label, one in zip(work.units.names, shapes, strict=True) if not one.intersects(reach)}
     return tuple(
         row.model_copy(update={"outcome": "not_covered", "value": None})
         if row.label in outside and row.outcome != "ok"

@@ -12,9 +12,9 @@ from tools.anomaly import MIN_YEARS, anomalies
 from tools.anomaly_report import anomaly_lines, anomaly_method, anomaly_warnings, summarise, year_name
 from tools.approval import Changes
 from tools.backends import Backend, open_backend
-from tools.compute import check_stored_values, find_advice
+from tools.compute import check_stored_values, find_advice, run_period_tables
 from tools.errors import NoScenes, NotCovered, PeriodInvalid, TooLarge
-from tools.layer_classes import table_rows
+from tools.period_graphs import build_period_graphs
 from tools.periods import SENTINEL2_START, parse_period
 from tools.planning import Prepared, choose_period, choose_place, estimate_cost, prepare
 from tools.recipes import method_text
@@ -22,7 +22,6 @@ from tools.runs import Made, run_once
 from tools.schema import Artifact, Outcome, Period, Statistics, ToolResult
 from tools.telling import result_of
 from tools.words import counted
-from tools.year_graphs import build_year_graphs
 
 if TYPE_CHECKING:
     from tools.toolbox import Context, Services
@@ -44,8 +43,8 @@ def compute_anomaly(
     years = _prepare(services, context, recipe_id, place, period, units, against)
     this = years[0]
     work = _merged(services, years)
-    named = [(year_name(one.plan.period), one.plan, one.layers) for one in years]
-    graphs = build_year_graphs(named, this.units, this.box, least=MIN_YEARS)
+    named = [(f"YEAR_{year_name(one.plan.period)}", one.plan, one.layers) for one in years]
+    graphs = build_period_graphs(named, this.units, this.box, least=MIN_YEARS)
     advice = find_advice(services, context, this)
 
     def compute() -> Made:
@@ -69,8 +68,7 @@ def find_all(work: Prepared, statistics: Statistics) -> list[dict[str, Any]]:
 def settings_of(work: Prepared) -> dict[str, Any]:
     """Give what `anomalies` is told beside the rows."""
     names = [year_name(one) for one in (work.plan.period, *work.plan.reference)]
-    units = [str(feature["properties"]["name"]) for feature in work.units.collection["features"]]
-    return {"units": units, "years": names, "this": names[0]}
+    return {"units": work.units.names, "years": names, "this": names[0]}
 
 
 def windows(asked: Period, first: date, last: date) -> list[Period]:
@@ -98,7 +96,7 @@ def _prepare(
     named = parse_period(against, today=context.today) if against.strip() else None
     output: Any = "per_polygon" if context.area is not None or units != "place" else "composite"
     shared: dict[str, Any] = {"recipe_id": recipe_id, "place": place, "output": output, "units": units}
-    this = prepare(services, context, period=_words(asked), **shared)
+    this = prepare(services, context, period=asked.days, **shared)
     this = replace(this, plan=this.plan.model_copy(update={"period": asked}))
     same = replace(context, collection_id=this.plan.collection_id, area=this.plan.polygons or context.area)
     others, without = [], []
@@ -108,7 +106,7 @@ def _prepare(
             continue
         context.stop_if_asked()
         try:
-            others.append(prepare(services, same, period=_words(window), **shared))
+            others.append(prepare(services, same, period=window.days, **shared))
         except (NoScenes, NotCovered):
             without.append(year_name(window))
     if len(others) < MIN_YEARS:
@@ -182,11 +180,7 @@ def _fewer_years(services: "Services", work: Prepared) -> Changes:
 def _run(backend: Backend, graphs: dict[str, Any], work: Prepared, years: Years, context: "Context") -> Statistics:
     """Run the two tables: one row for each unit and year."""
     context.on_progress(f"Computing {work.recipe.title} of {work.estimate.reason}")
-    mean = backend.run_table(graphs["mean"])
-    context.stop_if_asked()
-    count = backend.run_table(graphs["count"])
-    told = settings_of(work)
-    rows = table_rows(mean, count, [f"{unit}, {year}" for unit in told["units"] for year in told["years"]])
+    rows = run_period_tables(backend, graphs, work.units.names, settings_of(work)["years"], context)
     method = method_text(years[0].plan, work.recipe, work.layers)
     return Statistics(rows=rows, unit=work.recipe.unit, method=anomaly_method(method, years))
 
@@ -248,7 +242,7 @@ def _tell(
         statistics,
         artifacts,
         advice,
-        headline=f"{work.recipe.title} against other years, {work.plan.place.name}, {_words(work.plan.period)}: "
+        headline=f"{work.recipe.title} against other years, {work.plan.place.name}, {work.plan.period.days}: "
         f"outcome {outcome}.",
         lines=lines,
         data={
@@ -263,8 +257,3 @@ def _tell(
         outcome=outcome,
     )
     return told if outcome == "ok" else told.model_copy(update={"statistics": None})
-
-
-def _words(period: Period) -> str:
-    """Give a period in words that mean the same on every day."""
-    return str(period.start) if period.start == period.end else f"{period.start} to {period.end}"

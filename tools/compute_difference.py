@@ -6,8 +6,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tools.backends import open_backend
-from tools.compute import check_stored_values, find_advice, run_statistics
+from tools import subtraction
+from tools.advice import Advice
+from tools.backends import Backend, open_backend
+from tools.compute import check_stored_values, find_advice, run_period_tables, tell_start, with_uncovered
 from tools.difference import (
     difference_data,
     difference_lines,
@@ -17,11 +19,12 @@ from tools.difference import (
     time_cautions,
 )
 from tools.errors import NoScenes, NotCovered, TooLarge, ToolInputError
+from tools.period_graphs import build_period_graphs
 from tools.planning import Prepared, choose_period, choose_place, estimate_cost, prepare
-from tools.recipes import build_difference, build_graphs
+from tools.recipes import method_text
 from tools.run_files import source_line
 from tools.runs import Made, run_once
-from tools.schema import Artifact, Bbox, Estimate, Output, Statistics, ToolResult
+from tools.schema import Artifact, Bbox, Estimate, Output, Period, Statistics, ToolResult
 from tools.selection import Selection, select, selection_lines
 from tools.telling import overall_outcome, quality, result_of
 
@@ -31,8 +34,6 @@ if TYPE_CHECKING:
 DIVERGING = "RdBu"
 Sides = tuple[Prepared, Prepared]
 """The earlier and the later period."""
-Graphs = tuple[list[dict[str, Any]], dict[str, Any]]
-"""Those of each side, and that of the map of the difference."""
 
 
 def compute_difference(
@@ -59,39 +60,47 @@ def compute_difference(
         )
     sides = _prepare(services, context, recipe_id, place, periods, output, units)
     earlier, later = sides
-    box = _common(earlier.box, later.box)
-    graphs = [build_graphs(side.plan, side.layers, side.units, box) for side in sides]
-    change = build_difference((later.plan, later.layers), (earlier.plan, earlier.layers), box)
-    merged = _merged(sides, box)
+    work = _merged(sides, _common(earlier.box, later.box))
+    named = (("LATER", later.plan, later.layers), ("EARLIER", earlier.plan, earlier.layers))
+    graphs = build_period_graphs(named, later.units, work.box, least=1)
+    advice = find_advice(services, context, later)
 
     def compute() -> Made:
-        return _compute(services, context, merged, sides, (graphs, change))
+        backend = open_backend(services, context, work.estimate)
+        backend.validate(graphs["raster"])
+        check_stored_values(backend, later)
+        table, values = _run(backend, graphs, sides, context)
+        context.stop_if_asked()
+        numbers = _subtracted(work, values)
+        artifacts = _files(services, context, backend, work, graphs, (numbers, *values), table, advice)
+        return Made(statistics=(numbers, *values), artifacts=artifacts)
 
-    work, made = run_once(services, context, merged, [*graphs, change], compute)
-    return _tell(services, context, work, sides, made, selection)
+    told, made = run_once(services, context, work, graphs, compute)
+    return _tell(context, told, sides, made, advice, selection)
 
 
-def _compute(services: "Services", context: "Context", work: Prepared, sides: Sides, graphs: Graphs) -> Made:
-    """Compute both sides, subtract them and make the files."""
-    backend = open_backend(services, context, work.estimate)
-    backend.validate(graphs[1])
-    check_stored_values(backend, sides[1])
-    found = zip(graphs[0], sides, strict=True)
-    before, after = (run_statistics(backend, graph, side, context) for graph, side in found)
-    context.stop_if_asked()
-    values = (before, after)
-    numbers = _subtracted(work, values)
-    data = difference_data(before.rows, after.rows, numbers.rows)
-    artifacts = _files(services, context, work, sides, numbers, data, graphs, values)
-    return Made(statistics=(numbers, before, after), artifacts=artifacts)
+def _run(
+    backend: Backend, graphs: dict[str, Any], sides: Sides, context: "Context"
+) -> tuple[Statistics, tuple[Statistics, Statistics]]:
+    """Run the tables that hold both periods; give them as they come, and as one table for each side."""
+    earlier, later = sides
+    for side in sides:
+        tell_start(side, context)
+    unit, method = later.recipe.unit, method_text(later.plan, later.recipe, later.layers)
+    periods = [side.plan.period.days for side in (later, earlier)]
+    rows = run_period_tables(backend, graphs, later.units.names, periods, context)
+    values = []
+    for side, own in ((earlier, rows[1::2]), (later, rows[::2])):
+        named = [row.model_copy(update={"label": name}) for row, name in zip(own, later.units.names, strict=True)]
+        values.append(Statistics(rows=with_uncovered(named, side), unit=unit, method=method))
+    return Statistics(rows=rows, unit=unit, method=method), (values[0], values[1])
 
 
 def _tell(
-    services: "Services", context: "Context", work: Prepared, sides: Sides, made: Made, selection: Selection
+    context: "Context", work: Prepared, sides: Sides, made: Made, advice: Advice, selection: Selection
 ) -> ToolResult:
     """Put the difference into words."""
     (earlier, later), (numbers, before, after) = sides, made.statistics
-    advice = find_advice(services, context, later)
     data = difference_data(before.rows, after.rows, numbers.rows)
     picked = select(numbers.rows, selection)
     return result_of(
@@ -128,7 +137,12 @@ def _subtracted(work: Prepared, values: tuple[Statistics, Statistics]) -> Statis
 
 def _title(work: Prepared) -> str:
     plan = work.plan
-    return f"{work.recipe.title}, {plan.place.name}, {' minus '.join(map(_words, (plan.period, plan.against)))}"
+    return f"{work.recipe.title}, {plan.place.name}, {work.plan.period.days} minus {_earlier(work).days}"
+
+
+def _earlier(work: Prepared) -> Period:
+    """Give the period whose values are subtracted."""
+    return work.plan.against or work.plan.period
 
 
 def _prepare(
@@ -149,7 +163,7 @@ def _prepare(
         context.on_progress(f"Looking up place and scenes of the {name} period")
         wanted = made[0].layers.collection_id if made else context.collection_id
         try:
-            side = prepare(services, replace(context, collection_id=wanted), period=_words(period), **shared)
+            side = prepare(services, replace(context, collection_id=wanted), period=period.days, **shared)
         except (NoScenes, NotCovered) as error:
             message = f"There is no difference, for the {name} period has nothing: {error.message}"
             raise type(error)(message, error.hint) from error
@@ -161,11 +175,6 @@ def _prepare(
         text = f"Both periods together would read {both.megabytes:.0f} MB, more than is allowed here."
         raise TooLarge(text, half.reason)
     return earlier, later
-
-
-def _words(period: Any) -> str:
-    """Give a period in words that mean the same on every day."""
-    return str(period.start) if period.start == period.end else f"{period.start} to {period.end}"
 
 
 def _together(one: Estimate, other: Estimate) -> Estimate:
@@ -190,40 +199,47 @@ def _common(one: Bbox, other: Bbox) -> Bbox:
 def _files(
     services: "Services",
     context: "Context",
+    backend: Backend,
     work: Prepared,
-    sides: Sides,
-    statistics: Statistics,
-    data: list[dict[str, Any]],
-    graphs: Graphs,
-    values: tuple[Statistics, Statistics],
+    graphs: dict[str, Any],
+    statistics: tuple[Statistics, Statistics, Statistics],
+    table: Statistics,
+    advice: Advice,
 ) -> tuple[Artifact, ...]:
-    """Make map, table, polygons, the graph of the difference, and a script for each of the two sides."""
-    from tools.export import plan_title, synthetic_note, write_graph, write_vector
-    from tools.export_code import write_script
-    from tools.provenance import write_provenance
+    """Make map, table and polygons, and the one script and notebook that give both periods and their difference."""
+    from tools.export import write_vector
+    from tools.export_code import Sequel
+    from tools.run_files import make_code
 
-    workspace, plan, fake = services.workspace, work.plan, work.synthetic or work.units.synthetic
-    note = synthetic_note(scenes=work.synthetic, units=work.units.synthetic)
-    title = f"openEO process graph of the difference (gives a GeoTIFF): {plan_title(plan)}"
-    made = _pictures(services, context, work, graphs[1], statistics)
+    numbers, before, after = statistics
+    data = difference_data(before.rows, after.rows, numbers.rows)
+    fake = work.synthetic or work.units.synthetic
+    made = _pictures(services, context, backend, work, graphs["raster"], numbers)
     context.stop_if_asked()
     context.on_progress("Writing the files")
-    made.append(_table(services, work, data, statistics.unit, synthetic=fake))
-    made.append(write_vector(workspace, statistics, plan, synthetic=fake))
-    made.append(write_graph(workspace, graphs[1], plan, title=title, note=note))
-    url = services.rerun_url or services.openeo_url
-    for side, graph, found in zip(sides, graphs[0], values, strict=True):
-        made.append(write_graph(workspace, graph["mean"], side.plan, note=note))
-        made.append(write_script(workspace, graph, side.plan, openeo_url=url, expected=found, note=note))
-    provenance = write_provenance(
-        workspace, plan, scenes=work.scenes, product_id="", artifacts=made, openeo_url=url,
-        stac_url=services.stac_url, synthetic=fake,
-    )  # fmt: skip
-    return (*made, provenance)
+    made.append(_table(services, work, data, numbers.unit, synthetic=fake))
+    made.append(write_vector(services.workspace, numbers, work.plan, synthetic=fake))
+    units = work.units.names
+    expected = subtraction.differences([row.model_dump() for row in table.rows], units=units)
+    sequel = Sequel(
+        module=subtraction,
+        constants={"UNITS": units, "EXPECTED_DIFFERENCES": expected},
+        lines=(
+            "found = differences(rows, units=UNITS)",
+            "print(format_differences(found))",
+            "print(compare_differences(found, EXPECTED_DIFFERENCES))",
+        ),
+    )
+    return (*made, *make_code(services, graphs, work, table, advice, made=made, sequel=sequel))
 
 
 def _pictures(
-    services: "Services", context: "Context", work: Prepared, graph: dict[str, Any], statistics: Statistics
+    services: "Services",
+    context: "Context",
+    backend: Backend,
+    work: Prepared,
+    graph: dict[str, Any],
+    statistics: Statistics,
 ) -> list[Artifact]:
     """Draw the map with zero in the middle of its colours, and bars where there are several polygons."""
     from tools.export import plan_title
@@ -234,7 +250,7 @@ def _pictures(
     workspace, plan, title = services.workspace, work.plan, plan_title(work.plan)
     context.on_progress("Drawing the map of the difference")
     with workspace.new("raster", f"GeoTIFF: {title}", "image/tiff", ".tif", plan.fingerprint) as draft:
-        open_backend(services, context, work.estimate).run_raster(graph, draft.path)
+        backend.run_raster(graph, draft.path)
     raster = Path(draft.artifact.path)
     shown: dict[str, Any] = {"title": title, "synthetic": work.synthetic, "source_line": source_line(work)}
     picture = render_map(
@@ -257,7 +273,7 @@ def _table(services: "Services", work: Prepared, data: list[dict[str, Any]], uni
     writer = csv.writer(buffer, lineterminator="\n")
     writer.writerow((*columns, "earlier_period", "later_period", "unit", "data"))
     plan = work.plan
-    periods = [_words(one) for one in (plan.against, plan.period)]
+    periods = [one.days for one in (_earlier(work), plan.period)]
     for row in data:
         cells = ["" if row[name] is None else row[name] for name in columns[1:]]
         writer.writerow((safe_cell(row["label"]), *cells, *periods, unit, data_word(synthetic)))

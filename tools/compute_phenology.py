@@ -156,6 +156,7 @@ def _files(
         made.insert(0, draw_seasons(services.workspace, work, statistics, found))
     sequel = Sequel(
         module=phenology,
+        packages="openeo scipy",
         constants={"SETTINGS": settings_of(work), "EXPECTED_SEASONS": season_rows(found)},
         lines=(
             "seasons = season_rows(seasons_of(rows, **SETTINGS))",

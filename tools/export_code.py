@@ -12,6 +12,21 @@ from tools.export import plan_title
 from tools.schema import Artifact, Plan, Statistics
 from tools.workspace import Workspace
 
+ADDRESS_VARIABLE = "CLMS_OPENEO_URL"
+CONNECT = f'''def connect(url: str, *, login: bool = False) -> Any:
+    """Connect to an openEO service, logged in with your own account where it wants a login."""
+    try:
+        connection = openeo.connect(url)
+    except (OSError, openeo.BaseOpenEoException) as error:
+        raise SystemExit(
+            f"No openEO service answers at {{url}} ({{type(error).__name__}}). Start the one of CLMS Assistant with "
+            "`clms-assistant serve`, or name another with --url or in {ADDRESS_VARIABLE}."
+        ) from None
+    if login or connection.capabilities().supports_endpoint("/credentials/oidc"):
+        connection.authenticate_oidc()  # shows a link to log in with
+    return connection'''
+"""Code for scripts and notebooks: how they reach the service, and what they say where they do not."""
+
 _MAIN = """
 def main() -> None:
     parser = argparse.ArgumentParser(description=TITLE)
@@ -19,9 +34,7 @@ def main() -> None:
     parser.add_argument("--login", action="store_true", help="log in with OpenID Connect, offered or not")
     parser.add_argument("--raster", metavar="FILE", help="also save the map as GeoTIFF, where the result has one")
     options = parser.parse_args()
-    connection = openeo.connect(options.url)
-    if options.login or connection.capabilities().supports_endpoint("/credentials/oidc"):
-        connection.authenticate_oidc()
+    connection = connect(options.url, login=options.login)
     rows = run_again(connection, GRAPHS, LABELS, keep_empty=KEEP_EMPTY_DATES)
     print(TITLE)
     if NOTE:
@@ -36,9 +49,7 @@ if __name__ == "__main__":
     main()
 """
 
-_RUN_CELL = """connection = openeo.connect(URL)
-if connection.capabilities().supports_endpoint("/credentials/oidc"):
-    connection.authenticate_oidc()  # shows a link to log in with your own account
+_RUN_CELL = """connection = connect(URL)
 rows = run_again(connection, GRAPHS, LABELS, keep_empty=KEEP_EMPTY_DATES)
 print(TITLE)
 if NOTE:
@@ -55,6 +66,8 @@ class Sequel:
     """Its text is carried along, so it imports nothing of ours."""
     lines: tuple[str, ...]
     """Statements that use the module's functions, the table as `rows`, and the constants."""
+    packages: str = "openeo"
+    """What must be installed."""
     constants: dict[str, object] = field(default_factory=dict)
 
     @property
@@ -96,16 +109,20 @@ def write_script(
     then = "".join(f"    {line}\n" for line in (sequel.lines if sequel else ()))
     source = "\n".join(
         (
-            _docstring(note, "openeo scipy" if sequel else "openeo"),
+            _docstring(note, sequel.packages if sequel else "openeo"),
             "",
             "import argparse",
             "import math",
+            "import os",
             "from typing import Any",
             "",
             "import openeo",
             *([imports] if imports else []),
             "",
             _constants(graphs, plan, openeo_url, expected, note, sequel),
+            "",
+            "",
+            CONNECT,
             "",
             "",
             _functions(),
@@ -132,26 +149,21 @@ def write_notebook(
 ) -> Artifact:
     """Write a Jupyter notebook that does the same as the script; arguments as for `write_script`."""
     imports, functions = sequel.parts if sequel else ("", "")
-    needs = (
-        "the `openeo` client and scipy (`pip install openeo scipy`)"
-        if sequel
-        else "the `openeo` client (`pip install openeo`)"
-    )
     intro = (
-        f"# Run this result again\n\n{_bold(note)}Needs only {needs}. "
-        "Set `URL` to the openEO service: the address of a running CLMS Assistant followed by `/hub/openeo`, "
-        "or the service the result came from."
+        f"# Run this result again\n\n{_bold(note)}Needs only `pip install {sequel.packages if sequel else 'openeo'}`. "
+        f"Set `URL` (or the environment variable {ADDRESS_VARIABLE}) to the openEO service: the address of a running "
+        "CLMS Assistant followed by `/hub/openeo`, or the service the result came from."
     )
-    constants = _constants(graphs, plan, openeo_url, expected, note, sequel).split("\n", 1)[1]
+    address, constants = _constants(graphs, plan, openeo_url, expected, note, sequel).split("\n", 1)
     imported = f"import openeo\n{imports}".rstrip()
-    url = f"import math\nfrom typing import Any\n\n{imported}\n\nURL = {public_url(openeo_url)!r}"
+    url = f"import math\nimport os\nfrom typing import Any\n\n{imported}\n\n{address}"
     cells = [
         ("markdown", intro),
         ("code", url),
         ("markdown", "## The process graphs and the numbers of the first run"),
         ("code", constants),
         ("markdown", "## How the answers become a table"),
-        ("code", _functions()),
+        ("code", f"{CONNECT}\n\n\n{_functions()}"),
         *([("markdown", "## What is computed from the table"), ("code", functions)] if functions else []),
         ("markdown", "## Run"),
         ("code", "\n".join((_RUN_CELL, *(sequel.lines if sequel else ())))),
@@ -189,7 +201,6 @@ def _constants(
     rows = [row.model_dump(exclude={"outcome"}) for row in expected.rows]
     filled = {row.date for row in expected.rows if row.value is not None}
     values: dict[str, object] = {
-        "URL": public_url(openeo_url),
         "TITLE": plan_title(plan),
         "NOTE": note,
         "KEEP_EMPTY_DATES": any(row.date not in filled for row in expected.rows),
@@ -198,7 +209,13 @@ def _constants(
         "EXPECTED": rows,
         **(sequel.constants if sequel else {}),
     }
-    return "\n".join(f"{name} = {pformat(value, width=110, sort_dicts=False)}" for name, value in values.items())
+    return literals(openeo_url, values)
+
+
+def literals(openeo_url: str, values: dict[str, object]) -> str:
+    """Write constants, the address of the service first: the environment may name another one."""
+    lines = [f"{name} = {pformat(value, width=110, sort_dicts=False)}" for name, value in values.items()]
+    return "\n".join((f"URL = os.environ.get({ADDRESS_VARIABLE!r}) or {public_url(openeo_url)!r}", *lines))
 
 
 def labels_of(plan: Plan, statistics: Statistics) -> list[str]:

@@ -13,7 +13,7 @@ from tools.backend_layers import renamed
 from tools.backends import Backend, open_backend
 from tools.difference import difference_data, difference_lines
 from tools.errors import NotCovered, TooLarge
-from tools.layer_classes import table_rows, wanted_codes
+from tools.layer_classes import wanted_codes
 from tools.layer_cover import mark_uncovered
 from tools.layer_graphs import (
     PAIR_BASE,
@@ -33,7 +33,7 @@ from tools.run_files import make_files, source_line
 from tools.runs import Made, run_once
 from tools.schema import Artifact, Bbox, Statistics, StatisticsRow
 from tools.telling import overall_outcome
-from tools.zonal import ZonalJson
+from tools.zonal import ZonalJson, table_rows
 
 if TYPE_CHECKING:
     from tools.toolbox import Context, Services
@@ -62,7 +62,7 @@ class Change:
     @property
     def names(self) -> list[str]:
         """Name the polygons, in order."""
-        return [str(one["properties"]["name"]) for one in self.prepared.units.collection["features"]]
+        return self.prepared.units.names
 
 
 def pair_up(before: LayerWork, after: LayerWork) -> Change:

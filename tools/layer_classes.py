@@ -12,10 +12,9 @@ from knowledge.lexicon import in_english
 from knowledge.schema import LegendClass
 from tools.backends import Backend
 from tools.layer_plan import LayerWork
-from tools.rerun import by_date, for_each_value
 from tools.schema import Artifact, StatisticsRow
 from tools.workspace import Workspace
-from tools.zonal import ZonalJson, rows_from_json
+from tools.zonal import ZonalJson, table_rows
 
 if TYPE_CHECKING:
     from tools.toolbox import Services
@@ -29,12 +28,6 @@ UNITS_IN_TEXT = 12
 def area_rows(mean: ZonalJson, count: ZonalJson, names: Sequence[str], work: LayerWork) -> tuple[StatisticsRow, ...]:
     """Make one row for each polygon and class, in the order of the polygons, then of the legend; values in hectares."""
     return table_rows(mean, count, [f"{name}: {one.label}" for name in names for one in work.rules.classes])
-
-
-def table_rows(mean: ZonalJson, count: ZonalJson, labels: Sequence[str]) -> tuple[StatisticsRow, ...]:
-    """Make one row for each polygon and band, polygon by polygon; a date, where there is one, is dropped."""
-    values, counts = (next(iter(by_date(table).values()), []) for table in (mean, count))
-    return rows_from_json(values, for_each_value(counts, values), labels)
 
 
 def wanted_codes(rules: Rules, words: str) -> tuple[int, ...]:

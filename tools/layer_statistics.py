@@ -10,7 +10,6 @@ from tools.layer_classes import (
     by_unit,
     class_lines,
     draw_classes,
-    table_rows,
     wanted_codes,
     write_classes,
 )
@@ -23,7 +22,7 @@ from tools.run_files import make_files
 from tools.runs import Made, run_once
 from tools.schema import Artifact, Statistics, StatisticsRow, ToolResult
 from tools.telling import overall_outcome, quality, result_of
-from tools.zonal import summary
+from tools.zonal import summary, table_rows
 
 if TYPE_CHECKING:
     from tools.toolbox import Context, Services
@@ -123,8 +122,7 @@ def tell_layer(
 
 def _rows(backend: Backend, graphs: dict[str, Any], work: LayerWork) -> tuple[StatisticsRow, ...]:
     """Run the two tables; a unit that the tiles do not reach is not covered, whatever was counted."""
-    features = work.prepared.units.collection["features"]
-    names = [str(feature["properties"]["name"]) for feature in features]
+    names = work.prepared.units.names
     mean, count = backend.run_table(graphs["mean"]), backend.run_table(graphs["count"])
     rows = area_rows(mean, count, names, work) if work.rules.classes else table_rows(mean, count, names)
     return mark_uncovered(rows, work.prepared.units, (work.release,))

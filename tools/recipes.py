@@ -58,22 +58,6 @@ def build_graphs(plan: Plan, layers: Layers, units: Polygons, box: Bbox) -> dict
     return graphs
 
 
-def build_difference(later: tuple[Plan, Layers], earlier: tuple[Plan, Layers], box: Bbox) -> dict[str, Any]:
-    """Build the flat graph of a map: median of the later period minus that of the earlier one, where both have one."""
-    recipe = get_recipe(later[0].recipe_id)
-    cubes = [
-        index_cube(plan, recipe, layers, box)
-        .reduce_dimension(dimension="t", reducer="median")
-        .add_dimension(name="bands", label=label, type="bands")
-        for label, (plan, layers) in (("LATER", later), ("EARLIER", earlier))
-    ]
-    both = cubes[0].merge_cubes(cubes[1])
-    change = both.reduce_dimension(dimension="bands", reducer=lambda data: data[0] - data[1])
-    named = change.add_dimension(name="bands", label="DIFFERENCE", type="bands")
-    graph: dict[str, Any] = named.save_result(format="GTiff").flat_graph()
-    return graph
-
-
 def build_band_means(plan: Plan, layers: Layers, units: Polygons, box: Bbox) -> dict[str, Any]:
     """Build the flat graph of the mean stored value of each band per polygon: it shows what units they are in."""
     recipe = get_recipe(plan.recipe_id)

@@ -30,33 +30,52 @@ def make_files(
 
     A `sequel` is what script and notebook compute from the table.
     """
-    from tools.export import synthetic_note, write_table, write_vector
-    from tools.export_code import write_notebook, write_script
-    from tools.provenance import write_provenance
+    from tools.export import write_table, write_vector
 
     workspace, plan, fake = services.workspace, work.plan, work.synthetic or work.units.synthetic
-    note = synthetic_note(scenes=work.synthetic, units=work.units.synthetic)
     made = list(pictures or _pictures(services, context, backend, graphs, work, statistics))
     context.stop_if_asked()
     context.on_progress("Writing the files")
     made.append(write_table(workspace, statistics, plan, synthetic=fake))
     made.append(write_vector(workspace, statistics, plan, synthetic=fake))
-    made += _graph_files(services, graphs, work, note)
+    return (*made, *make_code(services, graphs, work, statistics, advice, made=made, sequel=sequel))
+
+
+def make_code(
+    services: "Services",
+    graphs: dict[str, Any],
+    work: Prepared,
+    expected: Statistics,
+    advice: Advice,
+    *,
+    made: Sequence[Artifact],
+    sequel: "Sequel | None" = None,
+) -> tuple[Artifact, ...]:
+    """Make the graphs, the script and the notebook that give the `expected` table again, and the provenance of all."""
+    from tools.export import synthetic_note
+    from tools.export_code import write_notebook, write_script
+    from tools.provenance import write_provenance
+
+    workspace, plan = services.workspace, work.plan
+    note = synthetic_note(scenes=work.synthetic, units=work.units.synthetic)
     url = services.rerun_url or services.openeo_url
-    again: dict[str, Any] = {"openeo_url": url, "expected": statistics, "note": note, "sequel": sequel}
-    made.append(write_script(workspace, graphs, plan, **again))
-    made.append(write_notebook(workspace, graphs, plan, **again))
+    again: dict[str, Any] = {"openeo_url": url, "expected": expected, "note": note, "sequel": sequel}
+    code = [
+        *_graph_files(services, graphs, work, note),
+        write_script(workspace, graphs, plan, **again),
+        write_notebook(workspace, graphs, plan, **again),
+    ]
     provenance = write_provenance(
         workspace,
         plan,
         scenes=work.scenes,
         product_id=advice.recommendation.product_id if advice.recommendation else "",
-        artifacts=made,
+        artifacts=(*made, *code),
         openeo_url=url,
         stac_url=services.stac_url,
-        synthetic=fake,
+        synthetic=work.synthetic or work.units.synthetic,
     )
-    return (*made, provenance)
+    return (*code, provenance)
 
 
 def _graph_files(services: "Services", graphs: dict[str, Any], work: Prepared, note: str) -> list[Artifact]:

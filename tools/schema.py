@@ -48,6 +48,11 @@ class Period(Frozen):
     label: str
     """The words it was read from."""
 
+    @property
+    def days(self) -> str:
+        """Words that mean the same on every day."""
+        return str(self.start) if self.start == self.end else f"{self.start} to {self.end}"
+
 
 class Polygons(Frozen):
     """The units a per-polygon result is for: parcels, districts, an uploaded field."""
@@ -61,6 +66,11 @@ class Polygons(Frozen):
     """GeoJSON FeatureCollection in EPSG:4326; each feature has a string `id` and a `properties.name`."""
     warnings: tuple[str, ...] = ()
     """What was repaired or dropped while reading, per feature."""
+
+    @property
+    def names(self) -> list[str]:
+        """Names of the features, in order."""
+        return [str(feature["properties"]["name"]) for feature in self.collection["features"]]
 
     @property
     def bbox(self) -> Bbox:

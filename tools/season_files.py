@@ -78,7 +78,7 @@ def write_season_polygons(workspace: Workspace, work: Prepared, found: dict[str,
         "period_end": plan.period.end.isoformat(),
         "data": data_word(work.synthetic or work.units.synthetic),
     }
-    names = [str(feature["properties"]["name"]) for feature in work.units.collection["features"]]
+    names = work.units.names
     made: list[dict[str, Any]] = [
         {
             **feature,

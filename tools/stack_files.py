@@ -5,12 +5,11 @@ import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from pprint import pformat
 from typing import TYPE_CHECKING, Any
 
 from tools.errors import JobFailed
 from tools.export import data_word, safe_cell, synthetic_note, write_graph
-from tools.export_code import public_url
+from tools.export_code import CONNECT, literals
 from tools.feature_stack import Format, StackWork, Variable
 from tools.schema import Artifact
 
@@ -36,11 +35,11 @@ _AGAIN = '''def stack_again(connection: Any, path: str) -> xr.Dataset:
     print(f"Different from the first run: {', '.join(far)}." if far else f"Same as the first run: all {layers} layers.")
     return stack'''
 _MAIN = """if __name__ == "__main__":
-    import sys
-
-    service = openeo.connect(sys.argv[1] if len(sys.argv) > 1 else URL)
-    # Where the service asks for a login: service.authenticate_oidc()
-    stack_again(service, "stack.nc")
+    parser = argparse.ArgumentParser(description=TITLE)
+    parser.add_argument("--url", default=URL, help="openEO service to run on (default: %(default)s)")
+    parser.add_argument("--login", action="store_true", help="log in with OpenID Connect first, where needed")
+    options = parser.parse_args()
+    stack_again(connect(options.url, login=options.login), "stack.nc")
 """
 
 
@@ -200,20 +199,18 @@ def write_stack_code(
     from tools.classify_files import notebook_text
 
     values: dict[str, object] = {
-        "URL": public_url(services.rerun_url or services.openeo_url),
         "TITLE": title,
         "NOTE": note,
         "GRAPH": work.graph,
         "EXPECTED": {name: [int(one) for one in data.dataset[name].notnull().sum(("y", "x"))] for name in data.names},
     }
-    constants = "\n".join(f"{name} = {pformat(value, width=110, sort_dicts=False)}" for name, value in values.items())
-    imports = "from typing import Any\n\nimport openeo\nimport xarray as xr"
+    constants = literals(services.rerun_url or services.openeo_url, values)
+    imports = "import argparse\nimport os\nfrom typing import Any\n\nimport openeo\nimport xarray as xr"
     about = f'"""Make a feature stack of CLMS Assistant again. Needs: pip install {_PACKAGES}.\n\n{note}\n"""'
-    source = f"{about}\n\n{imports}\n\n{constants}\n\n\n{_AGAIN}\n\n\n{_MAIN}"
+    source = f"{about}\n\n{imports}\n\n{constants}\n\n\n{CONNECT}\n\n\n{_AGAIN}\n\n\n{_MAIN}"
     intro = f"# Make this feature stack again\n\n{note}\n\nNeeds: `pip install {_PACKAGES}`."
-    run = "connection = openeo.connect(URL)\n# Where the service asks for a login: connection.authenticate_oidc()\n"
     notebook = notebook_text(
-        intro, f"{imports}\n\n{constants}", _AGAIN, f'{run}stack = stack_again(connection, "stack.nc")'
+        intro, f"{imports}\n\n{constants}", CONNECT, _AGAIN, 'stack = stack_again(connect(URL), "stack.nc")'
     )
     workspace, fingerprint = services.workspace, work.prepared.plan.fingerprint
     return (

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from tools.errors import JobFailed
+from tools.rerun import by_date, for_each_value
 from tools.schema import Outcome, StatisticsRow
 
 ZonalJson = dict[str, Any] | list[Any]
@@ -27,6 +28,12 @@ def rows_from_json(mean: ZonalJson, count: ZonalJson, labels: Sequence[str]) -> 
         for label, values, numbers in zip(labels, means[when], counts[when], strict=True):
             rows.append(_row(label, when, values, numbers))
     return tuple(rows)
+
+
+def table_rows(mean: ZonalJson, count: ZonalJson, labels: Sequence[str]) -> tuple[StatisticsRow, ...]:
+    """Make one row for each polygon and band, polygon by polygon; a date, where there is one, is dropped."""
+    values, counts = (next(iter(by_date(table).values()), []) for table in (mean, count))
+    return rows_from_json(values, for_each_value(counts, values), labels)
 
 
 def band_means(table: ZonalJson, bands: int) -> list[float]:
