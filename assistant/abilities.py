@@ -95,8 +95,10 @@ def names_product(text: str) -> bool:
 
 
 def without_product_names(text: str) -> str:
-    """Take the titles and long aliases of products out of a text, which comes back in lower case without accents."""
-    return _product_names().sub(" ", lexicon.fold(text))
+    """Put bars in place of the titles and long aliases of products in a text; all else keeps its position."""
+    for match in _product_names().finditer(lexicon.fold(text)):
+        text = text[: match.start()] + "|" * len(match[0]) + text[match.end() :]
+    return text
 
 
 def is_product(name: str) -> bool:

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable, Sequence
 from functools import cache
+from typing import TYPE_CHECKING
 
 from assistant import abilities, lexicon, pending
 from assistant.phrases import has_english, translate
@@ -11,6 +12,11 @@ from knowledge.lexicon import LANGUAGES, Language, count_function_words
 from tools.period_words import LANGUAGES as PERIOD_WORDS
 from tools.schema import Question
 
+if TYPE_CHECKING:
+    from py3langid.langid import LanguageIdentifier
+
+CUE_WEIGHT, STANDS_OUT = 5.0, 4.0
+"""What a cue word counts beside the letters of a text, and by how much a language must lead; natural logarithms."""
 NOTE = "What is in English here is quoted from its source."
 """Added to an answer in another language that holds sentences of the catalogue or of manuals."""
 
@@ -27,7 +33,8 @@ def language_asked(question: str, earlier: Sequence[str] = ()) -> Language:
         if len(best) == 1:
             break
         best = [one for one in _likely(text) if one in best] or best
-    return best[0] if len(best) == 1 else _most(question, best)[0]
+    told = (_guess(text, best) for text in (question, *reversed(earlier)))
+    return best[0] if len(best) == 1 else next((one for one in told if one), best[0])
 
 
 def in_language(answer: Answer, language: Language, *, planned: bool) -> Answer:
@@ -87,6 +94,29 @@ def _question(question: Question, language: Language) -> Question:
     )
 
 
+def _guess(text: str, among: Sequence[Language]) -> Language | None:
+    """Guess the language of a few words by their letters and by the cue words among them; None where none stands out.
+
+    A place name alone is no evidence for a language: another one than English must stand out from it.
+    """
+    own = abilities.without_product_names(text)
+    letters = dict(_by_letters().rank(own.replace("|", " ")))
+    found = {one: letters[one] + CUE_WEIGHT * sum(1 for _ in _cues(one).finditer(lexicon.fold(own))) for one in among}
+    best, *others = sorted(found, key=lambda one: -found[one])
+    rival = "en" if best != "en" and "en" in found else next(iter(others), best)
+    return best if rival == best or found[best] - found[rival] >= STANDS_OUT else None
+
+
+@cache
+def _by_letters() -> "LanguageIdentifier":
+    """Load the identifier at the first text that function words do not settle: that takes most of a second."""
+    from py3langid.langid import MODEL_FILE, LanguageIdentifier
+
+    identifier = LanguageIdentifier.from_model_file(MODEL_FILE)
+    identifier.set_languages(list(LANGUAGES))
+    return identifier
+
+
 def _likely(text: str) -> list[Language]:
     """Give the languages a text may be in: all of them where it has no function word of any."""
     if "¿" in text or "¡" in text:
@@ -97,7 +127,7 @@ def _likely(text: str) -> list[Language]:
 
 def _most(text: str, among: Sequence[Language]) -> list[Language]:
     """Give those of some languages that most words of a text belong to; names of products say nothing."""
-    own = abilities.without_product_names(text)
+    own = lexicon.fold(abilities.without_product_names(text))
     counts = count_function_words(own)
     found = {one: counts[one] + sum(1 for _ in _cues(one).finditer(own)) for one in among}
     return [one for one in among if found[one] == max(found.values())]

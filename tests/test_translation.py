@@ -176,6 +176,13 @@ def test_a_follow_up_is_read_as_the_same_question_in_each_language(language: For
         ("And in 2019?", ("Quanto è verde Rennes?",), "en"),
         ("NDVI de Madrid en junio de 2026", (), "es"),
         ("Show it as a map", (), "en"),
+        ("Gewässer Slowenien", (), "de"),
+        ("densidad arbórea Lima", (), "es"),
+        ("copertura arborea Lima", (), "it"),
+        ("surfaces brûlées Grèce", (), "fr"),
+        ("grassland Slovenia daily", (), "en"),
+        ("Metz?", (), "en"),
+        ("2019", ("Gewässer Slowenien",), "de"),
     ],
 )
 def test_the_language_is_that_of_the_question_or_of_the_conversation(
