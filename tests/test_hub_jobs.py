@@ -1,9 +1,11 @@
 """Batch jobs of the hub in a process of its own: killed, started again, cancelled, followed, on a full disk."""
 
+import shutil
 import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -204,3 +206,34 @@ def test_a_full_disk_is_an_openeo_error_and_nothing_stays(hub: Path) -> None:
         assert reply.json()["code"] == "StorageFailure"
         assert "disk is full" in reply.json()["message"]
     assert list((hub / ".tmp").iterdir()) == []
+
+
+def finishing(tmp_path: Path) -> tuple[Jobs, str]:
+    jobs = Jobs(tmp_path / "jobs", lambda _, folder, __: folder)
+    first = jobs.create({"process": {"process_graph": {}}})
+    jobs.start(first)
+    wait_for(lambda: jobs.get(first)["status"] == "finished")
+    return jobs, first
+
+
+def test_a_folder_that_is_taken_away_ends_the_jobs_quietly(tmp_path: Path) -> None:
+    others = set(threading.enumerate())
+    finishing(tmp_path)
+    [worker] = [thread for thread in set(threading.enumerate()) - others if thread.name == "openeo-jobs"]
+    shutil.rmtree(tmp_path / "jobs")
+    wait_for(lambda: not worker.is_alive())
+
+
+def test_jobs_go_on_after_the_disk_failed_for_a_while(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tools.hub.jobs._RETRY_S", 0.1)
+    jobs, first = finishing(tmp_path)
+    database, aside = tmp_path / "jobs" / "jobs.sqlite", tmp_path / "aside"
+    database.rename(aside)
+    database.mkdir()
+    time.sleep(1.5)  # the worker looks once a second
+    database.rmdir()
+    aside.rename(database)
+    assert jobs.get(first)["status"] == "finished"
+    second = jobs.create({"process": {"process_graph": {}}})
+    jobs.start(second)
+    wait_for(lambda: jobs.get(second)["status"] == "finished")

@@ -24,6 +24,8 @@ log = logging.getLogger(__name__)
 MAX_ATTEMPTS = 2
 """Starts of one job before it is given up: a job that ends the process each time must not do so for ever."""
 _POLL_S = 1.0
+_RETRY_S = 5.0
+"""Seconds until a failed disk is tried again."""
 _LOOK_S = 0.3
 """Seconds between two looks whether a running job was cancelled."""
 _SCHEMA = """
@@ -141,18 +143,31 @@ class Jobs:
                 self._worker.start()
 
     def _run_all(self) -> None:
-        with self._alone():
-            for job_id, status in self._rows("SELECT id, status FROM jobs ORDER BY updated", ()):
-                if status == "running":
-                    self._set(job_id, "queued", 0.0)
-                    self._note(job_id, "warning", "The back-end stopped while the job was running; queued again.")
-            while True:
-                queued = self._rows("SELECT id FROM jobs WHERE status = 'queued' ORDER BY updated LIMIT 1", ())
-                if queued:
-                    self._run(queued[0][0])
-                else:
-                    self._wake.wait(_POLL_S)
-                    self._wake.clear()
+        """Run what is queued for as long as the folder is there; a disk that fails for a while is waited for."""
+        while self._folder.is_dir():
+            try:
+                with self._alone():
+                    self._queue_interrupted()
+                    while True:
+                        self._run_next()
+            except (OSError, sqlite3.Error) as error:
+                if self._folder.is_dir():
+                    log.warning("openEO jobs wait %g s: %s", _RETRY_S, storage_failure(error))
+                    self._wake.wait(_RETRY_S)
+
+    def _queue_interrupted(self) -> None:
+        for job_id, status in self._rows("SELECT id, status FROM jobs ORDER BY updated", ()):
+            if status == "running":
+                self._set(job_id, "queued", 0.0)
+                self._note(job_id, "warning", "The back-end stopped while the job was running; queued again.")
+
+    def _run_next(self) -> None:
+        queued = self._rows("SELECT id FROM jobs WHERE status = 'queued' ORDER BY updated LIMIT 1", ())
+        if queued:
+            self._run(queued[0][0])
+        else:
+            self._wake.wait(_POLL_S)
+            self._wake.clear()
 
     @contextmanager
     def _alone(self) -> Iterator[None]:
@@ -162,6 +177,8 @@ class Jobs:
                 try:
                     lock.execute("BEGIN EXCLUSIVE")
                 except sqlite3.OperationalError:
+                    if not self._folder.is_dir():
+                        raise
                     time.sleep(_POLL_S)
             yield
 
