@@ -134,7 +134,7 @@ def test_links_follow_the_mount_point(hub_dir: Path) -> None:
         {"bbox": "1,2,3"},
         {"bbox": "a,b,c,d"},
         {"datetime": "soon"},
-        {"datetime": "2020-02-01/2020-01-01"},
+        {"datetime": "2020-02-01T00:00:00Z/2020-01-01T00:00:00Z"},
         {"limit": "0"},
         {"token": "!!"},
         {"filter": "eo:cloud_cover <<< 3"},

@@ -23,6 +23,7 @@ CONFORMANCE = [
     "https://api.stacspec.org/v1.0.0-rc.1/collection-search#free-text",
     "http://www.opengis.net/spec/ogcapi-common-2/1.0/conf/simple-query",
     "https://api.stacspec.org/v1.0.0/item-search",
+    "https://api.stacspec.org/v1.0.0/item-search#fields",
     "https://api.stacspec.org/v1.0.0/item-search#sort",
     "https://api.stacspec.org/v1.0.0/item-search#query",
     "https://api.stacspec.org/v1.0.0/item-search#filter",
@@ -34,6 +35,7 @@ CONFORMANCE = [
     "http://www.opengis.net/spec/cql2/1.0/conf/basic-cql2",
 ]
 _GEOJSON = "application/geo+json"
+_OPENAPI = "application/vnd.oai.openapi+json;version=3.1"
 
 
 class NotInHubError(ClmsError):
@@ -86,6 +88,11 @@ def _add_catalogue_routes(router: APIRouter, archive: Archive) -> None:
         """Describe the API and link to its parts."""
         return _landing(stac_root(request), archive)
 
+    @router.get("/api")
+    def service_description(request: Request) -> JSONResponse:
+        """Describe the routes as OpenAPI."""
+        return JSONResponse(request.app.openapi(), media_type=_OPENAPI)
+
     @router.get("/conformance")
     def conformance() -> Json:
         """List what the API conforms to."""
@@ -128,7 +135,8 @@ def _add_item_routes(router: APIRouter, archive: Archive) -> None:
         """Search items by query string."""
         parameters = dict(request.query_params)
         url = f"{stac_root(request)}/search"
-        return _page(archive, from_query_string(parameters), stac_root(request), _get_next(url, parameters))
+        found = from_query_string(parameters)
+        return _page(archive, found, stac_root(request), str(request.url), _get_next(url, parameters))
 
     @router.post("/search")
     def search_by_body(request: Request, body: Annotated[Json, Body()]) -> JSONResponse:
@@ -138,7 +146,7 @@ def _add_item_routes(router: APIRouter, archive: Archive) -> None:
         def next_link(token: str) -> Json:
             return _link("next", f"{root}/search", _GEOJSON) | {"method": "POST", "body": {**body, "token": token}}
 
-        return _page(archive, from_body(body), root, next_link)
+        return _page(archive, from_body(body), root, f"{root}/search", next_link)
 
     @router.get("/collections/{collection_id}/items")
     def items(request: Request, collection_id: str) -> JSONResponse:
@@ -147,7 +155,7 @@ def _add_item_routes(router: APIRouter, archive: Archive) -> None:
         parameters = dict(request.query_params)
         found = from_query_string({**parameters, "collections": ""} | {"collections": collection_id})
         url = f"{stac_root(request)}/collections/{quote(collection_id)}/items"
-        return _page(archive, found, stac_root(request), _get_next(url, parameters))
+        return _page(archive, found, stac_root(request), str(request.url), _get_next(url, parameters))
 
     @router.get("/collections/{collection_id}/items/{item_id}")
     def item(request: Request, collection_id: str, item_id: str) -> JSONResponse:
@@ -182,14 +190,15 @@ def _item(archive: Archive, collection_id: str, item_id: str) -> Json:
     return body
 
 
-def _page(archive: Archive, search: Search, root: str, next_link: Callable[[str], Json]) -> JSONResponse:
+def _page(archive: Archive, search: Search, root: str, url: str, next_link: Callable[[str], Json]) -> JSONResponse:
     page = archive.search(search.query, limit=search.limit, token=search.token)
-    links = [_link("root", root)]
+    links = [_link("self", url, _GEOJSON), _link("root", root)]
     if page.next_token is not None:
         links.append(next_link(page.next_token))
+    items = [_linked_item(body, root) for body in page.items]
     content = {
         "type": "FeatureCollection",
-        "features": [_linked_item(body, root) for body in page.items],
+        "features": [fields.of(item) for item in items] if (fields := search.fields) else items,
         "links": links,
         "numberReturned": len(page.items),
     }
@@ -208,7 +217,6 @@ def _link(rel: str, href: str, media_type: str = "application/json") -> Json:
 
 
 def _landing(root: str, archive: Archive) -> Json:
-    hub = root.removesuffix("/stac")
     return {
         "type": "Catalog",
         "stac_version": "1.0.0",
@@ -224,7 +232,7 @@ def _landing(root: str, archive: Archive) -> Json:
             _link("search", f"{root}/search", _GEOJSON) | {"method": "GET"},
             _link("search", f"{root}/search", _GEOJSON) | {"method": "POST"},
             _link("http://www.opengis.net/def/rel/ogc/1.0/queryables", f"{root}/queryables", "application/schema+json"),
-            _link("service-desc", f"{hub}/openapi.json", "application/vnd.oai.openapi+json;version=3.1"),
+            _link("service-desc", f"{root}/api", _OPENAPI),
             *(
                 _link("child", f"{root}/collections/{quote(body['id'])}") | {"title": body.get("title", body["id"])}
                 for body in archive.collections()

@@ -1,22 +1,27 @@
 """Reads the parameters of a STAC search, from the query string or a JSON body, into an archive query."""
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date
+from math import isfinite
 from typing import Any
 
 from tools.errors import ToolInputError
 from tools.hub.archive import Json, utc_text
 from tools.hub.cql_sql import Split, split
 from tools.hub.item_search import Matcher, Query, split_at_antimeridian
+from tools.hub.stac_fields import Fields, read_fields
 from tools.schema import Bbox
 
 DEFAULT_LIMIT = 100
 MAX_LIMIT = 1000
 
+_RFC_3339 = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)", re.IGNORECASE | re.ASCII)
+_MOMENT_HINT = "Write 2019-05-01T00:00:00Z/2019-05-31T23:59:59Z, or one such moment."
 _LISTS = ("collections", "ids")
 _QUERY_OPERATORS = {"eq": "=", "neq": "<>", "lt": "<", "lte": "<=", "gt": ">", "gte": ">=", "in": "in"}
+_QUERY_PATTERNS = {"startsWith": "{}%", "endsWith": "%{}", "contains": "%{}%"}
 
 
 @dataclass(frozen=True)
@@ -26,11 +31,13 @@ class Search:
     query: Query
     limit: int
     token: str | None
+    fields: Fields | None = None
 
 
 def from_query_string(parameters: Mapping[str, str]) -> Search:
     """Read a search from a GET request, where lists are comma-separated and objects are JSON text."""
-    body: Json = {key: value for key, value in parameters.items() if value != ""}
+    # An empty `fields` is a request of its own: the shortest item.
+    body: Json = {key: value for key, value in parameters.items() if value != "" or key == "fields"}
     for key in _LISTS:
         if key in body:
             body[key] = body[key].split(",")
@@ -114,7 +121,8 @@ def from_body(body: Mapping[str, Any]) -> Search:
         matches=matches,
     )
     token = body.get("token")
-    return Search(query, _limit(body.get("limit")), None if token is None else str(token))
+    limit, fields = _limit(body.get("limit")), read_fields(body["fields"]) if "fields" in body else None
+    return Search(query, limit, None if token is None else str(token), fields)
 
 
 def _json(key: str, text: str) -> Any:
@@ -127,6 +135,8 @@ def _json(key: str, text: str) -> Any:
 def _strings(key: str, value: Any) -> tuple[str, ...]:
     if value is None:
         return ()
+    if isinstance(value, str):
+        return (value,)
     if not isinstance(value, list) or not all(isinstance(part, str) for part in value):
         raise ToolInputError(f"{key} must be a list of texts.")
     return tuple(value)
@@ -172,40 +182,37 @@ def _geometry(value: Any) -> Json | None:
         geometry = shapely.from_geojson(json.dumps(value))
     except shapely.errors.GEOSException as error:
         raise ToolInputError("intersects is not a GeoJSON geometry.") from error
-    if geometry is None or geometry.is_empty or geometry.geom_type == "GeometryCollection":
-        raise ToolInputError("intersects must be one geometry with coordinates.")
+    if geometry is None or geometry.is_empty:
+        raise ToolInputError("intersects must be a geometry with coordinates.")
     return dict(shapely.geometry.mapping(geometry if geometry.is_valid else shapely.make_valid(geometry)))
 
 
 def _interval(value: Any) -> tuple[str | None, str | None]:
-    """Read `moment`, `start/end`, `../end` or `start/..`; a plain date means the whole day."""
+    """Read `moment`, `start/end`, `../end` or `start/..`, with moments of RFC 3339, as the standard wants them."""
     if value in (None, ""):
         return None, None
     parts = str(value).split("/")
     if len(parts) > 2:
-        raise ToolInputError(f"{value!r} is not a period.", hint="Write 2019-05-01/2019-05-31, or one date.")
-    first, last = parts[0], parts[-1]
-    start = None if first in ("", "..") else utc_text(first)
-    end = None if last in ("", "..") else _day_end(last)
+        raise ToolInputError(f"{value!r} is not a period.", hint=_MOMENT_HINT)
+    start, end = (None if text in ("", "..") else _moment(text) for text in (parts[0], parts[-1]))
     if start is None and end is None:
-        raise ToolInputError("A period needs at least one end.", hint="Write 2019-05-01/.. for an open end.")
+        raise ToolInputError("A period needs at least one end.", hint="Write 2019-05-01T00:00:00Z/.. for an open end.")
     if start is not None and end is not None and start > end:
         raise ToolInputError(f"The period {value} ends before it starts.")
     return start, end
 
 
-def _day_end(text: str) -> str:
-    moment = utc_text(text)
-    try:
-        date.fromisoformat(text)
-    except ValueError:
-        return moment
-    return moment[:10] + "T23:59:59.999999Z"
+def _moment(text: str) -> str:
+    if not _RFC_3339.fullmatch(text):
+        raise ToolInputError(f"{text!r} is no date with a time and a zone.", hint=_MOMENT_HINT)
+    return utc_text(text.upper())
 
 
 def _sort(value: Any) -> tuple[tuple[str, bool], ...]:
     if value is None:
         return ()
+    if isinstance(value, str):
+        return (value,)
     if not isinstance(value, list) or not all(isinstance(part, dict) and "field" in part for part in value):
         raise ToolInputError("sortby must be a list of {field, direction}.")
     return tuple((str(part["field"]), part.get("direction", "asc") == "desc") for part in value)
@@ -251,9 +258,35 @@ def _query_terms(query: Any) -> list[Json]:
         raise ToolInputError("query must be an object of {property: {operator: value}}.")
     terms = []
     for name, tests in query.items():
-        for operator, value in tests.items():
-            if operator not in _QUERY_OPERATORS:
-                known = ", ".join(_QUERY_OPERATORS)
-                raise ToolInputError(f"query does not know the operator {operator!r}.", hint=f"Known: {known}.")
-            terms.append({"op": _QUERY_OPERATORS[operator], "args": [{"property": name}, value]})
+        terms.extend(_query_term(name, operator, value) for operator, value in tests.items())
     return terms
+
+
+def _query_term(name: str, operator: str, value: Any) -> Json:
+    """Write one test of the query extension as CQL2, where texts are compared by patterns."""
+    if operator in _QUERY_PATTERNS and isinstance(value, str):
+        escaped = "".join(f"\\{letter}" if letter in "\\%_" else letter for letter in value)
+        return {"op": "like", "args": [{"property": name}, _QUERY_PATTERNS[operator].format(escaped)]}
+    if operator not in _QUERY_OPERATORS:
+        known = ", ".join([*_QUERY_OPERATORS, *_QUERY_PATTERNS])
+        raise ToolInputError(
+            f"query does not know the operator {operator!r} with {value!r}.",
+            hint=f"Known: {known}; the last three compare texts.",
+        )
+    term = {"op": _QUERY_OPERATORS[operator], "args": [{"property": name}, value]}
+    numbers = _as_numbers(value)
+    if numbers is None:
+        return term
+    return {"op": "or", "args": [term, {"op": _QUERY_OPERATORS[operator], "args": [{"property": name}, numbers]}]}
+
+
+def _as_numbers(value: Any) -> Any:
+    """Read a number that was written as a text, as clients that build queries from a form do; None: it is none."""
+    if isinstance(value, list):
+        read = [_as_numbers(part) for part in value]
+        return None if None in read or not read else read
+    try:
+        number = float(value) if isinstance(value, str) else None
+    except ValueError:
+        return None
+    return number if number is not None and isfinite(number) else None
