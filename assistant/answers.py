@@ -297,7 +297,10 @@ def _product(results: Sequence[ToolResult]) -> str:
         return ""
     computed = any(result.plan for result in results)
     lead = "Product to use" if product.certain else "Nearest product found, not certain"
-    lines = [f"**{lead}: {product.title}**"]
+    lines = [f"**{product.title}: facts asked for**", *(f"- {fact}" for fact in product.facts), ""] * bool(
+        product.facts
+    )
+    lines += [f"**{lead}: {product.title}**"]
     lines += [f"- It falls short: {product.lacks}"] if product.lacks else []
     lines += [f"- {reason}" for reason in product.why]
     lines += [f"- How to get it: {way}" for way in product.access[:WAYS_SHOWN]]

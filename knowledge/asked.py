@@ -5,29 +5,47 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date
 
-from knowledge.catalogue import Catalogue, normalise
+from knowledge.asked_codes import code_lines, codes_in, no_data_lines
+from knowledge.catalogue import Catalogue, licence, normalise
 from knowledge.ingest import stems
 from knowledge.lexicon import in_english
-from knowledge.schema import Edition, Product, Variable
+from knowledge.schema import Document, Edition, Product, Variable
 from knowledge.services import services
 
 MOST_EDITIONS = 6
 MOST_CODES = 5
+MOST_DOCUMENTS = 2
+MOST_SOURCES = 2
+UNKNOWN, NOT_STATED = ": not verified.", "not stated in this catalogue"
 _CUES = {
     "doi": r"doi|cit(?:e|es|ed|ation|er|ons|ar|o|are|azione)|zitier\w*|reference for a paper",
     "decoding": r"scal(?:e|ing)\w*|offset|digital numbers?|dn|decode|raw (?:values?|numbers?)|stored values?|"
     r"pixel values?|unit|units|skalier\w*|umrechn\w*|einheit\w*|facteurs?|echelle|unites?|convert\w*|my pixels|"
-    r"factor(?:es)?|escala|unidad(?:es)?|fattor[ei]|scala|unita|valid range|no.?data|pixelwerte?",
+    r"factor(?:es)?|escala|unidad(?:es)?|fattor[ei]|scala|unita|valid range|pixelwerte?",
+    "no data": r"no.?data|fill values?|missing values?|keine daten|fehlwert\w*|valeurs? (?:manquantes?|de remplissage)|"
+    r"(?:sans|pas de) donnees?|sin datos|valor(?:es)? nulos?|(?:senza|nessun) dat[io]",
     "patch": r"mmu|minimum mapping|small(?:est)?|tiny|mapping unit|mindest\w*|kleinste?n?|klein|unite minimale|"
     r"surface minimale|petite?s?|unidad minima|superficie minima|pequen[oa]s?|unita minima|"
     r"piccol[oaie]",
     "classes": r"class(?:es)?|codes?|legend|nomenclature|types|klassen?|schlussel|legende|nomenklatur|codigos?|clases?|"
     r"leyenda|codic[ei]|classi|legenda|tipos|tipi|typen|arten",
+    "licence": r"licen[cs]\w*|lizenz\w*|terms of use|nutzungsbedingungen|commercial\w*|kommerziell\w*|attribution|"
+    r"copyright|conditions d.utilisation|condiciones de uso|condizioni d.uso",
+    "accuracy": r"accura\w+|genauigkeit\w*|wie genau|exactitude|fiabilite|precision(?! (?:agricult|farming))|"
+    r"exactitud|fiabilidad|precisione|precis[ae]?|attendibilita|affidabilita|uncertaint\w+|validat\w+|error rates?",
+    "crs": r"crs|epsg|(?:re)?project(?:ion|ed)|(?:coordinate|reference|koordinaten)[ -]?systems?|"
+    r"\w*bezugssystem\w*|koordinatensystem\w*|projektion\w*|systeme de (?:reference|coordonnees|projection)|proyeccion|"
+    r"sistema de (?:referencia|coordenadas)|sistema di (?:riferimento|coordinate)|proiezione",
+    "format": r"(?:file )?formats?|\w*formate?|formatos?|formati?|geotiffs?|netcdf|shapefiles?|geopackage",
+    "timeliness": r"how (?:soon|quickly|fast)|timeliness|latency|publication delay|wie schnell|verzogerung\w*|"
+    r"sous quel delai|delai|retraso|con que rapidez|ritardo|quanto tempo dopo",
     "versions": r"latest|newest|newer|replac\w*|updates?|versions?|editions?|which years|reference years?|recent|"
     r"last one|neue[rsn]?|neueste\w*|ersetz\w*|aktuell\w*|version(?:en)?|ausgaben?|remplac\w*|dernier\w*|mise a jour|"
     r"annees|sustituy\w*|actualiza\w*|ultim[oa]s?|nuev[oa]s?|versione|sostitui\w*|aggiorna\w*|edizion[ei]|quand|years|anos",
     "services": r"stac|openeo|wms|wmts|sentinel hub|byoc|s3|odata|wekeo|cdse|data space|collections?|api|identifier|id",
 }
+STRICT_PATCH = re.compile(r"\b(?:mmu|(?:mapping|kartier|cartografi|cartograph|mappatura)\w*)\b")
+"""Asks for the minimum mapping unit itself, not for small things."""
 CUES = {kind: re.compile(rf"\b(?:{words})\b") for kind, words in _CUES.items()}
 
 
@@ -38,6 +56,8 @@ class _Asked:
     editions: tuple[Edition, ...]
     question: str
     catalogue: Catalogue
+    documents: tuple[Document, ...]
+    """Those of all editions."""
 
 
 def asked_facts(
@@ -48,10 +68,14 @@ def asked_facts(
     Unknown facts are said to be not verified; a question that names no kind gets none.
     """
     text = normalise(question)
-    asked = _Asked(tuple(_meant(product, start, end)), question, catalogue)
-    kinds = [kind for kind, cue in CUES.items() if cue.search(text)]
-    said = [one for one in product.cautions if any(CUES[kind].search(normalise(one)) for kind in kinds)]
-    return tuple(dict.fromkeys([*(line for kind in kinds for line in _TELL[kind](asked)), *said]))
+    asked = _Asked(tuple(_meant(product, start, end)), question, catalogue, product.documents)
+    kinds = ["codes"] * bool(codes_in(text)) + [kind for kind, cue in CUES.items() if cue.search(text)]
+    said = [one for one in product.cautions if any(CUES[kind].search(normalise(one)) for kind in kinds if kind in CUES)]
+    told = [line for kind in kinds for line in _TELL[kind](asked)]
+    sources = dict.fromkeys(source for one in asked.editions for source in one.sources)
+    known = sources and any(UNKNOWN not in line and NOT_STATED not in line for line in told)
+    source = [f"Source of these facts: {'; '.join([*sources][:MOST_SOURCES])}."] if known else []
+    return tuple(dict.fromkeys([*told, *said, *source]))
 
 
 def _meant(product: Product, start: date | None, end: date | None) -> list[Edition]:
@@ -84,8 +108,50 @@ def _decoding(asked: _Asked) -> list[str]:
         if (line := _rule(one))
     )
     ranges = dict.fromkeys(f"Valid range: {one.valid_range}." for one in asked.editions if one.valid_range)
-    gaps = dict.fromkeys(f"No data: {one.no_data}." for one in asked.editions if one.no_data)
-    return [*lines][:MOST_CODES] + [*ranges][:1] + [*gaps][:1]
+    return [*lines][:MOST_CODES] + [*ranges][:1]
+
+
+def _no_data(asked: _Asked) -> list[str]:
+    return no_data_lines(asked.editions, asked.catalogue)
+
+
+def _codes(asked: _Asked) -> list[str]:
+    return code_lines(asked.editions, codes_in(normalise(asked.question)), asked.catalogue)
+
+
+def _licence(asked: _Asked) -> list[str]:
+    return [f"Licence: {licence(name)}" for name in dict.fromkeys(one.licence for one in asked.editions)]
+
+
+def _accuracy(asked: _Asked) -> list[str]:
+    """Say that the catalogue holds none, and which documents may."""
+    documents = [one for edition in asked.editions for one in edition.documents] or asked.documents
+    titles = dict.fromkeys(f"{one.title}{f' <{one.url}>' if one.url else ''}" for one in documents)
+    where = f" Where it may be told: {'; '.join([*titles][:MOST_DOCUMENTS])}." if titles else ""
+    return [f"Accuracy of {asked.editions[0].id}: {NOT_STATED}.{where}"]
+
+
+def _crs(asked: _Asked) -> list[str]:
+    return _per_edition(asked, "Coordinate reference system", lambda one: ", ".join(one.crs))
+
+
+def _format(asked: _Asked) -> list[str]:
+    return _per_edition(asked, "Format", lambda one: ", ".join(one.formats))
+
+
+def _timeliness(asked: _Asked) -> list[str]:
+    return _per_edition(asked, "Time until published", lambda one: one.timeliness or "")
+
+
+def _per_edition(asked: _Asked, what: str, told: Callable[[Edition], str]) -> list[str]:
+    """Tell one fact of each edition, those that share it together; not verified where none has it."""
+    ids: dict[str, list[str]] = {}
+    for one in asked.editions:
+        if text := told(one):
+            ids.setdefault(text, []).append(one.id)
+    return [f"{what}: {text} ({', '.join(ids[text])})." for text in ids] or [
+        f"{what} of {asked.editions[0].id}: not verified."
+    ]
 
 
 def _rule(variable: Variable) -> str:
@@ -107,8 +173,10 @@ def _patch(asked: _Asked) -> list[str]:
         width = f"minimum width {one.minimum_mapping_width_m:g} m" if one.minimum_mapping_width_m else ""
         told = "; ".join(part for part in (size, width, one.mapping_unit_note or "") if part)
         if told:
-            lines.setdefault(f"Minimum mapping unit: {told.rstrip('.')}.", one)
-    return [*lines][:2]
+            lines.setdefault(f"Minimum mapping unit: {told.rstrip('.')}", one)
+    if not lines and STRICT_PATCH.search(normalise(asked.question)):
+        return [f"Minimum mapping unit of {asked.editions[0].id}: not verified."]
+    return [f"{told} ({one.id})." for told, one in lines.items()][:2]
 
 
 def _classes(asked: _Asked) -> list[str]:
@@ -158,6 +226,13 @@ def _services(asked: _Asked) -> list[str]:
 _TELL: dict[str, Callable[[_Asked], list[str]]] = {
     "doi": _doi,
     "decoding": _decoding,
+    "no data": _no_data,
+    "codes": _codes,
+    "licence": _licence,
+    "accuracy": _accuracy,
+    "crs": _crs,
+    "format": _format,
+    "timeliness": _timeliness,
     "patch": _patch,
     "classes": _classes,
     "versions": _versions,

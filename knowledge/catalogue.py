@@ -171,6 +171,15 @@ def parse_product(text: str, name: str) -> Product:
         raise SourceInvalid(f"{name} is not a valid product: {error}", hint="See docs/add-a-product.md.") from error
 
 
+def licence(name: str) -> str:
+    """Say under which terms an edition may be used, from the name in its product file.
+
+    Raises:
+        SourceInvalid: there is no such licence.
+    """
+    return str(_named("licences.yaml", name))
+
+
 def normalise(name: str) -> str:
     """Reduce a name to lower-case words, so that `HR-VPP` and `hr vpp` are the same."""
     plain = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode()

@@ -151,7 +151,8 @@ def recommend(
     return Recommendation(
         product_id=best.product.id,
         title=best.product.title,
-        why=(*facts, *best.why),
+        why=best.why,
+        facts=tuple(facts),
         certain=certain,
         lacks=" ".join(one.text for one in best.shortfalls),
         alternatives=tuple(
@@ -198,6 +199,7 @@ def recommendation_text(advice: Recommendation) -> str:
     """Tell a recommendation in a few lines."""
     lead = "Recommended product" if advice.certain else "Nearest product found, not certain"
     lines = [f"{lead}: {advice.title} (id {advice.product_id})."]
+    lines += [f"Facts asked for: {' '.join(advice.facts)}"] if advice.facts else []
     lines += [f"It falls short: {advice.lacks}"] if advice.lacks else []
     lines += [f"Why: {' '.join(one.rstrip('.') + '.' for one in advice.why)}"] if advice.why else []
     lines += [f"Alternative: {one.title} (id {one.product_id}): {one.lacks}" for one in advice.alternatives]

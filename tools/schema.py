@@ -224,6 +224,8 @@ class Recommendation(Frozen):
     why: tuple[str, ...]
     lacks: str = ""
     """What even this product does not give; empty when nothing is known to be missing."""
+    facts: tuple[str, ...] = ()
+    """Facts that the question asks for by their kind, with where they are known from."""
     certain: bool = True
     """False when it is only the nearest product found: the question may mean something else."""
     alternatives: tuple[Alternative, ...] = ()

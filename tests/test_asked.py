@@ -1,0 +1,75 @@
+"""Facts asked for by their kind: told from the catalogue with their source, or said to be not verified."""
+
+from pathlib import Path
+
+import pytest
+
+from assistant.answers import compose
+from assistant.slots import read
+from knowledge.asked import asked_facts
+from knowledge.catalogue import Catalogue, load_catalogue
+from knowledge.ingest import build_index
+from knowledge.retrieval import Retriever
+from tools.advice import advise
+from tools.schema import ToolResult
+
+
+@pytest.fixture(scope="module")
+def catalogue() -> Catalogue:
+    return load_catalogue()
+
+
+@pytest.fixture(scope="module")
+def index_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("asked")
+    build_index(folder, embedding_model="none")
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("question", "product", "told"),
+    [
+        ("What does 251 mean in water bodies?", "water-bodies", "Code 251: No data (Water bodies"),
+        (
+            "What does 254 mean in water bodies?",
+            "water-bodies",
+            "Meaning of 254: not verified. Known codes of WB: 0 sea",
+        ),
+        ("Was bedeutet der Wert 120 im SWI?", "soil-water-index", "Code 120: 60 % (SWI"),
+        ("No-data value of NDVI 300 m?", "ndvi-global", "No data: 255."),
+        (
+            "no-data value of the Soil Water Index",
+            "soil-water-index",
+            "No-data value of swi_europe_1km_daily_v2: not verif",
+        ),
+        ("Under which licence is CLC?", "corine-land-cover", "Licence: Copernicus full, free and open data policy"),
+        ("¿Con qué licencia?", "urban-atlas", "Licence: Copernicus full, free and open data policy"),
+        ("How accurate is CLC 2018?", "corine-land-cover", "Accuracy of clc-2018: not stated in this catalogue. Where"),
+        ("CRS of CLCplus Backbone", "clcplus-backbone", "Coordinate reference system: EPSG:3035 (clcplus-backbone"),
+        ("Dateiformat von HR-VPP?", "hr-vpp", "Format: COG (hrvpp-vpp"),
+        ("How soon is LAI published?", "leaf-area-index", "Time until published of lai_global_300m_10daily_v2: not"),
+        ("MMU of Urban Atlas", "urban-atlas", "Minimum mapping unit: 0.25 ha"),
+        ("DOI of CLC", "corine-land-cover", "DOI: clc-2018: 10.2909/960998c1"),
+    ],
+)
+def test_a_fact_is_told_by_its_kind_and_what_is_unknown_is_not_made_up(
+    catalogue: Catalogue, question: str, product: str, told: str
+) -> None:
+    lines = asked_facts(catalogue.get(product), question, catalogue)
+    assert any(line.startswith(told) for line in lines), lines
+
+
+def test_facts_name_their_source_and_stand_first(index_dir: Path) -> None:
+    question = "Under which licence is CORINE Land Cover?"
+    advice = advise(Retriever(index_dir, embedding_model="none"), question)
+    assert advice.recommendation is not None
+    assert advice.recommendation.facts[-1].startswith("Source of these facts: copernicus-land/clms-cdse-migration-data")
+    text = compose(read(question), [ToolResult(text=advice.text, recommendation=advice.recommendation)])
+    assert text.startswith("**CORINE Land Cover: facts asked for**\n- Licence: Copernicus full, free")
+
+
+@pytest.mark.parametrize(
+    "question", ["precision agriculture in the Po valley", "what does it show at 300 m", "CLC in 2018"]
+)
+def test_words_that_only_look_like_a_fact_bring_none(catalogue: Catalogue, question: str) -> None:
+    assert asked_facts(catalogue.get("corine-land-cover"), question, catalogue) == ()
