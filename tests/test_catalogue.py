@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
+from knowledge.cards import list_lines, show_lines
 from knowledge.catalogue import Catalogue, load_catalogue, parse_product
 from knowledge.decoding import decode
 from knowledge.errors import ProductNotFound, SourceInvalid
@@ -101,6 +102,60 @@ def test_neighbours_of_europe_are_not_taken_for_covered(
 ) -> None:
     around = (lon - 0.05, lat - 0.05, lon + 0.05, lat + 0.05)
     assert catalogue.get("corine-land-cover").covers_place(around) is covered, place
+
+
+IN_EUROPE = ("Lisbon", "Reykjavik", "Ankara", "Pristina")
+PLACES = {
+    "Lisbon": (-9.14, 38.72),
+    "Reykjavik": (-21.9, 64.14),
+    "Ankara": (32.85, 39.93),
+    "Pristina": (21.16, 42.66),
+    "Oslo": (10.75, 59.91),
+    "Tromso": (18.95, 69.65),
+    "Zurich": (8.54, 47.37),
+    "London": (-0.12, 51.5),
+    "Kyiv": (30.52, 50.45),
+    "Minsk": (27.57, 53.9),
+    "Moscow": (37.62, 55.75),
+    "Cayenne": (-52.33, 4.92),
+    "Saint-Denis": (55.45, -20.88),
+    "Kinshasa": (15.3, -4.3),
+    "Sydney": (151.2, -33.9),
+    "Longyearbyen": (15.6, 78.2),
+    "McMurdo": (166.7, -77.8),
+}
+
+
+@pytest.mark.parametrize(
+    ("product_id", "inside", "outside"),
+    [
+        ("corine-land-cover", (*IN_EUROPE, "London", "Cayenne"), ("Kyiv", "Minsk", "Moscow", "Kinshasa")),
+        ("imperviousness", (*IN_EUROPE, "London"), ("Kyiv", "Minsk", "Moscow")),
+        ("crop-types", (*IN_EUROPE, "Saint-Denis"), ("Kyiv", "Minsk", "Moscow")),
+        ("urban-atlas", IN_EUROPE, ("Kyiv", "Minsk", "Moscow", "Sydney")),
+        ("urban-atlas-building-height", IN_EUROPE, ("Kyiv", "Minsk", "Moscow")),
+        ("natura-2000", ("Lisbon", "London"), ("Ankara", "Pristina", "Oslo", "Kyiv", "Minsk", "Cayenne")),
+        (
+            "ground-motion",
+            ("Lisbon", "Reykjavik", "Oslo", "Tromso", "Zurich", "London"),
+            ("Pristina", "Kyiv", "Moscow"),
+        ),
+        ("pantropical-tree-cover", ("Kinshasa", "Cayenne", "Sydney"), ("Lisbon", "Ankara", "London")),
+        ("snow-water-equivalent", ("Reykjavik", "Longyearbyen", "Moscow"), ("Kinshasa", "Sydney", "Cayenne")),
+        ("ndvi-global", ("Sydney", "Longyearbyen", "Kyiv"), ("McMurdo",)),
+    ],
+)
+def test_each_kind_of_coverage_holds_known_places_and_leaves_others_out(
+    catalogue: Catalogue, product_id: str, inside: tuple[str, ...], outside: tuple[str, ...]
+) -> None:
+    product = catalogue.get(product_id)
+    covered = {
+        name
+        for name, (lon, lat) in PLACES.items()
+        if product.covers_place((lon - 0.05, lat - 0.05, lon + 0.05, lat + 0.05))
+    }
+    assert covered >= set(inside)
+    assert not covered & set(outside)
 
 
 def test_the_united_kingdom_is_covered_where_and_when_the_documents_say_so(catalogue: Catalogue) -> None:
@@ -319,9 +374,18 @@ def test_list_and_show_print_the_facts_and_what_is_not_verified() -> None:
     assert "Change layer: clc-change-2012-2018" in shown.output
     assert "published not verified" in shown.output
     assert "Edition clc-2012" not in shown.output
+    assert "   111  #e6004d  Continuous urban fabric (grid code 1)" in shown.output
+    snow = CliRunner().invoke(main, ["catalogue", "show", "sce_global_1km_daily_v1"]).output
+    assert "stored x 1 - 100, valid 100 to 200" in snow
     unknown = CliRunner().invoke(main, ["catalogue", "show", "unicorn"])
     assert unknown.exit_code == 1
     assert "Search for it in words" in unknown.output
+
+
+def test_every_card_fits_a_terminal_of_100_columns(catalogue: Catalogue) -> None:
+    names = [name for p in catalogue.products for name in (p.id, *(e.id for e in p.editions))]
+    for line in (*list_lines(catalogue), *(line for name in names for line in show_lines(catalogue, name))):
+        assert len(line) <= 100 or len(line.split()) <= 2, line  # a link or an id is never broken
 
 
 @pytest.mark.parametrize(
