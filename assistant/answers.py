@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Sequence
 
 from assistant import abilities, comparison
+from assistant.pending import question_of, with_options
 from assistant.slots import Slots
 from tools.difference import difference_lines
 from tools.export import synthetic_note
@@ -161,7 +162,7 @@ def _findings(results: Sequence[ToolResult]) -> str:
     found = [str(result.data.get("finding") or _computed(result)) for result in worded]
     # That no layer is known for a subject is no news beside the search, which says why.
     found += [_unhappy(one) for one in results if one.outcome != "ok" and one.data.get("product", "") is not None]
-    found += [_asked(result) for result in results if result.question]
+    found += _asked(results)
     plain = [result.text for result in results if result.outcome == "ok" and not result.statistics]
     if not found or not all(
         result.recommendation for result in results if result.outcome == "ok" and not result.statistics
@@ -180,11 +181,13 @@ def _unhappy(result: ToolResult) -> str:
     return f"{OUTCOME_WORDS[result.outcome]}: {result.text}"
 
 
-def _asked(result: ToolResult) -> str:
-    if not result.question:
-        return ""
-    options = "".join(f"\n- {option}" for option in result.question.options)
-    return f"{result.question.text}{options}"
+def _asked(results: Sequence[ToolResult]) -> list[str]:
+    """Tell what is asked back; of several large runs it is one question with one list of options."""
+    joint = question_of(results)
+    if joint and joint.approves:
+        others = [one.question for one in results if one.question and not one.question.approves]
+        return [with_options(one) for one in (joint, *others)]
+    return [with_options(one.question) for one in results if one.question]
 
 
 def _computed(result: ToolResult) -> str:

@@ -51,12 +51,22 @@ class Run:
 
     emit: Callable[[Event], None]
     max_tool_calls: int
-    results: list[ToolResult] = field(default_factory=list)
-    calls: list[ToolCall] = field(default_factory=list)
+    steps: list[tuple[ToolCall, ToolResult] | None] = field(default_factory=list)
+    """In the order in which the calls were made; None while one is under way."""
     invalid: int = 0
     unmended: set[str] = field(default_factory=set)
     """Tools whose latest call had wrong arguments."""
     usage: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def calls(self) -> list[ToolCall]:
+        """The calls that are done, in the order in which they were made, whichever ended first."""
+        return [step[0] for step in self.steps if step]
+
+    @property
+    def results(self) -> list[ToolResult]:
+        """Their results, in the same order."""
+        return [step[1] for step in self.steps if step]
 
     def add_usage(self, message: AIMessage) -> None:
         """Count the tokens of one reply."""
@@ -133,6 +143,8 @@ class Net(AgentMiddleware):
         call_id, name, args = str(call["id"]), str(call["name"]), dict(call["args"])
         if len(self.run.calls) >= self.run.max_tool_calls:
             raise ModelUnusable(f"it made more than {self.run.max_tool_calls} tool calls")
+        place = len(self.run.steps)
+        self.run.steps.append(None)
         self.run.emit(ToolStarted(call_id=call_id, name=name, args=args))
         token, started = _call_id.set(call_id), perf_counter()
         try:
@@ -150,6 +162,7 @@ class Net(AgentMiddleware):
             ),
             call_id,
             result,
+            place,
         )
         status = "success" if result.outcome == "ok" else "error"
         return ToolMessage(content=result.text, artifact=result, tool_call_id=call_id, name=name, status=status)
@@ -165,9 +178,8 @@ class Net(AgentMiddleware):
         text = str(message.text) if isinstance(message, ToolMessage) else "The call could not be made."
         return ToolResult(text=text, outcome="not_run")
 
-    def _record(self, call: ToolCall, call_id: str, result: ToolResult) -> None:
-        self.run.calls.append(call)
-        self.run.results.append(result)
+    def _record(self, call: ToolCall, call_id: str, result: ToolResult, place: int) -> None:
+        self.run.steps[place] = call, result
         self.run.emit(
             ToolFinished(call_id=call_id, name=call.name, text=call.result, outcome=call.outcome, seconds=call.seconds)
         )

@@ -18,6 +18,9 @@ _PLAN = re.compile(rf"(?:{_UNASKED})\. Plan ([0-9a-f]{{16}})\b")
 """How the question about a large run names its plan, in five languages as in `phrases_data/`."""
 _MARKS = re.compile(r"[.,;:!?\s]+")
 
+_KIND = re.compile(r" for |: ")
+"""What parts the kind of a smaller alternative from its details."""
+SEARCH = "search_products"
 Call = tuple[str, dict[str, Any]]
 
 
@@ -41,9 +44,13 @@ def find_pending(
     calls: Iterable[ToolCall], results: Iterable[ToolResult], **asked: Any
 ) -> tuple[Pending, ...]:  # fmt: skip
     """Give the runs that a turn asked about; `asked` is the question, its day, its area and its collection."""
+    made = tuple(zip(calls, results, strict=True))
+    search = next((call.args for call, _ in made if call.name == SEARCH), None)
     return tuple(
-        Pending(fingerprint=one, tool=call.name, args=call.args, changes=result.question.changes, **asked)
-        for call, result in zip(calls, results, strict=True)
+        Pending(
+            fingerprint=one, tool=call.name, args=call.args, changes=result.question.changes, search=search, **asked
+        )
+        for call, result in made
         if result.question
         for one in result.question.approves
     )
@@ -67,14 +74,30 @@ def read_reply(words: str, waiting: Sequence[Pending]) -> Resumed | None:
     else:
         wanted = _bare(words)
         calls = [
-            (one.tool, {**one.args, **changes})
-            for one in waiting
-            for option, changes in one.changes.items()
+            (one.tool, {**one.args, **change})
+            for option, changes in joint_changes([one.changes for one in waiting]).items()
             if wanted in (_bare(translate(option, language)) for language in LANGUAGES)
+            for one, change in zip(waiting, changes, strict=True)
         ]
     if not calls:
         return None
+    calls = [(SEARCH, first.search), *calls] if first.search else calls
     return Resumed(first.question, first.today, first.area, first.collection_id, tuple(calls), approved, answers)
+
+
+def joint_changes(each: Sequence[dict[str, dict[str, str]]]) -> dict[str, list[dict[str, str]]]:
+    """Give the options that make every one of some runs smaller, with the arguments that each run then replaces.
+
+    Those of one kind are one option: "Smaller area: … of Rennes; Smaller area: … of Metz".
+    """
+    kinds = [{_KIND.split(option, maxsplit=1)[0]: option for option in changes} for changes in each]
+    shared = [kind for kind in kinds[0] if all(kind in one for one in kinds)] if kinds else []
+    return {
+        "; ".join(dict.fromkeys(one[kind] for one in kinds)): [
+            changes[one[kind]] for changes, one in zip(each, kinds, strict=True)
+        ]
+        for kind in shared
+    }
 
 
 def is_reply(words: str, *slots: str) -> bool:
@@ -104,12 +127,11 @@ def question_of(results: Sequence[ToolResult]) -> Question | None:
     waiting = [one for one in questions if one.approves]
     if len(waiting) < 2 or not questions[0].approves:
         return questions[0] if questions else None
-    changes = {text: more for one in waiting for text, more in one.changes.items()}
+    smaller = joint_changes([one.changes for one in waiting])
     return Question(
         text="\n".join(dict.fromkeys(one.text for one in waiting)),
-        options=(waiting[0].options[0], *changes, waiting[0].options[-1]),
+        options=(waiting[0].options[0], *smaller, waiting[0].options[-1]),
         approves=tuple(dict.fromkeys(print_ for one in waiting for print_ in one.approves)),
-        changes=changes,
     )
 
 

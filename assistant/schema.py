@@ -38,6 +38,8 @@ class Pending(Frozen):
     args: dict[str, Any]
     changes: dict[str, dict[str, str]]
     """Smaller alternatives: words of the option, and the arguments they replace."""
+    search: dict[str, Any] | None = None
+    """The product search of the same turn, which goes with the run: its advice stays what it was."""
     question: str
     today: date
     """The day asked on: "this summer" stays that summer."""

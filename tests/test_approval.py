@@ -98,7 +98,7 @@ async def test_run_it_runs_exactly_that_plan_also_after_a_restart(settings: Sett
     assert done.plan is not None
     assert (done.plan.fingerprint,) == question.approves
     assert done.plan.period.end.year == TODAY.year
-    assert [call.name for call in done.tool_calls] == ["compute"]
+    assert [call.name for call in done.tool_calls] == ["search_products", "compute"]
     more = await restarted.ask("and in June 2025?", session_id=answer.session_id, today=TODAY, approve=True)
     assert more.plan is not None
     assert (more.plan.place.name, more.plan.period.start, more.plan.output) == (BOX, date(2025, 6, 1), "composite")
@@ -108,7 +108,7 @@ WAITING = Pending(
     fingerprint="0123456789abcdef",
     tool="compute",
     args={"place": "Rennes", "period": "2025"},
-    changes={"Fewer dates: on 2025-06-01, 1 of 9": {"period": "2025-06-01"}},
+    changes={"Fewer dates for Rennes: on 2025-06-01, 1 of 9": {"period": "2025-06-01"}},
     question=QUESTION,
     today=TODAY,
 )
@@ -140,7 +140,7 @@ def test_other_words_let_nothing_run(words: str) -> None:
 
 
 def test_a_smaller_alternative_is_run_by_its_own_words_and_approves_nothing() -> None:
-    reply = pending.read_reply("fewer dates: on 2025-06-01, 1 of 9", [WAITING])
+    reply = pending.read_reply("fewer dates for Rennes: on 2025-06-01, 1 of 9", [WAITING])
     assert reply is not None
     assert reply.calls == (("compute", {"place": "Rennes", "period": "2025-06-01"}),)
     assert not reply.approved
@@ -242,6 +242,20 @@ async def test_two_large_runs_of_one_question_are_approved_together(assistant: A
     assert len(question.approves) == 2
     done = await assistant.ask("Run it", session_id=answer.session_id)
     assert len(done.statistics) == 2
+
+
+async def test_two_places_are_made_smaller_together_and_keep_their_advice(assistant: Assistant) -> None:
+    answer, question = await asked(assistant, "Compare NDVI in Rennes and in Cayenne in summer 2025")
+    smaller = next(one for one in question.options if one.startswith("Smaller area"))
+    assert smaller.count("Smaller area") == 2
+    assert "in the middle of Rennes" in smaller
+    assert "in the middle of Cayenne" in smaller
+    assert answer.text.count(RUN_IT) == 1
+    done = await assistant.ask(smaller, session_id=answer.session_id)
+    whole = await assistant.ask("Compare NDVI in Rennes and in Cayenne in summer 2025", today=TODAY, approve=True)
+    assert len(done.statistics) == len(whole.statistics) == 2
+    told = [one.recommendation.product_id for one in (answer, done, whole) if one.recommendation]
+    assert told == [told[0]] * 3
 
 
 async def test_no_model_approves_and_what_it_leaves_out_is_asked_all_the_same(settings: Settings) -> None:

@@ -66,7 +66,7 @@ def _fewer_dates(work: Prepared, share: float) -> Changes:
     first, last = dates[-fitting], dates[-1]
     when = f"on {first}" if first == last else f"{first} to {last}"
     period = first if first == last else f"{first} to {last}"
-    return {f"Fewer dates: {when}, {fitting} of {len(dates)}": {"period": period}}
+    return {f"Fewer dates for {work.plan.place.name}: {when}, {fitting} of {len(dates)}": {"period": period}}
 
 
 def _smaller_area(context: "Context", work: Prepared, share: float) -> Changes:
@@ -82,4 +82,5 @@ def _smaller_area(context: "Context", work: Prepared, share: float) -> Changes:
     if min(tall_km, wide_km) < LEAST_SIDE_KM:
         return {}
     box = ", ".join(f"{edge:.5f}" for edge in corners)
-    return {f"Smaller area: {wide_km:.1f} km by {tall_km:.1f} km in its middle": {"place": box}}
+    words = f"Smaller area: {wide_km:.1f} km by {tall_km:.1f} km in the middle of {work.plan.place.name}"
+    return {words: {"place": box}}
