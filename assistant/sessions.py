@@ -99,6 +99,13 @@ class Sessions:
             kept = {"session_id": session_id, "question": question, "answer": answer.model_dump_json()}
             db.execute(turn.insert().values(**kept))
 
+    def replace_pending(self, session_id: str, run: Pending) -> None:
+        """Put a run in the place of the same run as it waits; does nothing where it waits no longer."""
+        waiting = tables().tables["waiting"]
+        same = (waiting.c.session_id == session_id, waiting.c.fingerprint == run.fingerprint)
+        with self.database.begin() as db:
+            db.execute(waiting.update().where(*same).values(run=run.model_dump_json()))
+
     def delete(self, session_id: str) -> None:
         """Forget one conversation, with the large runs that wait in it and what was said of its answers."""
         if self.database.is_empty:

@@ -71,7 +71,9 @@ def create_app(settings: Settings) -> FastAPI:
     def forget(session_id: str) -> None:
         assistant.services().logins.forget(session_id)
 
-    return mount_page(app, assistant, settings, on_end=forget)
+    return mount_page(
+        app, assistant, settings, on_end=forget, catalogue=lambda: assistant.services().retriever.catalogue
+    )
 
 
 def add_doors(app: FastAPI, assistant: Assistant, settings: Settings, turns: Turns | None = None) -> None:

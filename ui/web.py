@@ -4,6 +4,7 @@ import asyncio
 import logging
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import aclosing
+from functools import cache
 from html import escape
 from pathlib import Path
 from typing import Any, Protocol
@@ -14,6 +15,7 @@ from fastapi import FastAPI
 from assistant.schema import ErrorEvent, Event
 from assistant.sessions import Sessions
 from assistant.settings import Settings, point_libraries_at
+from knowledge.catalogue import Catalogue, load_catalogue
 from knowledge.errors import ClmsError
 from knowledge.lexicon import Language
 from tools.areas import parse_geojson, read_polygons
@@ -24,6 +26,8 @@ from ui.page_api import page_router
 from ui.page_layout import Layout
 from ui.page_words import ASSETS, browser_language, say
 from ui.panels import empty_html, kept_html, result_html, warnings_html
+from ui.plan_card import PlanCard
+from ui.product_card import cards_html
 from ui.turn import Turn, stopped
 
 _log = logging.getLogger(__name__)
@@ -61,11 +65,23 @@ class Answering(Protocol):
 
 
 def mount_page(
-    app: FastAPI, assistant: Answering, settings: Settings, *, on_end: Callable[[str], None] = _keep_nothing
+    app: FastAPI,
+    assistant: Answering,
+    settings: Settings,
+    *,
+    on_end: Callable[[str], None] = _keep_nothing,
+    catalogue: Callable[[], Catalogue] = load_catalogue,
 ) -> FastAPI:
     """Put the page at `/` of an app; call it after every other route is there.
 
-    The page links files as `artifacts/{id}`, which the app must serve. `on_end` hears of each conversation that ends.
+    The page links files as `artifacts/{id}`, which the app must serve.
+
+    Args:
+        app: The application.
+        assistant: Answers the questions.
+        settings: All settings.
+        on_end: Hears of each conversation that ends.
+        catalogue: Gives the products whose cards are shown.
     """
     point_libraries_at(settings)
     import gradio as gr
@@ -73,7 +89,7 @@ def mount_page(
     app.include_router(page_router(settings))
     mounted: FastAPI = gr.mount_gradio_app(
         app,
-        Page(assistant, settings, on_end).blocks,
+        Page(assistant, settings, on_end, catalogue).blocks,
         path="/",
         footer_links=[],
         run_history=False,
@@ -96,13 +112,20 @@ def mount_page(
 class Page:
     """What happens between the page's components."""
 
-    def __init__(self, assistant: Answering, settings: Settings, on_end: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        assistant: Answering,
+        settings: Settings,
+        on_end: Callable[[str], None],
+        catalogue: Callable[[], Catalogue],
+    ) -> None:
         import gradio as gr
 
         self._assistant = assistant
         self._settings = settings
         self._on_end = on_end
-        self._sessions = Sessions(settings.sessions_path)
+        self._catalogue = cache(catalogue)
+        self._sessions = Sessions(settings.database)
         self._workspace = Workspace(settings.artifacts_dir)
         with gr.Blocks(title="CLMS Assistant", analytics_enabled=False, delete_cache=(3600, 3600)) as self.blocks:
             self._session: gr.State = gr.State(None, delete_callback=self._end)
@@ -111,6 +134,7 @@ class Page:
             # Which conversations were begun in this browser; their ids are the only way to them.
             self._own: gr.BrowserState = gr.BrowserState([], storage_key="clms-conversations", secret="clms-assistant")  # noqa: S106
             self._parts = Layout(self._mind)
+            self._plan = PlanCard(self._parts, self._sessions)
             self._connect_asking()
             self._connect_rest()
 
@@ -124,7 +148,7 @@ class Page:
         def option(event: gr.SelectData) -> str:
             return str(event.value)
 
-        parts, hidden = self._parts, _HIDDEN
+        parts, plan, hidden = self._parts, self._plan, _HIDDEN
         ask: Any = {
             "fn": self._ask,
             "inputs": [parts.box, parts.chat, self._session, self._area, parts.language],
@@ -143,15 +167,22 @@ class Page:
             parts.again.click(
                 self._on_again, [parts.chat, self._turn], [parts.box, parts.chat], **hidden
             ).then(**ask),
+            plan.run.click(lambda turn: plan.answer(turn, 0), self._turn, parts.box, **hidden).then(**ask),
+            plan.cancel.click(lambda turn: plan.answer(turn, -1), self._turn, parts.box, **hidden).then(**ask),
+            plan.change.click(
+                plan.changed, [self._session, parts.language, *plan.fields.values()], [parts.box, plan.note], **hidden
+            ).then(**ask),
         ]  # fmt: skip
         for run in runs:
+            run.then(plan.shown, [self._session, self._turn, parts.language], plan.outputs, **hidden)
             run.then(self._remember, [self._session, self._own, parts.language], [self._own, parts.kept], **hidden)
             run.then(None, js=_SHOW_ANSWER, **hidden)
         buttons = [parts.send, parts.stop]
         parts.stop.click(self._on_stop, parts.chat, [parts.chat, *buttons], cancels=runs, **hidden)
         fresh = [parts.chat, self._session, self._turn, parts.result, parts.map, *buttons, parts.again]
         for trigger in (parts.reset.click, parts.chat.clear):
-            trigger(self._on_reset, [self._session, parts.language], fresh, cancels=runs, **hidden)
+            ended = trigger(self._on_reset, [self._session, parts.language], fresh, cancels=runs, **hidden)
+            ended.then(plan.hidden, None, plan.outputs, **hidden)
 
     def _connect_rest(self) -> None:
         import gradio as gr
@@ -232,13 +263,11 @@ class Page:
         return {self._parts.result: self._result(turn, language)}
 
     def _result(self, turn: Turn | None, language: Language) -> str:
-        shown = turn and (
-            turn.artifacts or (turn.answer and (turn.answer.statistics or turn.answer.recommendation))
-        )  # fmt: skip
-        if turn is None or not shown:
+        card = cards_html(turn.answer, self._catalogue, language) if turn and turn.answer else ""
+        if turn is None or not (turn.artifacts or card or (turn.answer and turn.answer.statistics)):
             return empty_html(language)
         on_map = [one["id"] for one in map_layers(turn.artifacts, self._workspace)]
-        return result_html(turn.question, turn.artifacts, turn.answer, language, on_map=on_map)
+        return result_html(turn.question, turn.artifacts, turn.answer, language, card=card, on_map=on_map)
 
     def _map(self, language: Language, session_id: str | None, turn: Turn | None, area: Polygons | None) -> Any:
         """Give the map's value: the layers of one turn beside those that it has already, and the next area."""
