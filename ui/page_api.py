@@ -3,11 +3,11 @@
 import gzip
 import io
 import json
+import logging
 import re
 import threading
 import zipfile
 from collections.abc import Sequence
-from functools import cache
 from pathlib import Path
 from typing import Annotated
 
@@ -19,6 +19,8 @@ from tools.errors import ArtifactNotFound
 from tools.schema import Artifact
 from tools.workspace import Workspace
 from ui.page_words import ASSETS
+
+logger = logging.getLogger(__name__)
 
 SHIPPED = {"leaflet.js": "text/javascript", "leaflet.css": "text/css"}
 """Files that the page may load, all from the package."""
@@ -36,7 +38,7 @@ def page_router(settings: Settings) -> APIRouter:
     def background() -> Response:
         """Give land and country borders for the map, so that it needs no other host."""
         headers = {"Content-Encoding": "gzip", **_DAY}
-        return Response(_background(), media_type="application/json", headers=headers)
+        return Response(_background(settings.data_dir / "page"), media_type="application/json", headers=headers)
 
     @router.get("/page/{name}")
     def shipped(name: str) -> FileResponse:
@@ -75,13 +77,25 @@ def zip_files(artifacts: Sequence[Artifact]) -> bytes:
     return buffer.getvalue()
 
 
-def _background() -> bytes:
-    # Thirty people open the page at once: the work is done once.
+def _background(folder: Path) -> bytes:
+    """Give the background as gzipped GeoJSON; drawn once, for it takes seconds, and kept in the data folder."""
+    kept = folder / "background-1.json.gz"
+    # Thirty people open the page at once: one of them draws.
     with _DRAWING:
-        return _draw_background()
+        try:
+            return kept.read_bytes()
+        except OSError:
+            drawn = _draw_background()
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            part = kept.with_suffix(".part")
+            part.write_bytes(drawn)
+            part.replace(kept)
+        except OSError as error:
+            logger.info("The map's background was not kept: %s", error)
+        return drawn
 
 
-@cache
 def _draw_background() -> bytes:
     from tools.gazetteer import CREDIT, drawn_land
 

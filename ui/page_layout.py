@@ -6,7 +6,9 @@ from typing import Any
 import yaml
 
 from knowledge.lexicon import Language
+from ui.map_view import map_value
 from ui.page_words import ASSETS, NAMES, say
+from ui.panels import empty_html
 
 AREA_TYPES = [".geojson", ".json", ".gpkg", ".zip", ".kml", ".csv"]
 _MAP_HEAD = '<link rel="stylesheet" href="page/leaflet.css"><script src="page/leaflet.js"></script>'
@@ -34,13 +36,13 @@ class Layout:
                 self._chat()
             with gr.Column(scale=6, min_width=300, elem_id="results"):
                 self.map = gr.HTML(
-                    None,
+                    map_value("en", ""),
                     elem_id="map",
                     html_template=(ASSETS / "map.html").read_text(encoding="utf-8"),
                     js_on_load=(ASSETS / "map.js").read_text(encoding="utf-8"),
                     head=_MAP_HEAD,
                 )
-                self.result = gr.HTML(elem_id="result")
+                self.result = gr.HTML(empty_html("en"), elem_id="result")
 
     def named(self, component: Any, **labels: "str | Label") -> Any:
         """Keep a component's labels: a key of `words.yaml`, or a function of the language, for each property."""
