@@ -350,8 +350,11 @@ class Assistant:
         """Check the draft's numbers, have it written again once if need be, and make the answer."""
         results = draft.run.results
         said = [asked.question, asked.today.isoformat(), *(text for role, text in asked.history if role == "user")]
-        said += [turn.answer.text for turn in await asyncio.to_thread(self.sessions.history, asked.session_id)]
-        evidence = grounding.gather(results, said)
+        kept = [turn.answer for turn in await asyncio.to_thread(self.sessions.history, asked.session_id)]
+        said += [answer.text for answer in kept]
+        earlier = [table for answer in kept for table in answer.statistics]
+        planned = isinstance(draft.model, OfflinePlanner)
+        evidence = grounding.gather(results, said, earlier=earlier, strict=not planned)
         invented = grounding.find_invented(draft.text, evidence)
         text = await finish.rewritten(draft.model, draft.messages, draft.text, invented) if invented else draft.text
         check = grounding.strip_invented(text, evidence)
@@ -363,7 +366,7 @@ class Assistant:
             warnings.append(f"Sentences were taken out of the text: {finish.removed(check.invented)}.")
         told = pending.asked_text(finish.completed(check, results), pending.question_of(results))
         answer = self._assemble(asked, draft, told, warnings, started)
-        return translation.in_language(answer, asked.language, planned=isinstance(draft.model, OfflinePlanner))
+        return translation.in_language(answer, asked.language, planned=planned)
 
     def _assemble(self, asked: Asked, draft: _Draft, text: str, warnings: Sequence[str], started: float) -> Answer:
         results, calls = draft.run.results, draft.run.calls

@@ -32,6 +32,7 @@ _DAY_FIRST = re.compile(
     rf"(?<![\w.,])(\d{{1,2}})(?:st|nd|rd|th|er|\.|º)?\s+(?:of\s+|de\s+|d['’])?({_MONTH})\b\.?,?(?:\s+(?:de\s+|del\s+)?(\d{{4}})\b)?"
 )
 _MONTH_FIRST = re.compile(rf"\b({_MONTH})\s+(\d{{1,2}})(?:st|nd|rd|th)?\b(?:,?\s+(\d{{4}}))?(?![\d%.,]*\d)")
+_MONTH_ALONE = re.compile(rf"(?<![\w.])(?<!\d )(?<!\d\. )(?<!\d de )(?<!\d of )({_MONTH})\b(?:\s+(?:de\s+)?(\d{{4}}))?")
 _MONTH_OF_YEAR = re.compile(r"(?<![\d./])(?:0?[1-9]|1[0-2])[/.](?=(?:19|20)\d\d(?!\d))")
 _TWO_YEARS = re.compile(r"(?<!\d)((?:19|20)\d\d)/(\d\d)(?!\d)")
 
@@ -74,6 +75,9 @@ class Number:
     percent: bool = False
     share: bool = False
     """A fraction such as 17/20 or "half"; its readings are between 0 and 1 or above."""
+    start: int = 0
+    end: int = 0
+    """Where it stands in `Claims.text`."""
 
 
 @dataclass(frozen=True)
@@ -82,6 +86,9 @@ class Day:
 
     words: str
     readings: tuple[tuple[int | None, int, int], ...]
+    start: int = 0
+    end: int = 0
+    """Where it stands in `Claims.text`."""
 
 
 @dataclass(frozen=True)
@@ -93,6 +100,8 @@ class Claims:
     links: tuple[str, ...]
     names: tuple[str, ...]
     """Words with both letters and digits, in lower case."""
+    text: str = ""
+    """The text without links and markup, to which all positions refer."""
 
 
 def read_claims(text: str, *, language: str, known_names: frozenset[str] | set[str] | None = None) -> Claims:
@@ -115,7 +124,7 @@ def read_claims(text: str, *, language: str, known_names: frozenset[str] | set[s
     lower = _blank(_names_pattern(), shown, lower)
     days, lower = _days(plain, lower)
     numbers = tuple(_numbers(plain, lower, language))
-    return Claims(numbers, days, links, names)
+    return Claims(numbers, days, links, names, plain)
 
 
 def without_list_marks(text: str) -> list[tuple[str, str]]:
@@ -136,6 +145,18 @@ def without_list_marks(text: str) -> list[tuple[str, str]]:
 def is_month(word: str) -> bool:
     """Tell whether a word names a month in one of the five languages."""
     return fold(word).strip(".,;:") in _MONTH_NUMBERS
+
+
+def month_number(word: str) -> int:
+    """Give the number of a month by its name."""
+    return _MONTH_NUMBERS[fold(word)]
+
+
+def months_in(text: str) -> Iterator["re.Match[str]"]:
+    """Find months named without a day, with their year where one follows; "may" in lower case is none."""
+    for match in _MONTH_ALONE.finditer(_folded(text)):
+        if text[match.start()].isupper() or match[1] not in ("may", "march"):
+            yield match
 
 
 def remove_links(text: str, links: tuple[str, ...]) -> str:
@@ -213,7 +234,7 @@ def _days(plain: str, lower: str) -> tuple[tuple[Day, ...], str]:
     def take(pattern: re.Pattern[str], read: Any) -> None:
         nonlocal lower
         for match in pattern.finditer(lower):
-            found.append(Day(plain[match.start() : match.end()].strip(), read(match)))
+            found.append(Day(plain[match.start() : match.end()].strip(), read(match), *match.span()))
         lower = _blank(pattern, lower, lower)
 
     take(_ISO, lambda m: ((int(m[1]), int(m[2]), int(m[3])),))
@@ -228,12 +249,14 @@ def _numbers(plain: str, lower: str, language: str) -> Iterator[Number]:
     for match in _FRACTION.finditer(lower):
         above, below = int(match[1]), int(match[2])
         if 0 < above <= below:
-            yield Number(plain[match.start() : match.end()], ((Reading(above / below, 0.0005),),), share=True)
+            share = ((Reading(above / below, 0.0005),),)
+            yield Number(plain[match.start() : match.end()], share, False, True, *match.span())
             lower = lower[: match.start()] + " " * len(match[0]) + lower[match.end() :]
     lower = sign_words().sub(lambda match: "-".rjust(len(match[0])), _times(lower))
     for spelled in (*numerals(plain), *spelled_numbers(lower, language)):
         readings = tuple((Reading(value, spelled.tolerance),) for value in spelled.values)
-        yield Number(plain[spelled.start : spelled.end], readings, spelled.percent, spelled.share)
+        kind = (spelled.percent, spelled.share)
+        yield Number(plain[spelled.start : spelled.end], readings, *kind, spelled.start, spelled.end)
         lower = lower[: spelled.start] + " " * (spelled.end - spelled.start) + lower[spelled.end :]
     for match in _NUMBER.finditer(lower):
         yield _number(match, lower, plain[_with_sign_word(plain, match.start()) : match.end()].strip())
@@ -267,7 +290,7 @@ def _number(match: re.Match[str], text: str, words: str) -> Number:
         readings.append(tuple(_reading(part, shift) for part in parts if part.count(".") < 2))
     if body.count(".") > 1:
         readings.append(tuple(_reading(part, shift) for part in re.split(r"[.,]", body)))
-    return Number(words, tuple(readings), bool(unit))
+    return Number(words, tuple(readings), bool(unit), False, *match.span())
 
 
 def _reading(written: str, shift: int) -> Reading:

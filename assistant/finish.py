@@ -21,7 +21,7 @@ Thing = TypeVar("Thing")
 def removed(invented: Sequence[str]) -> str:
     """Count what no tool gave and quote it as removed, never as a fact."""
     quoted = ", ".join(f'"{words}"' for words in invented)
-    return f"{len(invented)} numbers or links that no tool gave (removed: {quoted})"
+    return f"{len(invented)} numbers, names or statements that no tool gave (removed: {quoted})"
 
 
 def completed(check: Check, results: Sequence[ToolResult]) -> str:

@@ -4,11 +4,17 @@ import math
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
-from assistant.claims import Day, Number, Reading, is_month, read_claims, remove_links, without_list_marks
+from assistant.claims import Claims, Day, Number, Reading, is_month, read_claims, remove_links, without_list_marks
+from assistant.lexicon import fold
+from assistant.naming import unknown_names
+from assistant.relations import Judged, judge
+from assistant.sentences import unit_after
+from assistant.tables import Table, kept_tables, name_patterns, tables_of
 from knowledge.lexicon import language_of
-from tools.schema import StatisticsRow, ToolResult
+from tools.schema import Statistics, StatisticsRow, ToolResult
 from tools.telling import ROWS_IN_TEXT
 from tools.zonal import curve, summary
 
@@ -16,6 +22,7 @@ _SENTENCE_END = re.compile(r"(?<=[.!?])\s+(?=[A-ZÀ-Þ*\"“«„¿¡])")
 _OF = re.compile(r"\b(\d+) (?:of|out of|von|sur|de|su) (\d+)\b|\b(\d+)/(\d+)\b")
 NO_YEAR = 0
 """Year of a date that was told without one: it supports the same day without a year, and no other."""
+NO_UNIT = "none"
 RowKey = str | tuple[int, int, int]
 """Label of a row, in lower case, or its year, month and day where a table has several dates."""
 _NOT_EVIDENCE = {"geometry", "collection", "coordinates", "size_bytes"}
@@ -35,6 +42,15 @@ class Evidence:
     links: set[str] = field(default_factory=set)
     names: set[str] = field(default_factory=set)
     """Words with both letters and digits, in lower case: their digits are no claim."""
+    sizes: dict[str, set[float]] = field(default_factory=dict)
+    """Numbers by the unit that was told with them; what was told without one stands under the empty name."""
+    texts: list[str] = field(default_factory=list)
+    """What tools and users said, folded: where names and quotations may come from."""
+    strict: bool = True
+    """Check also what numbers are said of, their units, and names: what code wrote need not be."""
+    tables: list[Table] = field(default_factory=list)
+    """Tables on which statements of a language model are checked."""
+    _joined: tuple[int, str] = (0, "")
     _read: set[str] = field(default_factory=set)
 
     def add_text(self, text: str) -> None:
@@ -43,27 +59,30 @@ class Evidence:
             return
         self._read.add(text)
         rest = "\n".join(rest for _, rest in without_list_marks(text))
+        self.texts.append(fold(rest))
         claims = read_claims(rest, language=language_of(rest))
         self.add_names(*claims.names)
         self.links.update(claims.links)
         for day in claims.days:
             for year, month, number in day.readings:
                 self._add_date(year, month, number)
+        plain = fold(claims.text)
         for claim in claims.numbers:
             for reading in (one for readings in claim.readings for one in readings):
                 if claim.percent or claim.share:
                     self.shares.add(reading.value * (100 if claim.share else 1))
                 else:
-                    self.add_number(reading.value)
+                    self.add_number(reading.value, unit_after(plain, claim.end))
         for pair in _OF.findall(rest):
             part, whole = (float(one) for one in pair if one)
             if 0 < part <= whole:
                 self.shares.add(100 * part / whole)
 
-    def add_number(self, value: float) -> None:
-        """Take over one number."""
+    def add_number(self, value: float, unit: str = "") -> None:
+        """Take over one number, with its unit where that is known."""
         if math.isfinite(value):
             self.numbers.add(float(value))
+            self.sizes.setdefault(unit, set()).add(float(value))
 
     def add_names(self, *names: str) -> None:
         """Take over names, whole and in their parts."""
@@ -72,6 +91,8 @@ class Evidence:
 
     def add_result(self, result: ToolResult) -> None:
         """Take over a tool result, with what its rows say together."""
+        self.tables += tables_of([result])
+        self.__dict__.pop("_row_names", None)
         rows = result.statistics.rows if result.statistics else ()
         many = len(rows) > ROWS_IN_TEXT
         self._add_tree(result.model_dump(mode="json", exclude={"statistics": {"rows"}} if many else None))
@@ -88,23 +109,35 @@ class Evidence:
                 self.shares.add(100 * together[name] / max(1, together["polygons"]))
             labels = {row.label for row in rows}
             for label in labels:
-                one = self.rows.setdefault(label.lower(), Evidence()) if len(labels) > ROWS_IN_TEXT else self
+                one = self.rows.setdefault(fold(label), Evidence()) if len(labels) > ROWS_IN_TEXT else self
                 one._add_tree(curve([row for row in rows if row.label == label]))
             for one in self.rows.values():
                 self.dates |= one.dates
                 self.names |= one.names
             self.add_number(len(rows))
 
+    @property
+    def known_text(self) -> str:
+        """Give all that tools and users said, folded."""
+        if self._joined[0] != len(self.texts):
+            self._joined = (len(self.texts), "\n".join(self.texts))
+        return self._joined[1]
+
     def with_rows(self, line: str, days: Sequence[Day]) -> "list[Evidence]":
         """Give what may support a line: the evidence, and the single rows whose label or date the line names."""
-        spoken = line.lower()
+        spoken = fold(line)
+        names = self._row_names
         told = {reading for day in days for reading in day.readings}
         named = (
             row
             for key, row in self.rows.items()
-            if (_names_label(spoken, key) if isinstance(key, str) else key in told or (None, *key[1:]) in told)
+            if (names[key].search(spoken) if isinstance(key, str) else key in told or (None, *key[1:]) in told)
         )
         return [self, *(source for row in named for source in row.with_rows(line, days))]
+
+    @cached_property
+    def _row_names(self) -> dict[str, "re.Pattern[str]"]:
+        return name_patterns([key for key in self.rows if isinstance(key, str)])
 
     def _add_tree(self, node: Any, key: str = "") -> None:
         if key in _NOT_EVIDENCE:
@@ -116,7 +149,7 @@ class Evidence:
             long = len(node) > ROWS_IN_TEXT and all(isinstance(one, dict) and "label" in one for one in node)
             for value in node:
                 # Of many rows, some row is near any number: each speaks for itself alone.
-                one = self.rows.setdefault(str(value["label"]).lower(), Evidence()) if long else self
+                one = self.rows.setdefault(fold(str(value["label"])), Evidence()) if long else self
                 one._add_tree(value, key)
         elif isinstance(node, str):
             if key in _ONLY_NAMES:
@@ -129,7 +162,7 @@ class Evidence:
             elif key.endswith("share"):
                 self.shares.add(float(node) * 100)
             else:
-                self.add_number(node)
+                self.add_number(node, _unit_of(key))
 
     def _add_date(self, year: int | None, month: int, day: int) -> None:
         self.dates.add((year or NO_YEAR, month, day))
@@ -146,21 +179,32 @@ class Check:
     """Numbers, dates and links, as written, that nothing supports."""
 
 
+def _unit_of(key: str) -> str:
+    """Give the unit that a name ends in: `area_ha`, `valid_pixels`."""
+    last = key.rpartition("_")[2]
+    return unit_after(f" {last}", 0)
+
+
 def _row_key(row: StatisticsRow, rows: Iterable[StatisticsRow]) -> RowKey:
     """Tell by what a text names a row: its date when rows differ in it, else its label."""
     if row.date is None or len({one.date for one in rows}) == 1:
-        return row.label.lower()
+        return fold(row.label)
     year, month, day = (int(part) for part in row.date[:10].split("-"))
     return year, month, day
 
 
-def _names_label(text: str, label: str) -> bool:
-    return label in text and re.search(rf"(?<!\w){re.escape(label)}(?!\w)", text) is not None
+def gather(
+    results: Iterable[ToolResult], texts: Iterable[str], *, earlier: Iterable[Statistics] = (), strict: bool = True
+) -> Evidence:
+    """Collect the evidence of a conversation.
 
-
-def gather(results: Iterable[ToolResult], texts: Iterable[str]) -> Evidence:
-    """Collect the evidence of a conversation: its tool results, its questions and its checked answers."""
-    evidence = Evidence()
+    Args:
+        results: What the tools gave.
+        texts: Questions and checked answers.
+        earlier: Tables of earlier answers.
+        strict: Whether a language model wrote the text to be checked; what code wrote needs only its numbers checked.
+    """
+    evidence = Evidence(strict=strict, tables=list(kept_tables(earlier)))
     for result in results:
         evidence.add_result(result)
     for text in texts:
@@ -171,8 +215,12 @@ def gather(results: Iterable[ToolResult], texts: Iterable[str]) -> Evidence:
 def find_invented(text: str, evidence: Evidence) -> tuple[str, ...]:
     """Find the numbers, percentages, years, dates and links of a text that no evidence supports."""
     language = language_of(text)
-    found = [_invented(rest, rest, evidence, language) for _, rest in without_list_marks(text)]
-    return tuple(dict.fromkeys(words for line in found for words in line))
+    found = [
+        _invented(sentence, rest, evidence, language)
+        for _, rest in without_list_marks(text)
+        for sentence in _sentences(rest)
+    ]
+    return tuple(dict.fromkeys(words for one in found for words in one))
 
 
 def strip_invented(text: str, evidence: Evidence) -> Check:
@@ -207,7 +255,22 @@ def _invented(text: str, line: str, evidence: Evidence, language: str) -> list[s
     sources = evidence.with_rows(line, days)
     found = [link for link in claims.links if not _known_link(link, evidence)]
     found += [day.words for day in claims.days if not _known_day(day, evidence)]
-    return found + [number.words for number in claims.numbers if not _known_number(number, sources)]
+    judged = _judged(text, claims, evidence)
+    found += [*judged.untrue, *(unknown_names(text, evidence.known_text) if evidence.strict else ())]
+    loose = [
+        one
+        for one in claims.numbers
+        if one.start not in judged.proven
+        and (not _known_number(one, sources) or (evidence.strict and _has_wrong_unit(one, claims.text, sources)))
+    ]
+    return found + [number.words for number in loose if not any(number.words in words for words in judged.untrue)]
+
+
+def _judged(text: str, claims: Claims, evidence: Evidence) -> Judged:
+    """Hold a sentence against the tables, unless a tool itself said it."""
+    if not evidence.strict or fold(text).strip(" -*") in evidence.known_text:
+        return Judged((), frozenset())
+    return judge(claims, evidence.tables, evidence.shares)
 
 
 def _unknown_links(text: str, evidence: Evidence, language: str) -> tuple[str, ...]:
@@ -243,6 +306,28 @@ def _slack(value: float, reading: Reading, percent: bool) -> float:
     counted = float(value).is_integer() and reading.tolerance <= 0.5
     small = reading.tolerance == 0.5 and abs(value) < 1 and not percent
     return 1e-9 if counted or small else reading.tolerance * (1 + 1e-9)
+
+
+def _has_wrong_unit(number: Number, text: str, sources: Sequence[Evidence]) -> bool:
+    """Tell whether a number is told in a unit in which no source has it, while some source has it in another."""
+    unit = unit_after(fold(text), number.end)
+    if not unit or number.percent or number.share:
+        return False
+    readings = [reading for one in number.readings if len(one) == 1 for reading in one]
+
+    def held(units: Iterable[str]) -> bool:
+        known = {value for one in sources for other in units for value in one.sizes.get(other, ())}
+        return any(_is_near(reading, known) for reading in readings)
+
+    others = {other for one in sources for other in one.sizes if other not in (unit, "")}
+    sized = {
+        table.unit or NO_UNIT
+        for one in sources
+        for table in one.tables
+        for value in table.values
+        if any(_is_near(r, {value}) for r in readings)
+    }
+    return not held([unit]) and unit not in sized and (held(others) or bool(sized) or not held([""]))
 
 
 def _known_day(day: Day, evidence: Evidence) -> bool:

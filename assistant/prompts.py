@@ -6,8 +6,8 @@ from importlib.resources import files
 from tools.schema import Polygons
 
 REWRITE = (
-    "These numbers or links are in no tool result: {numbers}. Write the answer again without them, "
-    "using only numbers and links that the tool results hold."
+    "No tool result bears out these parts: {numbers}. Write the answer again without them, using only numbers, names "
+    "and links that the tool results hold, each said of what it is said of there. Count and compare nothing yourself."
 )
 
 

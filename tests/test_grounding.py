@@ -38,7 +38,7 @@ def evidence() -> Evidence:
         "6.234e-1, 875 ‰.",
         "87.5 % of the pixels, 88 per cent, 88 pour cent, 88 Prozent, 88 por ciento; 7/8 of them, 7 of 8.",
         "Their mean is 0.512.",
-        "Sentinel-2, Sentinel-2A L2A, B04, B8A, T30UWU, CLC2018, EPSG:4326, EEA39, CO2 and 12 km² are names.",
+        "Sentinel-2, Sentinel-2A L2A, B04, B8A, T30UWU, CLC2018, EPSG:4326, EEA39, CO2 and 10 m are names.",
         "The scene S2B_30UXU_20250502 and the edition `clms-2021-v1`.",
         "1. A list\n2. goes on\n\n   1. and deeper\n   2. too\n3. and on\n\n1. Another list",
         f"See <{PAGE}>, [the page]({PAGE}) or https://land.copernicus.eu for more.",
@@ -195,8 +195,8 @@ def test_a_list_mark_out_of_order_is_a_number(text: str, evidence: Evidence) -> 
 
 
 def test_only_the_offending_sentence_goes(evidence: Evidence) -> None:
-    check = strip_invented("The mean is 0.62. Yields rose by 17 %. It is fine.\n\n- 12 scenes\n- 99 scenes", evidence)
-    assert check.text == "The mean is 0.62. It is fine.\n\n- 12 scenes"
+    check = strip_invented("A has 0.62. Yields rose by 17 %. It is fine.\n\n- 12 scenes\n- 99 scenes", evidence)
+    assert check.text == "A has 0.62. It is fine.\n\n- 12 scenes"
     assert check.invented == ("17 %", "99")
 
 
@@ -206,9 +206,9 @@ def test_a_date_is_not_cut_into_sentences(evidence: Evidence) -> None:
 
 
 def test_an_unknown_link_goes_and_its_sentence_stays(evidence: Evidence) -> None:
-    text = f"See [the manual](https://example.org/85) and <https://example.org/b>, or {PAGE}. The mean is 0.62."
+    text = f"See [the manual](https://example.org/85) and <https://example.org/b>, or {PAGE}. A has 0.62."
     check = strip_invented(text, evidence)
-    assert check.text == f"See the manual and (link removed), or {PAGE}. The mean is 0.62."
+    assert check.text == f"See the manual and (link removed), or {PAGE}. A has 0.62."
     assert check.invented == ("https://example.org/85", "https://example.org/b")
 
 
