@@ -12,13 +12,12 @@ from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
 from assistant import answers, finish, grounding, pending, translation
+from assistant.access import Access, User, acting_as, current_user
 from assistant.menu import ModelUnusable, Net, Run, make_tools
 from assistant.models import get_chat_model, model_name
 from assistant.planner import OfflinePlanner
 from assistant.prompts import system_prompt
 from assistant.schema import (
-    FIRST_TODAY,
-    LAST_TODAY,
     Answer,
     AnswerEvent,
     ErrorEvent,
@@ -26,14 +25,14 @@ from assistant.schema import (
     TextEvent,
     ToolFinished,
     ToolStarted,
+    check_question,
 )
 from assistant.sessions import Sessions
 from assistant.settings import Settings, point_libraries_at
 from assistant.storage import storage_failure
-from assistant.telemetry import log_failure
+from assistant.telemetry import counting, log_failure, span
 from knowledge.errors import ClmsError
 from knowledge.lexicon import Language
-from tools.errors import ToolInputError
 from tools.schema import Outcome, Polygons
 from tools.toolbox import Context, Services, Toolbox
 
@@ -43,7 +42,6 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-MAX_QUESTION_CHARS = 4000
 MAX_HISTORY_TURNS = 16
 """Messages of earlier turns that a question is read with."""
 
@@ -96,6 +94,7 @@ class Assistant:
         hub_url: str | None = None,
         services: Services | None = None,
         toolbox: type[Toolbox] = Toolbox,
+        access: Access | None = None,
     ) -> None:
         """Keep what the loop needs; nothing is opened before the first question.
 
@@ -104,9 +103,11 @@ class Assistant:
             hub_url: A hub that already runs; without it the embedded one is started when needed.
             services: Services opened elsewhere.
             toolbox: The menu.
+            access: Keeps users apart; without it everything is everybody's.
         """
         point_libraries_at(settings)
         self.settings = settings
+        self.access = access or Access(settings.database)
         self._toolbox = toolbox
         self.sessions = Sessions(settings.database)
         self._hub_url = hub_url
@@ -141,6 +142,7 @@ class Assistant:
 
     def forget(self, session_id: str) -> None:
         """Forget a conversation: its turns, the runs that wait in it, and its login at a back-end."""
+        self.access.need("session", session_id)
         self.sessions.delete(session_id)
         with self._lock:
             if self._services:
@@ -176,6 +178,7 @@ class Assistant:
         collection_id: str | None = None,
         history: Sequence[tuple[str, str]] = (),
         approve: bool | None = False,
+        user: User | None = None,
     ) -> AsyncIterator[Event]:
         """Answer a question as events; the last one is an answer or an error.
 
@@ -187,6 +190,7 @@ class Assistant:
             collection_id: Collection to compute on instead of the default.
             history: Earlier turns as (role, text), for callers that keep the conversation themselves.
             approve: Run large plans below the hard limit unasked, as the user says; None: the words are a model's.
+            user: Who asks, where that is not the user of the request at hand.
         """
         queue: asyncio.Queue[Event | None] = asyncio.Queue()
         loop, cancelled = asyncio.get_running_loop(), threading.Event()
@@ -206,7 +210,8 @@ class Assistant:
             approves_all=approve,
         )
         yield ToolStarted(call_id=START, name="read_question", args={})
-        task = asyncio.create_task(self._answer(asked, emit, cancelled))
+        with acting_as(user or current_user()), span("question"):
+            task = asyncio.create_task(self._answer(asked, emit, cancelled))
         task.add_done_callback(lambda _: emit(None))
         try:
             while (event := await queue.get()) is not None:
@@ -217,20 +222,12 @@ class Assistant:
 
     async def _answer(self, asked: Asked, emit: Callable[[Event | None], None], cancelled: threading.Event) -> None:
         """Make the answer and emit its events; the one net under the loop."""
-        started, plain = perf_counter(), emit
+        started = perf_counter()
+        plain = emit = counting(self.access.claiming(emit), started)
         emit = translation.speaking(plain, asked.language)
         try:
-            if not asked.question:
-                emit(ErrorEvent(message="The question is empty.", hint="Ask something, for example 'What can you do?'"))
-                return
-            if len(asked.question) > MAX_QUESTION_CHARS:
-                raise ToolInputError(
-                    f"The question is longer than {MAX_QUESTION_CHARS} characters.", "Ask for one thing at a time."
-                )
-            if not FIRST_TODAY <= asked.today <= LAST_TODAY:
-                raise ToolInputError(
-                    f"The day {asked.today} is not between {FIRST_TODAY} and {LAST_TODAY}.", "Leave out the day."
-                )
+            check_question(asked.question, asked.today)
+            await asyncio.to_thread(self.access.begin, asked.session_id)
             if not asked.history:
                 asked = await asyncio.to_thread(self._recall, asked)
             asked = await asyncio.to_thread(self._take_up, asked)
@@ -268,8 +265,7 @@ class Assistant:
     def _recall(self, asked: Asked) -> Asked:
         turns = self.sessions.history(asked.session_id)
         history = tuple(part for turn in turns for part in (("user", turn.question), ("assistant", turn.answer.text)))
-        kept = history[-MAX_HISTORY_TURNS:]
-        return replace(asked, history=kept)
+        return replace(asked, history=history[-MAX_HISTORY_TURNS:])
 
     def _take_up(self, asked: Asked) -> Asked:
         """Put the plan that the user was asked about in the place of the words that answer it."""
@@ -294,6 +290,7 @@ class Assistant:
             collection_id=asked.collection_id,
             cancelled=cancelled.is_set,
             approved=asked.resumed.approved if asked.resumed else frozenset(),
+            charge=self.access.count_pixels,
             approves_all=asked.approves_all is True,
             question=asked.question if not asked.resumed or asked.resumed.approved else "",
         )

@@ -70,7 +70,7 @@ def utc_now() -> datetime:
 @cache
 def tables() -> "MetaData":
     """Give all tables."""
-    from sqlalchemy import Boolean, Column, DateTime, Integer, MetaData, Table, Text
+    from sqlalchemy import BigInteger, Boolean, Column, DateTime, Integer, MetaData, Table, Text
 
     made = MetaData()
 
@@ -102,6 +102,27 @@ def tables() -> "MetaData":
         text("country", index=True),
         text("product_id", index=True),
         text("feedback"),
+    )
+    Table(
+        "api_key",
+        made,
+        text("id", primary_key=True),
+        text("name", unique=True),
+        text("role"),
+        text("hash"),
+        when("made_at"),
+    )
+    Table("owned", made, text("kind", primary_key=True), text("key", primary_key=True), text("owner", primary_key=True))
+    Table(
+        "usage",
+        made,
+        text("owner", primary_key=True),
+        text("day", primary_key=True),
+        text("what", primary_key=True),
+        Column("amount", BigInteger, nullable=False),
+    )
+    Table(
+        "shared", made, text("token", primary_key=True), text("artifact_id", index=True), text("owner"), when("made_at")
     )
     return made
 

@@ -8,10 +8,13 @@ from pydantic import Field
 from assistant.phrases import translate
 from knowledge.lexicon import Language
 from knowledge.schema import Citation
+from tools.errors import ToolInputError
 from tools.schema import Artifact, Frozen, Outcome, Plan, Polygons, Question, Recommendation, Statistics
 
 FIRST_TODAY, LAST_TODAY = date(2015, 6, 23), date(2100, 12, 31)
 """Days a question can be asked on: from the launch of Sentinel-2A, and so that the years around them exist."""
+
+MAX_QUESTION_CHARS = 4000
 
 NEXT = "You could ask next"
 """Heading of the follow-ups where a door has no buttons."""
@@ -150,3 +153,19 @@ Event = Annotated[
     TextEvent | ToolStarted | ToolProgress | ToolFinished | ArtifactEvent | QuestionEvent | AnswerEvent | ErrorEvent,
     Field(discriminator="type"),
 ]
+
+
+def check_question(question: str, today: date) -> None:
+    """Refuse what is no question.
+
+    Raises:
+        ToolInputError: It is empty or too long, or asked on a day around which there are no years.
+    """
+    if not question:
+        raise ToolInputError("The question is empty.", "Ask something, for example 'What can you do?'")
+    if len(question) > MAX_QUESTION_CHARS:
+        raise ToolInputError(
+            f"The question is longer than {MAX_QUESTION_CHARS} characters.", "Ask for one thing at a time."
+        )
+    if not FIRST_TODAY <= today <= LAST_TODAY:
+        raise ToolInputError(f"The day {today} is not between {FIRST_TODAY} and {LAST_TODAY}.", "Leave out the day.")

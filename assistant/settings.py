@@ -3,6 +3,7 @@
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
+from urllib.parse import urlsplit
 
 from pydantic import BeforeValidator, Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -11,6 +12,9 @@ from tools.hub.limits import Limits
 
 if TYPE_CHECKING:
     from assistant.database import Database
+
+
+LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
 class Settings(BaseSettings):
@@ -26,6 +30,32 @@ class Settings(BaseSettings):
     """PostgreSQL address for conversations and feedback, `postgresql://user:password@host/name`. Empty: SQLite."""
     host: str = "127.0.0.1"
     """Address to serve on. Loopback unless told otherwise."""
+    auth: Literal["none", "required"] = "none"
+    """`required`: a request needs an API key (`clms-assistant users add`) or a token. `none`: open to whoever asks."""
+    public_without_auth: bool = False
+    """Serve on a public address with CLMS_AUTH=none: everybody who reaches it can use it and what it may spend."""
+    oidc_issuer: str | None = None
+    """OpenID Connect provider whose tokens are taken, as its tokens name it. Empty: API keys alone."""
+    oidc_audience: str | None = None
+    """Audience that tokens must be for; needed with an issuer."""
+    oidc_jwks_url: str | None = None
+    """Where the provider's keys lie. Empty: `/.well-known/jwks.json` at the issuer."""
+    oidc_role_claim: str = "roles"
+    """Claim of a token that names the roles user, trainer or admin."""
+    allowed_hosts: str | None = None
+    """Host names this is served under, parted by commas; `*.` for all below. Empty: on loopback its own, else any."""
+    cors_origins: str | None = None
+    """Origins of web pages that may ask, such as `https://example.eu`, parted by commas. Empty: none but our own."""
+    quota_questions: int = Field(default=0, ge=0)
+    """Questions that a user may ask in a day (UTC) where users are known; 0: no limit."""
+    quota_pixels: int = Field(default=0, ge=0)
+    """Pixels times dates that a user may compute in a day; 0: no limit."""
+    quota_credits: int = Field(default=0, ge=0)
+    """Credits of the openEO back-end that a user's jobs may cost in a day, as it estimates them; 0: no limit."""
+    shutdown_s: int = Field(default=30, ge=0)
+    """Seconds that questions on their way get to end when the server is stopped."""
+    log_format: Literal["text", "json"] = "text"
+    """Form of a line of the log: `text`, or `json` with the id of the request."""
     port: int = Field(default=7860, ge=0, le=65535)
     """Port to serve on; 0 takes a free one."""
     stac_url: str | None = None
@@ -86,6 +116,18 @@ class Settings(BaseSettings):
     """Most tool calls for one question."""
     log_level: Annotated[Literal["DEBUG", "INFO", "WARNING", "ERROR"], BeforeValidator(str.upper)] = "WARNING"
     """Logging level: DEBUG, INFO, WARNING or ERROR."""
+
+    @property
+    def is_local(self) -> bool:
+        """True where only this machine reaches the server."""
+        return self.host in LOOPBACK
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """What must never be written or told: the secret settings, and the password within an address."""
+        values = [getattr(self, name) for name in type(self).model_fields]
+        told = [value.get_secret_value() for value in values if isinstance(value, SecretStr)]
+        return (*told, *(password for one in told if "://" in one and (password := urlsplit(one).password)))
 
     @property
     def index_dir(self) -> Path:

@@ -286,7 +286,7 @@ def test_above_the_hard_limit_nothing_can_be_approved(assistant: Assistant) -> N
 def door(assistant: Assistant, settings: Settings) -> Iterator[TestClient]:
     app = FastAPI()
     add_doors(app, assistant, settings)
-    with TestClient(app) as client:
+    with TestClient(app, base_url="http://127.0.0.1") as client:
         yield client
 
 

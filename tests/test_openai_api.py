@@ -146,4 +146,6 @@ def test_no_message_no_json_and_no_route_are_errors_of_the_same_shape(base_url: 
 
 def test_it_says_that_it_lives(base_url: str) -> None:
     assert httpx.get(f"{base_url}/healthz").json() == {"status": "ok"}
-    assert httpx.get(f"{base_url}/readyz").json() == {"status": "ready"}
+    ready = httpx.get(f"{base_url}/readyz")
+    assert (ready.status_code, ready.json()["status"], ready.json()["checks"]["database"]) == (503, "not ready", "ok")
+    assert ready.json()["checks"]["scenes"] == "The service does not answer as it should."

@@ -109,6 +109,10 @@ def _silent(message: str) -> None:
     """Take progress and tell nobody."""
 
 
+def _free(pixels: int) -> None:
+    """Charge nobody."""
+
+
 def _never() -> bool:
     return False
 
@@ -157,6 +161,8 @@ class Context:
     """Fingerprints of the large plans that the user lets run."""
     approves_all: bool = False
     """True when the user lets every plan of this question run that is below the hard limit."""
+    charge: Callable[[int], None] = field(default=_free)
+    """Takes the pixels (times dates) of a run from what the user may still compute; raises when that is not enough."""
     question: str = ""
     """The question as asked: product advice that goes with a computation is looked up by it."""
 

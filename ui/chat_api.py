@@ -44,6 +44,7 @@ def chat_router(assistant: Assistant, turns: Turns) -> APIRouter:
     @router.post("/chat", **streams)
     async def chat(body: ChatBody) -> EventSourceResponse:
         """Answer a question as server-sent events; the header `X-Turn-Id` names it for coming back and stopping."""
+        await asyncio.to_thread(assistant.access.may_ask, body.session_id)
         options = await asyncio.to_thread(_options, body, assistant.settings.max_area_bytes)
         turn_id, turn = turns.start(body.question, options)
         return _stream(turn, turn_id)
@@ -62,6 +63,7 @@ def chat_router(assistant: Assistant, turns: Turns) -> APIRouter:
     @router.get("/sessions/{session_id}")
     def session(session_id: str) -> dict[str, Any]:
         """Give a conversation: its questions and answers, oldest first."""
+        assistant.access.need("session", session_id)
         kept = assistant.sessions.history(session_id, limit=1000)
         return {
             "session_id": session_id,

@@ -15,6 +15,7 @@ from ui.feedback_command import feedback
 from ui.hub_sync import hub_sync
 from ui.login_prompt import log_in
 from ui.mcp_command import mcp
+from ui.users_command import users
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -141,15 +142,26 @@ def serve(host: str | None, port: int | None) -> None:
     import uvicorn
 
     from assistant.agent import Assistant
-    from ui.api import create_app
+    from ui.api import check_exposure, create_app
 
     settings = _settings(host=host, port=port)
+    check_exposure(settings)
     settings = settings.model_copy(update={"port": _usable_port(settings.host, settings.port)})
     Assistant(settings).prepare(_note)
     app = create_app(settings)
     shown = "127.0.0.1" if settings.host in ("0.0.0.0", "::") else settings.host  # noqa: S104
     click.echo(f"CLMS Assistant: http://{shown}:{settings.port}")
-    uvicorn.run(app, host=settings.host, port=settings.port, log_level=settings.log_level.lower())
+    uvicorn.run(
+        app,
+        host=settings.host,
+        port=settings.port,
+        log_level=settings.log_level.lower(),
+        log_config=None if settings.log_format == "json" else uvicorn.config.LOGGING_CONFIG,
+        access_log=settings.log_format == "text",
+        ws="none",
+        server_header=False,
+        timeout_graceful_shutdown=settings.shutdown_s,
+    )
 
 
 def _usable_port(host: str, port: int) -> int:
@@ -329,6 +341,7 @@ def hub_list() -> None:
 hub.add_command(hub_sync)
 main.add_command(mcp)
 main.add_command(feedback)
+main.add_command(users)
 
 
 @hub.command("serve")

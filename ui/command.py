@@ -50,7 +50,7 @@ def load_settings(**changes: Any) -> "Settings":
         first = error.errors()[0]
         name = "CLMS_" + "_".join(str(part) for part in first["loc"]).upper()
         raise click.ClickException(f"The setting {name} is not valid: {first['msg']}.") from error
-    configure_logging(settings.log_level)
+    configure_logging(settings.log_level, form=settings.log_format, hidden=settings.secrets)
     point_libraries_at(settings)
     return settings
 

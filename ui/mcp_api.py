@@ -125,6 +125,7 @@ def _ask(assistant: Assistant) -> Callable[..., Awaitable[CallToolResult | Input
             }
             # The words may be those of the client's model: alone, they approve nothing.
             options.update(area=polygons, approve=None)
+            await asyncio.to_thread(assistant.access.may_ask, ctx.request_state or session_id or None)
             if (asked := await asyncio.to_thread(_asked_about, assistant, ctx, question, session_id)) is None:
                 return await _answered(assistant, ctx, question, options)
             refusal = _reply(WORDS_RUN_NOTHING) if pending.is_reply(question) else None
@@ -223,6 +224,7 @@ def _tool(
 
     async def call(ctx: Session, **kwargs: Any) -> CallToolResult | InputRequiredResult:
         loop, cancelled, steps = asyncio.get_running_loop(), threading.Event(), 0
+        user = assistant.access.user()
 
         def progress(message: str) -> None:
             nonlocal steps
@@ -232,13 +234,17 @@ def _tool(
         def run(approved: frozenset[str] = frozenset(), **changes: str) -> ToolResult:
             context = toolbox.Context(
                 today=datetime.now(UTC).date(),
-                session_id="mcp",
+                session_id=f"mcp {user.name}" if user else "mcp",
+                charge=assistant.access.count_pixels,
                 question=str(kwargs.get("question", "")),
                 on_progress=progress,
                 cancelled=cancelled.is_set,
                 approved=approved,
             )
-            return _safely(lambda: getattr(menu(assistant.services(), context), name)(**(kwargs | changes)), name)
+            made = _safely(lambda: getattr(menu(assistant.services(), context), name)(**(kwargs | changes)), name)
+            for artifact in made.artifacts:
+                assistant.access.claim("artifact", artifact.id)
+            return made
 
         try:
             return await _run_asked(ctx, run)
@@ -307,6 +313,7 @@ def _add_resources(server: MCPServer, assistant: Assistant) -> None:
         from tools.workspace import Workspace
 
         def read() -> bytes:
+            assistant.access.need("artifact", file_id)
             return Path(Workspace(assistant.settings.artifacts_dir).get(file_id).path).read_bytes()
 
         try:

@@ -17,6 +17,7 @@ from assistant.schema import Answer, AnswerEvent, ErrorEvent, TextEvent, Today
 from knowledge.errors import ClmsError
 from tools.areas import parse_geojson
 from tools.errors import TooLarge, ToolInputError
+from ui.errors import error_response
 
 MODEL = "clms-assistant"
 
@@ -107,6 +108,7 @@ def openai_router(assistant: Assistant) -> APIRouter:
     async def chat(body: ChatRequest, request: Request) -> Response:
         """Answer the last user message."""
         question, options = await asyncio.to_thread(_read, body, assistant.settings.max_area_bytes)
+        await asyncio.to_thread(assistant.access.may_ask, options["session_id"])
         base_url = str(request.base_url).rstrip("/")
         unread = body.clms.warnings if body.clms else ()
         if body.stream:
@@ -116,13 +118,6 @@ def openai_router(assistant: Assistant) -> APIRouter:
         return await _complete(assistant, question, options, base_url, unread)
 
     return router
-
-
-def error_response(
-    status: int, message: str, *, kind: str = "invalid_request_error", code: str | None = None, param: str | None = None
-) -> JSONResponse:
-    """Build an error in the shape every OpenAI client reads."""
-    return JSONResponse(_error(message, kind, code, param), status_code=status)
 
 
 def clms_fields(answer: Answer, base_url: str, warnings: tuple[str, ...] = ()) -> dict[str, Any]:
@@ -175,8 +170,8 @@ async def _complete(
                 }
             )
         if isinstance(event, ErrorEvent):
-            return error_response(500 if event.reference else 503, _sentence(event), kind="server_error")
-    return error_response(500, "The question was not answered.", kind="server_error")
+            return error_response(500 if event.reference else 503, _sentence(event))
+    return error_response(500, "The question was not answered.")
 
 
 async def _chunks(

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from typing import Any
 
+from assistant.access import User, current_user
 from assistant.agent import Assistant
 from assistant.schema import ErrorEvent, Event
 from tools.errors import ArtifactNotFound
@@ -29,6 +30,7 @@ class RunningTurn:
     done: bool = False
     changed: asyncio.Condition = field(default_factory=asyncio.Condition)
     task: "asyncio.Task[None] | None" = None
+    owner: User | None = None
 
     async def add(self, event: Event | None) -> None:
         """Add one event; None ends the turn."""
@@ -59,7 +61,7 @@ class Turns:
 
     def start(self, question: str, options: dict[str, Any]) -> tuple[str, RunningTurn]:
         """Begin to answer; the work goes on when nobody listens any more."""
-        turn_id, turn = secrets.token_urlsafe(18), RunningTurn()
+        turn_id, turn = secrets.token_urlsafe(18), RunningTurn(owner=current_user())
         if self._make_room():
             self._turns[turn_id] = turn
             turn.task = asyncio.create_task(self._work(turn, question, options))
@@ -72,20 +74,23 @@ class Turns:
         """Give a turn.
 
         Raises:
-            TurnNotFound: It is unknown here.
+            TurnNotFound: It is unknown here, or another user's.
         """
-        if turn_id not in self._turns:
+        turn = self._turns.get(turn_id)
+        if turn is None or turn.owner != current_user():
             raise TurnNotFound("There is no question with this id here.", "Ask it again.")
-        return self._turns[turn_id]
+        return turn
 
     def cancel(self, turn_id: str) -> None:
         """Stop a turn, its running computation too."""
         if task := self.get(turn_id).task:
             task.cancel()
 
-    async def close(self) -> None:
-        """Stop everything that runs."""
-        tasks = [turn.task for turn in self._turns.values() if turn.task]
+    async def close(self, patience_s: float = 0) -> None:
+        """Let what runs come to its end, and stop what has not when the patience is over."""
+        tasks = [turn.task for turn in self._turns.values() if turn.task and not turn.done]
+        if tasks and patience_s:
+            await asyncio.wait(tasks, timeout=patience_s)
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
