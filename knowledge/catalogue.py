@@ -6,12 +6,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache, cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-import yaml
 from pydantic import ValidationError
 
 from knowledge.errors import ProductNotFound, SourceInvalid
+from knowledge.product_files import faults, read_mapping
 from knowledge.schema import Bbox, Comparability, Document, Edition, Legend, Product
 from knowledge.services import CHECKED
 
@@ -23,6 +23,7 @@ ELSEWHERE_ON_OPENEO = (
     f"Not on the Copernicus Data Space Ecosystem (CDSE) as a CLMS data set as of {CHECKED}, so no STAC collection "
     "there yet; openEO collections under other names hold it."
 )
+SEE = "docs/add-a-product.md lists the fields."
 CDSE_UNKNOWN = "Whether the Copernicus Data Space Ecosystem (CDSE) has it has not been verified."
 
 
@@ -141,8 +142,10 @@ def load_catalogue(folder: Path | None = None) -> Catalogue:
     """
     products = tuple(_read_product(path) for path in sorted((folder or HERE / "products").glob("*.yaml")))
     legends = tuple(_read_legend(path) for path in sorted((HERE / "legends").glob("*.yaml")))
-    _check_unique(p.id for p in products)
-    _check_unique(e.id for p in products for e in p.editions)
+    if not products:
+        raise SourceInvalid(f"There are no product files in {folder}.", hint="One YAML file a product.")
+    _check_unique((p.id, p.id) for p in products)
+    _check_unique((e.id, p.id) for p in products for e in p.editions)
     known = {legend.id for legend in legends}
     ids = {p.id for p in products} | {e.id for p in products for e in p.editions}
     for product in products:
@@ -151,7 +154,9 @@ def load_catalogue(folder: Path | None = None) -> Catalogue:
         _check_known(product, "legends", named - known)
         rules = product.comparable_with
         compared = {e for rule in rules for e in (*rule.editions, *rule.against)}
-        _check_known(product, "editions", (compared | {r.change_product for r in rules if r.change_product}) - ids)
+        compared |= {r.change_product for r in rules if r.change_product}
+        compared |= {e.superseded_by for e in product.editions if e.superseded_by}
+        _check_known(product, "editions", (compared | {old for e in product.editions for old in e.supersedes}) - ids)
     return Catalogue(products, legends)
 
 
@@ -161,14 +166,11 @@ def parse_product(text: str, name: str) -> Product:
     Raises:
         SourceInvalid: the text is not a valid product.
     """
+    data = read_mapping(text, name)
     try:
-        return _product(_mapping(text, name))
+        return _product(data)
     except SourceInvalid as error:
-        if name in error.message:
-            raise
         raise SourceInvalid(f"{name}: {error.message}", error.hint) from error
-    except (ValidationError, KeyError, TypeError) as error:
-        raise SourceInvalid(f"{name} is not a valid product: {error}", hint="See docs/add-a-product.md.") from error
 
 
 def licence(name: str) -> str:
@@ -187,7 +189,7 @@ def normalise(name: str) -> str:
 
 
 def _read_product(path: Path) -> Product:
-    product = parse_product(path.read_text(encoding="utf-8"), path.name)
+    product = parse_product(_read_text(path), path.name)
     if product.id != path.stem:
         raise SourceInvalid(f"{path.name} holds the product {product.id!r}.", hint="Name the file after the id.")
     return product
@@ -195,47 +197,26 @@ def _read_product(path: Path) -> Product:
 
 def _read_legend(path: Path) -> Legend:
     try:
-        return Legend.model_validate(_mapping(path.read_text(encoding="utf-8"), path.name))
+        return Legend.model_validate(read_mapping(_read_text(path), path.name))
     except ValidationError as error:
-        raise SourceInvalid(f"{path.name} is not a valid legend: {error}") from error
+        raise SourceInvalid(f"{path.name} is not a valid legend: {faults(error, Legend)}.") from error
 
 
-if TYPE_CHECKING:
-    _SafeLoader = yaml.SafeLoader
-else:  # the one written in C where it was built
-    _SafeLoader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-
-
-class _StrictLoader(_SafeLoader):
-    """A safe loader that refuses a key given twice, which YAML readers otherwise drop without a word."""
-
-    def flatten_mapping(self, node: yaml.MappingNode) -> None:
-        seen: set[str] = set()
-        for key, _ in node.value:
-            if key.value in seen:
-                raise yaml.constructor.ConstructorError(
-                    None, None, f"the key {key.value!r} is given twice", key.start_mark
-                )
-            seen.add(key.value)
-        super().flatten_mapping(node)
-
-
-def _mapping(text: str, name: str) -> dict[str, Any]:
+def _read_text(path: Path) -> str:
     try:
-        data = yaml.load(text, Loader=_StrictLoader)  # noqa: S506  # a safe loader
-    except yaml.YAMLError as error:
-        raise SourceInvalid(f"{name} is not valid YAML: {error}") from error
-    if not isinstance(data, dict):
-        raise SourceInvalid(f"{name} does not hold a mapping.")
-    return data
+        return path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise SourceInvalid(f"{path.name} is not text in UTF-8.", hint="Save it as UTF-8.") from error
 
 
 def _product(data: dict[str, Any]) -> Product:
     """Merge the shared facts into the editions, then derive what the editions say together."""
-    shared = data.pop("shared", {})
-    editions = tuple(_edition({**shared, **edition}) for edition in data.pop("editions"))
-    if not editions:
-        raise SourceInvalid(f"Product {data.get('id')} has no editions.")
+    shared, listed = data.pop("shared", {}), data.pop("editions", None)
+    if not isinstance(shared, dict):
+        raise SourceInvalid("`shared` must be a mapping of names to values.", hint=SEE)
+    if not isinstance(listed, list) or not listed or not all(isinstance(one, dict) for one in listed):
+        raise SourceInvalid("There are no editions.", hint="List at least one under `editions`, each a mapping.")
+    editions = tuple(_edition({**shared, **edition}) for edition in listed)
     in_use = [e for e in editions if e.status == "current"] or list(editions)
     offered = [e for e in editions if e.status not in ("discontinued", "announced", "retired")] or list(editions)
     facts = {
@@ -252,18 +233,35 @@ def _product(data: dict[str, Any]) -> Product:
         "documents": _documents(editions),
         "editions": editions,
     }
-    return Product.model_validate({**facts, **data})
+    try:
+        return Product.model_validate({**facts, **data})
+    except ValidationError as error:
+        raise SourceInvalid(f"{faults(error, Product)}.", hint=SEE) from error
 
 
 def _edition(data: dict[str, Any]) -> Edition:
     """Put the named encodings and areas in place of their names; a plain box counts only where no area is named."""
-    for variable in (variables := [dict(v) for v in data.get("variables", ())]):
-        name = variable.get("encoding")
-        if isinstance(name, str):
-            variable["encoding"] = _named("encodings.yaml", name)
-    edition = Edition.model_validate({**data, "variables": variables})
+    variables = data.get("variables", ())
+    if isinstance(variables, list):
+        variables = [_with_encoding(one) if isinstance(one, dict) else one for one in variables]
+    try:
+        edition = Edition.model_validate({**data, "variables": variables})
+    except ValidationError as error:
+        raise SourceInvalid(f"In edition {data.get('id')}: {faults(error, Edition)}.", hint=SEE) from error
+    if edition.bbox and not _is_box(edition.bbox):
+        raise SourceInvalid(f"In edition {edition.id}: `bbox` is not west, south, east, north in degrees.", hint=SEE)
     plain = (edition.bbox,) if edition.bbox else ()
     return edition.model_copy(update={"boxes": _area_boxes(edition.areas) or plain})
+
+
+def _with_encoding(variable: dict[str, Any]) -> dict[str, Any]:
+    name = variable.get("encoding")
+    return {**variable, "encoding": _named("encodings.yaml", name)} if isinstance(name, str) else variable
+
+
+def _is_box(bbox: Bbox) -> bool:
+    west, south, east, north = bbox
+    return -180 <= west < east <= 180 and -90 <= south < north <= 90
 
 
 @cache
@@ -321,7 +319,7 @@ def _named(table: str, name: str) -> Any:
 @cache
 def _table(name: str) -> dict[str, Any]:
     """Read a small table that lies beside this module."""
-    return _mapping((HERE / name).read_text(encoding="utf-8"), name)
+    return read_mapping((HERE / name).read_text(encoding="utf-8"), name)
 
 
 def _documents(editions: Iterable[Edition]) -> tuple[Document, ...]:
@@ -343,9 +341,10 @@ def _check_known(product: Product, what: str, missing: set[str]) -> None:
         raise SourceInvalid(f"Product {product.id} names unknown {what}: {', '.join(sorted(missing))}.")
 
 
-def _check_unique(ids: Iterable[str]) -> None:
-    seen: set[str] = set()
-    for one in ids:
+def _check_unique(ids: Iterable[tuple[str, str]]) -> None:
+    seen: dict[str, str] = {}
+    for one, holder in ids:
         if one in seen:
-            raise SourceInvalid(f"The id {one!r} is used twice in the product files.")
-        seen.add(one)
+            files = " and ".join(dict.fromkeys((f"{seen[one]}.yaml", f"{holder}.yaml")))
+            raise SourceInvalid(f"The id {one!r} is used twice, in {files}.", hint="Give each an id of its own.")
+        seen[one] = holder

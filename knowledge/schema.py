@@ -241,6 +241,8 @@ class Legend(Frozen):
 class Edition(Frozen):
     """One published data set: a reference year or a version of a product."""
 
+    model_config = ConfigDict(coerce_numbers_to_str=True)  # a year need not stand in quotes
+
     id: str
     title: str
     status: Status

@@ -208,6 +208,65 @@ def test_a_broken_file_is_refused_with_its_name(text: str) -> None:
         parse_product(text, "broken.yaml")
 
 
+@pytest.mark.parametrize(
+    ("part", "said"),
+    [
+        ("resolutoin: [10 m]", "there is no field `resolutoin` (did you mean `resolution`?)"),
+        ("resolution: 10 m", "`resolution` must be a list"),
+        ("bbox: [10, 20, 5, 30]", "`bbox` is not west, south, east, north"),
+        ("variables: [5]", "`variables.0` must be a mapping"),
+        ("start: {from: 2020}", "`start` must be text"),
+    ],
+)
+def test_a_wrong_field_is_named_with_its_edition(part: str, said: str) -> None:
+    head = "{id: x, title: X, abbr: X, family: F, summary: S, editions: [{id: x-1, title: One, status: current, "
+    with pytest.raises(SourceInvalid) as caught:
+        parse_product(f"{head}confidence: low, {part}}}]}}", "x.yaml")
+    assert caught.value.message.startswith("x.yaml: In edition x-1: ")
+    assert said in caught.value.message
+    assert "pydantic" not in str(caught.value)
+
+
+def test_a_year_need_not_stand_in_quotes() -> None:
+    text = "{id: x, title: X, abbr: X, family: F, summary: S, editions: [{id: x-1, title: One, status: current, "
+    assert parse_product(f"{text}confidence: low, start: 2021, end: 2024}}]}}", "x.yaml").end == "2024"
+
+
+@pytest.mark.parametrize(
+    ("files", "said"),
+    [
+        ({"a": "a", "b": "b"}, "The id 'one' is used twice, in a.yaml and b.yaml."),
+        ({"a": "b"}, "a.yaml holds the product 'b'."),
+        ({}, "There are no product files"),
+    ],
+)
+def test_a_folder_that_does_not_hold_together_is_refused(tmp_path: Path, files: dict[str, str], said: str) -> None:
+    for name, product_id in files.items():
+        (tmp_path / f"{name}.yaml").write_text(
+            f"{{id: {product_id}, title: X, abbr: X, family: F, summary: S, editions: [{{id: one, title: One, "
+            "status: current, confidence: low}]}",
+            encoding="utf-8",
+        )
+    with pytest.raises(SourceInvalid) as caught:
+        load_catalogue(tmp_path)
+    assert said in caught.value.message
+    assert caught.value.hint
+
+
+def test_a_file_that_is_no_text_and_an_edition_that_does_not_exist_are_named(tmp_path: Path) -> None:
+    path = tmp_path / "x.yaml"
+    path.write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(SourceInvalid, match="UTF-8"):
+        load_catalogue(tmp_path)
+    path.write_text(
+        "{id: x, title: X, abbr: X, family: F, summary: S, editions: [{id: x-1, title: One, status: superseded, "
+        "confidence: low, superseded_by: ghost}]}",
+        encoding="utf-8",
+    )
+    with pytest.raises(SourceInvalid, match="unknown editions: ghost"):
+        load_catalogue(tmp_path)
+
+
 def test_a_key_given_twice_is_refused_not_dropped() -> None:
     with pytest.raises(SourceInvalid, match="'shared' is given twice"):
         parse_product("id: x\nshared: {a: 1}\nshared: {b: 2}\neditions: [{id: y}]", "broken.yaml")
