@@ -322,4 +322,24 @@ def test_a_change_layer_whose_numbers_are_disputed_is_named_and_not_computed(
     found = _ask(services, "imperviousness", ("2015", "2018"), _area(column, halves=False))
     assert (found.outcome, found.statistics) == ("not_run", None)
     assert "imd-change-2015-2018" in found.text
-    assert "not verified" in found.text
+    assert "has not been verified" in found.text
+
+
+def test_stored_codes_that_nobody_can_read_are_refused_until_the_user_tells_how(
+    services: Services, tmp_path: Path
+) -> None:
+    column = 7 * FAR
+    codes = np.full((10, 10), 107, "int16")
+    path = _write(tmp_path / "IMC-.tif", codes, column=column, pixel_m=20.0)
+    context = Context(today=date(2026, 9, 20), session_id="t", area=_area(column, halves=False))
+    tools = Toolbox(services, context)
+    add_files(_hub(services), [path], collection_id="imd-change-2012-2015", datetime="2012-01-01/2015-12-31")
+    with pytest.raises(ToolInputError, match="has not been verified") as caught:
+        tools.layer_statistics("imd-change-2012-2015", "")
+    assert "--scale" in caught.value.hint
+    path = _write(tmp_path / "IMC+.tif", codes, column=column, pixel_m=20.0)
+    moved = "imd-change-2009-2012"
+    add_files(_hub(services), [path], collection_id=moved, datetime="2009-01-01/2012-12-31", offset=-100)
+    found = tools.layer_statistics(moved, "").statistics
+    assert found is not None
+    assert (found.rows[0].value, found.unit) == (7, "%")

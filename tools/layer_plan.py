@@ -4,7 +4,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import date
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from knowledge.decoding import Header, Rules, date_rules, layer_rules
 from knowledge.errors import NotDecodable
@@ -46,6 +46,10 @@ if TYPE_CHECKING:
 
 METRES_PER_DEGREE = 111_320.0
 PERCENT = "%"
+NO_SCALE = (
+    "The files name neither scale nor offset: look them up in the manual and add the files again with "
+    "`clms-assistant hub add --scale NUMBER --offset NUMBER`."
+)
 
 
 @dataclass(frozen=True)
@@ -168,13 +172,23 @@ def _rules(services: "Services", release: Release, edition: Edition | None, vari
     band = release.holding.band
     if edition is None:
         return Rules(None, 1.0 if band.scale is None else band.scale, band.offset or 0.0)
-    header = Header(scale=band.scale, offset=band.offset)
+    header = _header(release)
     if dates := date_rules(services.retriever.catalogue, edition.id, variable, header=header):
         return replace(dates, unit=f"day of {release.start.year}")
     try:
         return layer_rules(services.retriever.catalogue, edition.id, variable, header=header)
     except NotDecodable as error:
-        raise ToolInputError(error.message, error.hint) from error
+        raise ToolInputError(error.message, error.hint if header.scale else NO_SCALE) from error
+
+
+def _header(release: Release) -> Header:
+    """Give scale and offset that the file itself tells; whole numbers with the defaults 1 and 0 tell nothing."""
+    band = release.holding.band
+    asset = (release.items[0].get("assets") or {}).get(band.name) or {}
+    inner: dict[str, Any] = next(iter(asset.get("raster:bands") or asset.get("bands") or ()), {})
+    physical = str(asset.get("data_type") or inner.get("data_type") or "").startswith("float")
+    silent = band.scale in (None, 1) and not band.offset and not physical
+    return Header() if silent else Header(scale=band.scale, offset=band.offset)
 
 
 def _grid(release: Release, bbox: Bbox) -> tuple[str | None, float]:
