@@ -57,9 +57,18 @@ class Quotas:
 _user: ContextVar[User | None] = ContextVar("user", default=None)
 
 
+_elsewhere: list[Callable[[], User | None]] = []
+
+
 def current_user() -> User | None:
     """Give who asks; None where nobody was told apart."""
-    return _user.get()
+    return _user.get() or next((user for find in _elsewhere if (user := find())), None)
+
+
+def find_user_also(find: Callable[[], User | None]) -> None:
+    """Take who asks from here too, for work that is done away from its request."""
+    if find not in _elsewhere:
+        _elsewhere.append(find)
 
 
 @contextmanager
@@ -144,6 +153,11 @@ class Access:
 
         return claim
 
+    def need_session(self, session_id: str) -> None:
+        """Let only the owner of a conversation pass, and everybody to one that has not begun."""
+        if self.user() and self._owners("session", session_id):
+            self.need("session", session_id)
+
     def may_ask(self, session_id: str | None) -> None:
         """Tell beforehand whether the user can ask, in this conversation.
 
@@ -151,8 +165,8 @@ class Access:
             ArtifactNotFound: The conversation is another user's.
             QuotaExceeded: Today's questions are used.
         """
-        if session_id and self.user() and self._owners("session", session_id):
-            self.need("session", session_id)
+        if session_id:
+            self.need_session(session_id)
         self.check("questions")
 
     def open_session(self, session_id: str) -> None:
@@ -161,8 +175,7 @@ class Access:
         Raises:
             ArtifactNotFound: It is another user's.
         """
-        if self.user() and self._owners("session", session_id):
-            self.need("session", session_id)
+        self.need_session(session_id)
         self.claim("session", session_id)
 
     def count(self, what: Counted, amount: int = 1) -> None:

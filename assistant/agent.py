@@ -109,7 +109,7 @@ class Assistant:
         self.settings = settings
         self.access = access or Access(settings.database)
         self._toolbox = toolbox
-        self.sessions = Sessions(settings.database)
+        self.sessions = Sessions(settings.database, self.access.need_session)
         self._hub_url = hub_url
         self._services = services
         self._lock = threading.Lock()

@@ -2,7 +2,7 @@
 
 import re
 import secrets
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -27,11 +27,17 @@ class Turn:
     answer: Answer
 
 
+def _anyone(session_id: str) -> None:
+    """Let everybody read."""
+
+
 class Sessions:
     """The conversations of one database."""
 
-    def __init__(self, database: Database | Path) -> None:
+    def __init__(self, database: Database | Path, need: Callable[[str], None] = _anyone) -> None:
+        """Keep where they lie; `need` is called with the id of each conversation that is read, and may refuse."""
         self.database = Database(database) if isinstance(database, Path) else database
+        self._need = need
 
     def open(self, session_id: str | None) -> str:
         """Give the id to go on with: the caller's when it is long enough to be unguessable, else a new one."""
@@ -41,6 +47,7 @@ class Sessions:
 
     def history(self, session_id: str, *, limit: int = 8) -> tuple[Turn, ...]:
         """Give the latest turns of one conversation, oldest first."""
+        self._need(session_id)
         if self.database.is_empty:
             return ()
         turn = tables().tables["turn"]

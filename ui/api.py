@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from fastapi import FastAPI
 from starlette.middleware.cors import CORSMiddleware
 
-from assistant.access import Access, Quotas
+from assistant.access import Access, Quotas, find_user_also
 from assistant.agent import Assistant
 from assistant.settings import Settings
 from assistant.setup import needs_hub
@@ -22,13 +22,21 @@ from ui.openai_api import openai_router
 from ui.turns import Turns
 
 
-def create_app(settings: Settings) -> FastAPI:
-    """Build the application: everything on one port."""
+def create_app(settings: Settings, assistant: Assistant | None = None) -> FastAPI:
+    """Build the application: everything on one port.
+
+    Args:
+        settings: All settings.
+        assistant: Answers the questions; made from the settings by default.
+
+    Raises:
+        ToolInputError: The settings would leave open to others what is not theirs.
+    """
     check_exposure(settings)
     # Where users are told apart the hub is for the assistant alone: it knows no users.
     shown = needs_hub(settings) and settings.port and settings.auth == "none"
     hub_url = f"{_own_url(settings)}/hub" if shown else None
-    assistant = Assistant(settings, hub_url=hub_url, access=make_access(settings))
+    assistant = assistant or Assistant(settings, hub_url=hub_url, access=make_access(settings))
 
     mcp_server, turns = create_mcp_server(assistant), Turns(assistant)
 
@@ -50,13 +58,22 @@ def create_app(settings: Settings) -> FastAPI:
         from tools.hub.app import create_hub
 
         app.mount("/hub", create_hub(settings.hub_dir, settings.hub_limits))
+    from ui.page_user import page_user
     from ui.web import mount_page
+
+    find_user_also(page_user)
 
     def forget(session_id: str) -> None:
         assistant.services().logins.forget(session_id)
 
     return mount_page(
-        app, assistant, settings, on_end=forget, catalogue=lambda: assistant.services().retriever.catalogue
+        app,
+        assistant,
+        settings,
+        on_end=forget,
+        catalogue=lambda: assistant.services().retriever.catalogue,
+        sessions=assistant.sessions,
+        need_file=lambda file_id: assistant.access.need("artifact", file_id),
     )
 
 

@@ -99,7 +99,9 @@ class Gate:
             raise Refused(403, "A page of another site may not ask here; CLMS_CORS_ORIGINS lists those that may.")
 
     async def _user(self, scope: Scope, headers: Headers) -> User | None:
-        if self._known is None or scope["path"].startswith(OPEN):
+        # A browser asks without a login whether a page elsewhere may ask; the reply holds nothing.
+        preflight = scope["method"] == "OPTIONS" and "access-control-request-method" in headers
+        if self._known is None or scope["path"].startswith(OPEN) or preflight:
             return None
         user = await asyncio.to_thread(self._known.find, credential(headers))
         scope["clms_user"] = user

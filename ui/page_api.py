@@ -7,7 +7,7 @@ import logging
 import re
 import threading
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -30,8 +30,12 @@ _DRAWING = threading.Lock()
 _DAY = {"Cache-Control": "private, max-age=86400"}
 
 
-def page_router(settings: Settings) -> APIRouter:
-    """Build the routes; none of them is part of the documented interface."""
+def _anyone(file_id: str) -> None:
+    """Let everybody have a file."""
+
+
+def page_router(settings: Settings, need_file: Callable[[str], None] = _anyone) -> APIRouter:
+    """Build the routes, none of them part of the documented interface; `need_file` refuses who may not have a file."""
     router = APIRouter(include_in_schema=False)
 
     @router.get("/page/background.json")
@@ -52,12 +56,15 @@ def page_router(settings: Settings) -> APIRouter:
         """Give a map as a transparent layer in Web Mercator."""
         from tools.map_style import draw_layer
 
+        need_file(map_id)
         return Response(draw_layer(Path(settings.artifacts_dir), map_id), media_type="image/png", headers=_DAY)
 
     @router.get("/files.zip")
     def files(id: Annotated[list[str], Query(max_length=MOST_FILES)]) -> Response:  # noqa: A002
         """Give several made files as one zip file."""
         workspace = Workspace(settings.artifacts_dir)
+        for one in id:
+            need_file(one)
         content = zip_files([workspace.get(one) for one in id])
         headers = {"Content-Disposition": 'attachment; filename="clms-answer.zip"'}
         return Response(content, media_type="application/zip", headers=headers)

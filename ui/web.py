@@ -71,6 +71,8 @@ def mount_page(
     *,
     on_end: Callable[[str], None] = _keep_nothing,
     catalogue: Callable[[], Catalogue] = load_catalogue,
+    sessions: Sessions | None = None,
+    need_file: Callable[[str], None] = _keep_nothing,
 ) -> FastAPI:
     """Put the page at `/` of an app; call it after every other route is there.
 
@@ -82,14 +84,16 @@ def mount_page(
         settings: All settings.
         on_end: Hears of each conversation that ends.
         catalogue: Gives the products whose cards are shown.
+        sessions: The conversations; by default all of the database.
+        need_file: Called with the id of each file that is given out; it may refuse.
     """
     point_libraries_at(settings)
     import gradio as gr
 
-    app.include_router(page_router(settings))
+    app.include_router(page_router(settings, need_file))
     mounted: FastAPI = gr.mount_gradio_app(
         app,
-        Page(assistant, settings, on_end, catalogue).blocks,
+        Page(assistant, settings, on_end, catalogue, sessions or Sessions(settings.database)).blocks,
         path="/",
         footer_links=[],
         run_history=False,
@@ -118,6 +122,7 @@ class Page:
         settings: Settings,
         on_end: Callable[[str], None],
         catalogue: Callable[[], Catalogue],
+        sessions: Sessions,
     ) -> None:
         import gradio as gr
 
@@ -125,7 +130,7 @@ class Page:
         self._settings = settings
         self._on_end = on_end
         self._catalogue = cache(catalogue)
-        self._sessions = Sessions(settings.database)
+        self._sessions = sessions
         self._workspace = Workspace(settings.artifacts_dir)
         with gr.Blocks(title="CLMS Assistant", analytics_enabled=False, delete_cache=(3600, 3600)) as self.blocks:
             self._session: gr.State = gr.State(None, delete_callback=self._end)
