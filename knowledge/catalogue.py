@@ -27,9 +27,9 @@ SEE = "docs/add-a-product.md lists the fields."
 CDSE_UNKNOWN = "Whether the Copernicus Data Space Ecosystem (CDSE) has it has not been verified."
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Catalogue:
-    """All products and legends."""
+    """All products and legends; known by identity, so that what is worked out for one can be kept."""
 
     products: tuple[Product, ...]
     legends: tuple[Legend, ...] = ()
@@ -184,8 +184,8 @@ def licence(name: str) -> str:
 
 def normalise(name: str) -> str:
     """Reduce a name to lower-case words, so that `HR-VPP` and `hr vpp` are the same."""
-    plain = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode()
-    return " ".join(re.findall(r"[a-z0-9.+]+", plain.lower()))
+    plain = unicodedata.normalize("NFKD", name.casefold()).encode("ascii", "ignore").decode()
+    return " ".join(re.findall(r"[a-z0-9.+]+", plain))
 
 
 def _read_product(path: Path) -> Product:

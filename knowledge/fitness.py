@@ -1,11 +1,13 @@
-"""Whether a product's facts meet what a question asks besides its subject: place, period, pixel size, units."""
+"""Whether a product's facts meet what a question asks besides its subject: place, period, pixel size, units, rhythm."""
 
+import math
 import re
 from datetime import date
 from functools import lru_cache
 
 from knowledge.catalogue import Catalogue
 from knowledge.matches import Shortfall
+from knowledge.refusals import Refused
 from knowledge.schema import Bbox, Boxes, Edition, Frozen, Product, reaches
 
 PIXELS_ACROSS = 5
@@ -18,6 +20,15 @@ GOES_ON = 2022
 NOT_OFFERED = ("announced", "discontinued", "retired")
 
 
+_KINDS = {"vector": "vector|geopackage|geodatabase|shapefile|geojson", "raster": r"raster|geotiff|\bcog\b|netcdf"}
+_FILES = {
+    "netcdf": "netcdf",
+    "geotiff": r"geotiff|\bcog\b",
+    "geopackage": "geopackage",
+    "shapefile": "shapefile",
+    "geojson": "geojson",
+}
+"""Formats as `refusals.yaml` calls them, and how the catalogue writes them."""
 LEAST_SHARE, WHOLE_SHARE = 0.05, 0.9
 """A product with less than the first share of a place does not cover it; with less than the second, a part of it."""
 
@@ -37,17 +48,25 @@ class Need(Frozen):
     """Side of the smallest unit that must be told apart (square root of its area), metres."""
     pixel_m: float | None = None
     """Largest pixel the question allows, metres."""
+    pixel_below: bool = False
+    """True when the pixels must be smaller than `pixel_m`, not just as small."""
     place_m: float | None = None
     """Side of the place itself (square root of its area), metres."""
+    cadences: frozenset[str] = frozenset()
+    """Rhythms that the question speaks of, such as `daily`."""
+    refused: Refused = Refused()
+    """What it does not want."""
 
 
 def shortfalls(product: Product, need: Need, catalogue: Catalogue) -> tuple[Shortfall, ...]:
     """Say what the product's facts lack for the need, the gravest first; unknown facts are no shortfall."""
     found = [
+        *_refused(product, need.refused),
         _status(product),
         _place(product, need),
         _period(product, need),
         _pixel(product, need),
+        _cadence(product, need),
         _change(product, need, catalogue),
     ]
     return tuple(sorted((one for one in found if one), key=lambda one: not one.blocks))
@@ -56,25 +75,47 @@ def shortfalls(product: Product, need: Need, catalogue: Catalogue) -> tuple[Shor
 def period_note(product: Product, need: Need) -> str:
     """Tell which editions are for a period, or which two stand around it; empty when none is asked or none is dated."""
     dated = _dated(product, need)
-    if need.start is None or need.end is None:
+    if need.start is None or need.end is None or not dated:
         return ""
-    start, end = need.start, need.end
-    if not dated:
-        return ""
-    when = str(start.year) if start.year == end.year else f"{start.year} to {end.year}"
-    inside = [edition for edition in dated if _first(edition) <= end.year and _last(edition) >= start.year]
-    if inside:
-        inside.sort(key=lambda one: (one.status != "current", -_shared_years(one, start.year, end.year), _first(one)))
-        more = len(inside) - SHOWN_EDITIONS
-        rest = f" and {more} more" if more > 0 else ""
-        return f"For {when}: {', '.join(_label(edition) for edition in inside[:SHOWN_EDITIONS])}{rest}."
-    before = max((e for e in dated if _last(e) < start.year), key=_last, default=None)
-    after = min((e for e in dated if _first(e) > end.year), key=_first, default=None)
+    start, end = need.start.year, need.end.year
+    when = str(start) if start == end else f"{start} to {end}"
+    if inside := _inside(dated, start, end):
+        inside.sort(key=lambda one: (one.status != "current", -_shared_years(one, start, end), _first(one)))
+        if _is_parted(inside, start, end):
+            parts = _listed(sorted(inside, key=_first))
+            return f"No layer of change spans {when} as a whole; each of these tells of a part: {parts}."
+        return f"For {when}: {_listed(inside)}."
+    before = max((e for e in dated if _last(e) <= start), key=_last, default=None)
+    after = min((e for e in dated if _first(e) >= end), key=_first, default=None)
     if before and after:
         return f"No edition is for {when} itself: {_label(before)} and {_label(after)} bracket it."
     if before:
         return f"Nothing for {when}: its latest is {_label(before)}."
     return f"Nothing for {when}: its data begin with {_label(after)}." if after else ""
+
+
+def is_change(edition: Edition) -> bool:
+    """Tell whether an edition maps the change from its first year to its last one, by its title."""
+    return edition.start != edition.end and bool(re.search(r"\bchange\b", edition.title, re.IGNORECASE))
+
+
+def _inside(dated: list[Edition], start: int, end: int) -> list[Edition]:
+    """Give the editions with data in a period; change that shares only the first or the last year is not of it."""
+    found = [one for one in dated if _first(one) <= end and _last(one) >= start]
+    if start == end:
+        return [one for one in found if not is_change(one)] or found
+    return [one for one in found if not is_change(one) or _shared_years(one, start, end) > 0]
+
+
+def _is_parted(inside: list[Edition], start: int, end: int) -> bool:
+    """Tell whether there are only layers of change, none of them for the whole of a period of several years."""
+    whole = any(_first(one) <= start and _last(one) >= end for one in inside)
+    return start != end and all(map(is_change, inside)) and not whole
+
+
+def _listed(editions: list[Edition]) -> str:
+    more = len(editions) - SHOWN_EDITIONS
+    return f"{', '.join(map(_label, editions[:SHOWN_EDITIONS]))}{f' and {more} more' if more > 0 else ''}"
 
 
 def is_vector(product: Product) -> bool:
@@ -83,13 +124,64 @@ def is_vector(product: Product) -> bool:
     return bool(re.search(r"vector|geopackage|geodatabase|shapefile|geojson", words, re.IGNORECASE))
 
 
-def differences(product: Product, other: Product, need: Need) -> list[str]:
-    """Say in what a product's facts fall behind another's, of those facts that a question asks for: the pixel size."""
-    asks_for_detail = need.unit_m or need.pixel_m or need.place_m
+def differences(product: Product, other: Product) -> list[str]:
+    """Say in what a product's facts fall behind another's, or what it measures instead, the most telling first."""
+    found = []
+    if product.measures and product.measures != other.measures:
+        found.append(f"It measures {product.measures}.")
     pixel, others_pixel = product.resolution_m, other.resolution_m
-    if asks_for_detail and pixel and others_pixel and pixel > others_pixel:
-        return [f"Coarser: pixels of {pixel:g} m, not {others_pixel:g} m."]
-    return []
+    if pixel and others_pixel and pixel > others_pixel:
+        found.append(f"Coarser: pixels of {pixel:g} m, not {others_pixel:g} m.")
+    ends, others_end = _year(product.end), _year(other.end)
+    if ends and ends < (others_end or 9999):
+        found.append(f"Its data end in {ends}.")
+    days, others_days = interval_days(product), interval_days(other)
+    if days and others_days and days > others_days:
+        found.append(f"Less often: produced {product.cadence}, not {other.cadence}.")
+    return found
+
+
+def interval_days(product: Product) -> float | None:
+    """Give the days from one map to the next, the shortest of several rhythms; None where the catalogue names none."""
+    return min((days for one in _rhythms(product) if (days := _days(one))), default=None)
+
+
+def _rhythms(product: Product) -> list[str]:
+    return re.findall(r"(?:\d+-)?(?:hourly|daily|monthly|yearly)", (product.cadence or "").replace("annual", "yearly"))
+
+
+def _days(rhythm: str) -> float:
+    number, _, unit = rhythm.rpartition("-")
+    return {"hourly": 1 / 24, "daily": 1.0, "monthly": 30.0, "yearly": 365.0}[unit] * int(number or 1)
+
+
+def _refused(product: Product, refused: Refused) -> list[Shortfall]:
+    """Say which fact of a product the question refuses, where no edition in use is free of it."""
+    editions = [one for one in product.editions if one.status == "current"] or list(product.editions)
+    sensors = [re.sub(r"[^a-z0-9]", "", " ".join(one.sensors).lower()) for one in editions if one.sensors]
+    pixels = " raster" if product.resolution_m else ""
+    formats = [" ".join((one.title, *one.formats, pixels)).lower() for one in editions]
+    rhythms = set(_rhythms(product))
+    told = [
+        f"It uses {name}" for key, name in refused.sensor_names.items() if sensors and all(key in s for s in sensors)
+    ]
+    for kind in (_KINDS, _FILES):
+        found = [{name for name, words in kind.items() if re.search(words, one)} for one in formats]
+        if refused.formats and all(one and one <= refused.formats for one in found):
+            told.append(f"It comes as {' and '.join(sorted(set.union(*found)))} only")
+    if product.resolution_m in refused.pixels_m:
+        told.append(f"Its pixels are {product.resolution_m:g} m")
+    if rhythms and rhythms <= refused.cadences:
+        told.append(f"It is produced {product.cadence}")
+    return [Shortfall(kind="refused", text=f"{one}, which you do not want.", blocks=True) for one in told]
+
+
+def _cadence(product: Product, need: Need) -> Shortfall | None:
+    """Tell where a product comes less often than the question says."""
+    days, asked = interval_days(product), min(need.cadences, key=_days, default="")
+    if not asked or days is None or days <= _days(asked):
+        return None
+    return Shortfall(kind="cadence", text=f"It is produced {product.cadence}, not {asked}.", blocks=False)
 
 
 def _status(product: Product) -> Shortfall | None:
@@ -133,14 +225,17 @@ def _period(product: Product, need: Need) -> Shortfall | None:
     dated = _dated(product, need)
     if need.start is None or need.end is None or not dated:
         return None
-    if any(_first(e) <= need.end.year and _last(e) >= need.start.year for e in dated):
-        begin = min(_first(edition) for edition in dated)
-        if begin <= need.start.year:
-            return None
-        text = f"Its data begin in {begin}, not in {need.start.year}."
-        return Shortfall(kind="period", text=text, blocks=False)
+    start, end = need.start.year, need.end.year
+    if inside := _inside(dated, start, end):
+        begin, last = min(map(_first, dated)), max(map(_last, inside))
+        text = f"Its data begin in {begin}, not in {start}." if begin > start else ""
+        if _is_parted(inside, start, end) and (begin > start or last < end):
+            text = (
+                f"Its layers of change tell of {max(begin, start)} to {min(last, end)} only, not of {start} to {end}."
+            )
+        return Shortfall(kind="period", text=text, blocks=False) if text else None
     text = period_note(product, need)
-    later, earlier = any(_first(e) > need.end.year for e in dated), any(_last(e) < need.start.year for e in dated)
+    later, earlier = any(_first(e) >= end for e in dated), any(_last(e) <= start for e in dated)
     if earlier and later:
         return None  # two maps tell of the years between them; the note on editions says so
     # A map of some years ago still tells of today; a series that ended does not.
@@ -170,15 +265,33 @@ def _pixel(product: Product, need: Need) -> Shortfall | None:
     if need.pixel_m is None and need.unit_m is None:
         return _extent(product, need)
     if pixel is None:
-        unknown = Shortfall(kind="units", text="How fine it is has not been verified.", blocks=False)
-        return None if is_vector(product) else unknown
-    if need.pixel_m is not None and pixel > need.pixel_m:
-        text = f"Its finest pixels are {pixel:g} m, not {need.pixel_m:g} m."
-        return Shortfall(kind="pixel", text=text, blocks=True)
+        return _smallest_unit(product, need)
+    if need.pixel_m is not None and (pixel > need.pixel_m or (need.pixel_below and pixel == need.pixel_m)):
+        wanted = f"finer than {need.pixel_m:g} m" if need.pixel_below else f"{need.pixel_m:g} m"
+        return Shortfall(kind="pixel", text=f"Its finest pixels are {pixel:g} m, not {wanted}.", blocks=True)
     if need.unit_m is not None and pixel > need.unit_m / PIXELS_ACROSS:
         text = f"Its pixels of {pixel:g} m are too coarse for units about {need.unit_m:.0f} m across."
         return Shortfall(kind="units", text=text, blocks=False)
     return None
+
+
+def _smallest_unit(product: Product, need: Need) -> Shortfall | None:
+    """Hold the smallest unit of vector data against the pixels asked for; its width, else the side of its area."""
+    if not is_vector(product):
+        blocks = need.pixel_m is not None
+        return Shortfall(kind="units", text="How fine it is has not been verified.", blocks=blocks)
+    side = smallest_unit_m(product)
+    if need.pixel_m is None or side is None or side <= need.pixel_m:
+        return None
+    text = f"It is vector data that tells nothing apart below about {side:.0f} m, not pixels of {need.pixel_m:g} m."
+    return Shortfall(kind="pixel", text=text, blocks=True)
+
+
+def smallest_unit_m(product: Product) -> float | None:
+    """Give the side of the smallest thing that vector data show, metres; None where it is not verified."""
+    widths = [one.minimum_mapping_width_m for one in product.editions if one.minimum_mapping_width_m]
+    areas_ha = [one.minimum_mapping_unit_ha for one in product.editions if one.minimum_mapping_unit_ha]
+    return min(widths) if widths else math.sqrt(min(areas_ha) * 10_000) if areas_ha else None
 
 
 def _extent(product: Product, need: Need) -> Shortfall | None:

@@ -8,7 +8,7 @@ from knowledge.schema import Frozen, Product
 class Shortfall(Frozen):
     """One thing a question asks for that a product's facts do not give."""
 
-    kind: Literal["status", "place", "period", "pixel", "units", "extent", "change", "compare"]
+    kind: Literal["refused", "status", "place", "period", "pixel", "units", "extent", "cadence", "change", "compare"]
     text: str
     blocks: bool
     """True when the product cannot answer the question because of it."""

@@ -24,10 +24,15 @@ NEAR = 0.5
 LEAST_RELEVANCE = 0.55
 """What is less near than this to every subject known is not answered; measured with and without an encoder."""
 BLOCKED_FACTOR = 0.3
-SHORT_FACTORS = {"place": 0.9, "units": 0.5, "extent": 0.7, "period": 0.8, "status": 0.8, "change": 0.7, "compare": 1.0}
+SHORT_FACTORS = {
+    "place": 0.9, "units": 0.5, "extent": 0.7, "period": 0.8, "status": 0.8, "cadence": 0.9, "change": 0.7,
+    "compare": 1.0,
+}  # fmt: skip
 """How far a shortfall lowers a product: one that it blocks, and one that can still be used."""
 
 
+WIDE, REGIONAL, WIDE_FACTOR = ("Global", "Pantropical"), ("EEA", "Europe"), 0.85
+"""How coverage begins of products for the world and of those for Europe, which come first where both have the place."""
 KIN = 0.5
 """Share of a product's nearness in everyday words that products of its themes get: facts decide between kin."""
 MOST = 0.6
@@ -56,6 +61,8 @@ class Findings(Frozen):
     """True when the first product is near enough to the subject to be spoken of."""
     certain: bool = True
     """False when the first product is only the nearest one found: another subject may be meant."""
+    left_out: tuple[str, ...] = ()
+    """What the question does not want, in words: titles of products, sensors, formats, pixels, rhythms."""
 
 
 def judge(matches: list[ProductMatch], others: Mapping[str, float], *, named: frozenset[str], limit: int) -> Findings:
@@ -130,7 +137,19 @@ def order(
         if relevance[one.id] >= NEAR * relevance[nearest.id] and not set(one.themes).isdisjoint(nearest.themes)
     }
     found = [_match(one, relevance[one.id], question, need, catalogue) for one in products]
+    if need.bbox and any(_is_for_region(one, near, need) for one in found):
+        found = [_lowered(one) if one.product.coverage.startswith(WIDE) else one for one in found]
     return sorted(found, key=lambda one: (one.product.id not in near, -one.score, one.product.id))
+
+
+def _is_for_region(match: ProductMatch, near: set[str], need: Need) -> bool:
+    product = match.product
+    regional = product.coverage.startswith(REGIONAL) and not product.coverage.startswith(WIDE)
+    return match.fits and product.id in near and regional and covers_whole(product.boxes, need)
+
+
+def _lowered(match: ProductMatch) -> ProductMatch:
+    return match.model_copy(update={"score": WIDE_FACTOR * match.score})
 
 
 def _match(product: Product, relevance: float, question: str, need: Need, catalogue: Catalogue) -> ProductMatch:
@@ -166,11 +185,14 @@ def _is_named(policy: str, question: str) -> bool:
 
 
 def _not_for(product: Product, question: str) -> str:
-    sentence = _closest(product.not_for, question)
+    """Give what a product is not for, where it speaks of what is asked."""
+    sentence = _closest(product.not_for, question, any_one=False)
     return f"Not for: {sentence}" if sentence else ""
 
 
-def _closest(sentences: tuple[str, ...], question: str) -> str:
-    """Give the sentence that shares most words with the question; the first when none does."""
+def _closest(sentences: tuple[str, ...], question: str, *, any_one: bool = True) -> str:
+    """Give the sentence that shares most words with the question; the first or nothing when none does."""
     asked = set(stems(question))
-    return max(sentences, key=lambda sentence: len(asked.intersection(stems(sentence))), default="")
+    shared = {sentence: len(asked.intersection(stems(sentence))) for sentence in sentences}
+    best = max(shared, key=lambda one: shared[one], default="")
+    return best if any_one or shared.get(best) else ""

@@ -132,7 +132,8 @@ class Retriever:
         """
         wording = read_wording(question, self.catalogue)
         need = need or Need()
-        need = need.model_copy(update={"pixel_m": need.pixel_m or wording.pixel_m})
+        asked = {"pixel_below": wording.pixel_below, "cadences": wording.cadences, "refused": wording.refused}
+        need = need.model_copy(update={"pixel_m": need.pixel_m or wording.pixel_m, **asked})
         words = set_aside(wording.subject, spoken, self.catalogue)
         subject, relevance = in_english(words), self._relevance(words)
         for one, extra in extra_words(question, wording.named, self.catalogue).items():
@@ -147,7 +148,9 @@ class Retriever:
         shares = name_shares(subject, self._names)
         theirs = max((share for one, share in shares.items() if one.startswith(ELSEWHERE)), default=0.0)
         called = {one for one, share in shares.items() if share >= MOSTLY and share > theirs}
-        return judge(matches, others, named=wording.named | called, limit=limit)
+        found = judge(matches, others, named=wording.named | called, limit=limit)
+        titles = (one.title for one in self.catalogue.products if one.id in wording.excluded)
+        return found.model_copy(update={"left_out": (*titles, *wording.refused.told)})
 
     def _relevance(self, words: str) -> dict[str, float]:
         """Tell how near each product, and each subject that others have, is to words of any language."""

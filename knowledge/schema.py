@@ -1,6 +1,5 @@
 """The nouns of knowledge: product, edition, passage, citation; those of a search are in `matches.py`."""
 
-from datetime import date
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, SkipValidation
@@ -357,24 +356,8 @@ class Product(Frozen):
         """Tell whether the box touches the product's area; an unknown area counts as covered."""
         return reaches(self.boxes, bbox)
 
-    def editions_covering(self, bbox: Bbox, start: date, end: date) -> tuple[Edition, ...]:
-        """Give the editions that reach the box and have data between two dates; what is unknown counts as covered."""
-        return tuple(e for e in self.editions if reaches(e.boxes, bbox) and _overlaps(e, start, end))
-
-    def covers_time(self, start: date, end: date) -> bool:
-        """Tell whether any edition has data between two dates; an unknown period counts as covered."""
-        return any(_overlaps(edition, start, end) for edition in self.editions)
-
 
 def reaches(boxes: tuple[Bbox, ...], bbox: Bbox) -> bool:
     """Tell whether a box touches one of the boxes; no boxes means unknown and counts as yes."""
     west, south, east, north = bbox
     return not boxes or any(w <= east and e >= west and s <= north and n >= south for w, s, e, n in boxes)
-
-
-def _overlaps(edition: Edition, start: date, end: date) -> bool:
-    """Compare years only: editions give their period by year."""
-    if edition.start is None or not edition.start[:4].isdigit():
-        return True
-    last = edition.end[:4] if edition.end and edition.end[:4].isdigit() else "9999"
-    return int(edition.start[:4]) <= end.year and int(last) >= start.year

@@ -1,4 +1,4 @@
-"""What a question says besides its subject: the pixel size it wants, and the products it does not want."""
+"""What a question says besides its subject: the pixel size and rhythm it wants, and what it does not want."""
 
 import re
 from collections.abc import Iterable
@@ -6,39 +6,38 @@ from collections.abc import Iterable
 from knowledge.catalogue import Catalogue, normalise
 from knowledge.ingest import stems
 from knowledge.lexicon import to_english
+from knowledge.refusals import NO_PIXEL, SIZE, Refused, cadences_in, is_finer, limit_m, metres, product_at, read_refusal
 from knowledge.schema import Frozen
 
-UNITS_M = {"cm": 0.01, "m": 1.0, "km": 1000.0}
-_SIZE = r"(?P<number>\d+(?:[.,]\d+)?)[\s-]?(?P<unit>cm|km|m(?:et(?:re|er|ro)s?|etri)?)\b"
-_PIXEL = r"(?:resolution|pixels?|grid|raster|cells?|auflosung|rasterweite|resolucion|risoluzione|maille)"
+_PIXEL = r"(?:resolution|pixels?|pixeln|grid|raster|cells?|auflosung|rasterweite|resolucion|risoluzione|maille)"
 _PIXEL_SIZES = (
-    re.compile(rf"{_SIZE}[\s-]+(?:\w+[\s-]+)?{_PIXEL}"),
-    re.compile(rf"{_PIXEL}\w*(?:\s+\w+){{0,2}}\s+{_SIZE}"),
+    re.compile(rf"{SIZE}[\s-]+(?:\w+[\s-]+)?{_PIXEL}"),
+    re.compile(rf"{_PIXEL}\w*(?:\s+\w+){{0,2}}\s+{SIZE}"),
     re.compile(
         r"\b(?:at|a|mit|bei|con|de|von)\s+(?P<number>\d+(?:[.,]\d+)?)[\s-]?(?P<unit>cm)\b"
         r"(?!.{0,12}(?:depth|deep|tief|profond|hoch|high|above|haut|below|unter))"
     ),
     # "at 10 m" speaks of pixels, "at 2 m above ground" and "at 10 m depth" do not.
     re.compile(
-        rf"\b(?:at|a|mit|bei|con)\s+{_SIZE}(?=\s*(?:$|[?.,;!)]|(?:for|in|of|over|per|pour|dans|sur|fur|im|uber|para|en|nel|nella|nei|su)\b))"
+        rf"\b(?:at|a|mit|bei|con)\s+{SIZE}(?=\s*(?:$|[?.,;!)]|(?:for|in|of|over|per|pour|dans|sur|fur|im|uber|para|en|nel|nella|nei|su)\b))"
     ),
 )
-_NOT = (
-    r"(?:anything|everything|something|all) (?:but|except)|other than|rather than|instead of|apart from|"
-    r"except(?: for)?|excluding|without|not?(?: the| a| use| want)?|"
-    r"don.?t (?:say|want|use|give|show|recommend|mention|need)(?: me| us)?|"
-    r"sauf|hormis|sans|autre(?: chose)? que|au lieu de|plutot que|pas(?: de| le| la)?|"
-    r"ausser|ohne|nicht(?: das| die| den)?|kein\w*|statt|anstatt|"
-    r"excepto|salvo|menos|sin|no|en lugar de|en vez de|que no sea|"
-    r"tranne|eccetto|senza|non|invece (?:di|del)|diverso da"
+_BARE_SIZE = re.compile(
+    rf"(?:(?P<before>[\w']+)\s+)?(?<![\w.,-]){SIZE}(?!\s*(?:{NO_PIXEL}|(?:of|from|to|de|du|des|del|della|dal|dalla|vom|von)\b|"
+    r"temperatur|x\s*\d|[-–]))"
 )
+_DISTANCE = re.compile(
+    r"within|in|im|of|than|over|under|above|below|up|to|every|each|about|around|next|last|from|first|umkreis|von|uber|unter|"
+    r"bis|als|dans|sur|sous|rayon|jusqu|que|sobre|bajo|hasta|radio|radius|buffer|di|entro|raggio|oltre|sotto|sopra|and|y|et|e|und|\d+"
+)
+"""Words before a bare number of metres that make it a distance or a height."""
+_SUB_METRE = re.compile(r"\bsub[\s-]?met(?:re|er|rique|rico|rica)\b|\bsubmetr\w*")
 _ARTICLE = r"(?:the|le|la|les|l'|das|die|den|der|dem|el|los|las|il|lo|i|gli)"
-_NEGATION = re.compile(rf"\b(?:{_NOT})\s+(?:(?:with|mit|avec|con|say|use|in) )?(?:{_ARTICLE} )?")
 # These speak of a thing that is to stay away; a bare "not" may as well belong to a verb ("not ploughed").
 _UNWANTED = re.compile(
     rf"\b(?:(?:without|except(?: for)?|excluding|apart from|ohne|ausser|sauf|hormis|sans|salvo|excepto|sin|senza|"
-    rf"tranne|eccetto)\s+(?:{_ARTICLE}\s+)?|(?:not|nicht|pas|non|no|ni|nor|noch|ne)\s+(?P<only>(?:just|only|nur|bloss|seulement|solo|"
-    rf"solamente|soltanto)\s+)?{_ARTICLE}\s+)(?P<thing>[^,.;:?!()]+)"
+    rf"tranne|eccetto)\s+(?:{_ARTICLE}\s+)?|(?:not|nicht|pas|non|no|ni|nor|noch|ne)\s+"
+    rf"(?P<only>(?:just|only|nur|bloss|seulement|solo|solamente|soltanto)\s+)?{_ARTICLE}\s+)(?P<thing>[^,.;:?!()]+)"
 )
 _CLAUSE_END = re.compile(
     r"\b(?:but|for|in|which|that|aber|sondern|fur|mais|pour|dans|que|pero|sino|para|en|ma|per|che|is|are|ist|est|son|es|e|ni|nor|noch|et|und|and|y)\b"
@@ -67,6 +66,12 @@ class Wording(Frozen):
     """What is left when the demands are taken out."""
     pixel_m: float | None = None
     """Largest pixel the question allows, metres."""
+    pixel_below: bool = False
+    """True when pixels must be smaller than that."""
+    cadences: frozenset[str] = frozenset()
+    """Rhythms that it speaks of."""
+    refused: Refused = Refused()
+    """Sensors, formats, pixels and rhythms that it does not want."""
     excluded: frozenset[str] = frozenset()
     """Ids of products that it does not want."""
     unwanted: tuple[str, ...] = ()
@@ -77,29 +82,42 @@ class Wording(Frozen):
 
 def read_wording(question: str, catalogue: Catalogue) -> Wording:
     """Take the demands out of a question."""
-    text = _plain(question)
-    pixel = next((found for pattern in _PIXEL_SIZES if (found := pattern.search(text))), None)
-    pixel_m = float(pixel["number"].replace(",", ".")) * _unit_m(pixel["unit"]) if pixel else None
-    if pixel:
-        text = f"{text[: pixel.start()]} {text[pixel.end() :]}"
-    excluded: set[str] = set()
-    for negation in reversed(list(_NEGATION.finditer(text))):
-        rest = text[negation.end() :]
-        name, products = _named_at_start(rest, catalogue)
-        if products:
-            excluded |= products
-            text = text[: negation.start()] + rest.removeprefix(name)
+    refusal = read_refusal(question, catalogue)
+    pixel_m, below, text = _pixel_size(refusal.rest)
+    if pixel_m is None and refusal.facts.pixels_m and (finer := is_finer(text)):
+        pixel_m, below = min(refusal.facts.pixels_m), True
+        text = f"{text[: finer.start()]} {text[finer.end() :]}"
     text, aside = _set_aside_by_verb(text, catalogue)
-    excluded |= aside
+    excluded = refusal.products | aside
     text, unwanted = _without_things(text)
-    subject = text if pixel or excluded or unwanted else question
+    changed = pixel_m or excluded or unwanted or refusal.facts.told
+    subject = text if changed else question
     return Wording(
         subject=_ASKING.sub(" ", subject),
         pixel_m=pixel_m,
+        pixel_below=below,
+        cadences=cadences_in(without_names(text, catalogue)),
+        refused=refusal.facts,
         excluded=frozenset(excluded),
         unwanted=unwanted,
         named=frozenset(one for one, _ in _names_in(question, catalogue)) - excluded,
     )
+
+
+def _pixel_size(text: str) -> tuple[float | None, bool, str]:
+    """Read the largest pixel allowed, metres; whether pixels must be smaller; and the text without these words."""
+    if limit := limit_m(text):
+        return limit
+    if match := _SUB_METRE.search(text):
+        return 1.0, True, f"{text[: match.start()]} {text[match.end() :]}"
+    found = next((found for pattern in _PIXEL_SIZES if (found := pattern.search(text))), None)
+    if found is None:
+        bare = (one for one in _BARE_SIZE.finditer(text) if one["unit"] != "km")
+        found = next((one for one in bare if not _DISTANCE.fullmatch(one["before"] or "")), None)
+    if found is None:
+        return None, False, text
+    start = found.start("number") if "before" in found.groupdict() else found.start()
+    return metres(found), False, f"{text[:start]} {text[found.end() :]}"
 
 
 def without_names(text: str, catalogue: Catalogue) -> str:
@@ -148,15 +166,15 @@ def _is_telling(name: str, catalogue: Catalogue) -> bool:
     return len(plain.split()) > 1 or any(plain == alias for one in catalogue.products for alias in one.aliases)
 
 
-def _set_aside_by_verb(text: str, catalogue: Catalogue) -> tuple[str, set[str]]:
+def _set_aside_by_verb(text: str, catalogue: Catalogue) -> tuple[str, frozenset[str]]:
     """Read "leave X out"; "leave that one out" means what was named last."""
-    found: set[str] = set()
+    found: frozenset[str] = frozenset()
     for match in reversed(list(_SETTING_ASIDE.finditer(text))):
         thing = match["thing"]
         if _POINTING.fullmatch(thing):
             words = re.findall(r"[\w+-]+", text[: match.start()])
-            thing = next((word for word in reversed(words) if _named_at_start(word, catalogue)[1]), "")
-        name, products = _named_at_start(thing, catalogue)
+            thing = next((word for word in reversed(words) if product_at(word, catalogue)[1]), "")
+        name, products = product_at(thing, catalogue)
         if products:
             found |= products
             text = f"{text[: match.start()]} {text[match.end() :]}"
@@ -190,31 +208,3 @@ def set_aside(text: str, spoken: Iterable[str], catalogue: Catalogue) -> str:
         if words.strip():
             text = re.sub(rf"\b{re.escape(words.strip())}\b", " ", text, flags=re.IGNORECASE)
     return text
-
-
-def _named_at_start(text: str, catalogue: Catalogue) -> tuple[str, set[str]]:
-    """Give the longest product name that a text begins with, and all products that bear it in their titles."""
-    names = {name for product in catalogue.products for name in _names(product.title, product.abbr, *product.aliases)}
-    found = max((name for name in names if re.match(rf"{re.escape(name)}\b", text)), key=len, default="")
-    if not found:
-        return "", set()
-    bearers = {
-        product.id
-        for product in catalogue.products
-        if found in _names(product.abbr, *product.aliases)
-        or re.search(rf"\b{re.escape(found)}\b", " ".join(_names(product.title, product.family)))
-    }
-    return found, bearers
-
-
-def _names(*names: str) -> Iterable[str]:
-    return [_plain(name) for name in names]
-
-
-def _plain(text: str) -> str:
-    """Bring a text to lower case without accents, punctuation kept."""
-    return "".join(normalise(part) or part for part in re.split(r"([^\w+.']+)", text)).lower()
-
-
-def _unit_m(unit: str) -> float:
-    return UNITS_M.get(unit, 1.0)

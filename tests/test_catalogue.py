@@ -1,7 +1,6 @@
 """The product files, through the catalogue."""
 
 import re
-from datetime import date
 from pathlib import Path
 
 import numpy as np
@@ -163,9 +162,6 @@ def test_the_united_kingdom_is_covered_where_and_when_the_documents_say_so(catal
     assert catalogue.get("imperviousness").covers_place(london)
     assert catalogue.get("fractional-snow-cover").covers_place(london)
     assert not catalogue.get("crop-types").covers_place(london)
-    trees = catalogue.get("tree-cover-density")
-    assert [e.id for e in trees.editions_covering(london, date(2015, 1, 1), date(2015, 12, 31))] == ["tcd-2015"]
-    assert trees.editions_covering(london, date(2021, 1, 1), date(2021, 12, 31)) == ()
 
 
 def test_an_announced_edition_says_nothing_about_coverage(catalogue: Catalogue) -> None:

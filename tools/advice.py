@@ -10,6 +10,7 @@ from knowledge.asked import asked_facts
 from knowledge.elsewhere import Elsewhere
 from knowledge.fitness import Need, differences
 from knowledge.matches import ProductMatch
+from knowledge.ranking import NEAR
 from knowledge.schema import Bbox, Citation, Product
 from tools.schema import Alternative, Period, Polygons, Recommendation
 
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 
 CANDIDATES = 8
 """Products looked at for one recommendation and two alternatives."""
+MOST_REASONS = 2
+"""Reasons against an alternative: what it lacks for the question first, then how it differs."""
 UNIT_M = {"parcels": 100.0, "districts": 1000.0}
 """Side of a usual unit of each kind, metres: a field of one hectare, a quarter of a town of one square kilometre."""
 
@@ -68,18 +71,21 @@ def advise(
     found = retriever.find(question, need, limit=CANDIDATES, spoken=spoken)
     matches = tuple(comparable(found.matches, keep_second=not found.certain))
     if matches and not found.relevant and not found.elsewhere:
-        return _unclear(retriever, matches)
+        return _unclear(retriever, found, matches)
     if not matches or (found.elsewhere and found.certain) or not matches[0].fits:
         return _no_product(retriever, found, matches)
     best, *others = matches
     facts = asked_facts(best.product, question, retriever.catalogue, start, end)
-    recommendation = recommend(matches, need, facts=facts, certain=found.certain)
+    recommendation = recommend(matches, facts=facts, certain=found.certain)
+    recommendation = recommendation.model_copy(update={"left_out": left_out_text(found)})
     if not found.certain and found.elsewhere:
         recommendation = recommendation.model_copy(
             update={"lacks": f"{recommendation.lacks} {_or_else(found.elsewhere)}".strip()}
         )
     quotes = cite(retriever, best.product, [*best.why, *best.product.access, *best.product.cautions])
-    quotes += tuple(quote for one in others for quote in cite(retriever, one.product, [one.not_for, *one.why[:1]]))
+    quotes += tuple(
+        quote for one in others for quote in cite(retriever, one.product, [one.not_for, one.product.measures or ""])
+    )
     return Advice(recommendation_text(recommendation), matches, recommendation, None, quotes)
 
 
@@ -87,12 +93,18 @@ def _or_else(other: Elsewhere) -> str:
     return f"If you mean {other.subject[:1].lower()}{other.subject[1:]}, ask: {other.provider}."
 
 
-def _unclear(retriever: "Retriever", near: tuple[ProductMatch, ...]) -> Advice:
+def left_out_text(found: "Findings") -> str:
+    """Say what was not considered because the question does not want it."""
+    return f"Left out, as you asked: {'; '.join(found.left_out)}." if found.left_out else ""
+
+
+def _unclear(retriever: "Retriever", found: "Findings", near: tuple[ProductMatch, ...]) -> Advice:
     """Ask what is meant: that words lead to no product is no proof that there is none."""
     lines = [
         "I could not tell which product you mean. Name the subject in other words: what is to be mapped or measured.",
         "Nearest found, not certain:",
         *(f"- {one.product.title} (id {one.product.id}): {one.product.summary}" for one in near),
+        *([left_out_text(found)] if found.left_out else []),
     ]
     quotes = tuple(quote for one in near for quote in cite(retriever, one.product, [one.product.summary]))
     return Advice("\n".join(lines), near, None, None, quotes)
@@ -103,18 +115,36 @@ def _no_product(retriever: "Retriever", found: "Findings", matches: tuple[Produc
     # A product that fits but was not taken shares words with the question, not its subject.
     near = tuple(one for one in matches if found.relevant and not one.fits)
     if near:
-        lines = ["No CLMS product answers this. Nearest, with what it lacks:"]
+        lines = [" ".join(("No CLMS product answers this.", *_finest(found), "Nearest, with what it lacks:"))]
         lines += [f"- {one.product.title} (id {one.product.id}): {one.lacks}" for one in near]
     elif found.elsewhere:
         lines = ["No CLMS product is about this: the service maps and measures the land surface."]
     else:
         # That nothing is near may be due to the wording: nothing is said about what the service holds.
         lines = ["No CLMS product was found for these words. Name the subject, for example 'tree cover' or 'snow'."]
+    lines += [left_out_text(found)] if found.left_out else []
     if found.elsewhere:
         url = f" <{found.elsewhere.url}>" if found.elsewhere.url else ""
         lines.append(f"{found.elsewhere.subject}. Who has it: {found.elsewhere.provider}.{url}")
     quotes = tuple(quote for one in near for quote in cite(retriever, one.product, [one.not_for, one.product.summary]))
     return Advice("\n".join(lines), near, None, found.elsewhere, quotes)
+
+
+def _finest(found: "Findings") -> list[str]:
+    """Say how fine the finest product of the kind is, where its pixels are all that it lacks."""
+    kin = set(found.matches[0].product.themes)
+    coarse = [
+        (one.product.resolution_m, one.product.title)
+        for one in found.matches
+        if {short.kind for short in one.shortfalls if short.blocks} == {"pixel"}
+        and one.product.resolution_m
+        and one.relevance >= NEAR * found.matches[0].relevance
+        and not kin.isdisjoint(one.product.themes)
+    ]
+    if not coarse:
+        return []
+    pixel, title = min(coarse)
+    return [f"None of this kind is that fine: the finest is {title}, with pixels of {pixel:g} m."]
 
 
 def unit_size_m(area: Polygons | None) -> float | None:
@@ -143,9 +173,7 @@ def comparable(matches: Sequence[ProductMatch], *, keep_second: bool = False) ->
     return [best, *second, *(one for one in kin if one not in second)][:3]
 
 
-def recommend(
-    matches: Sequence[ProductMatch], need: Need, *, facts: Sequence[str] = (), certain: bool = True
-) -> Recommendation:
+def recommend(matches: Sequence[ProductMatch], *, facts: Sequence[str] = (), certain: bool = True) -> Recommendation:
     """Recommend the first of at least one match, with the facts asked for, and name the others with what they lack."""
     best, *others = matches
     return Recommendation(
@@ -156,8 +184,7 @@ def recommend(
         certain=certain,
         lacks=" ".join(one.text for one in best.shortfalls),
         alternatives=tuple(
-            Alternative(product_id=one.product.id, title=one.product.title, lacks=_why_not(one, best, need))
-            for one in others
+            Alternative(product_id=one.product.id, title=one.product.title, lacks=_why_not(one, best)) for one in others
         ),
         access=best.product.access,
         cautions=best.product.cautions,
@@ -165,11 +192,11 @@ def recommend(
     )
 
 
-def _why_not(match: ProductMatch, best: ProductMatch, need: Need) -> str:
-    """Say what a product lacks for the question, or beside the one that was chosen; else what it is for instead."""
-    short = [one.text for one in match.shortfalls] or differences(match.product, best.product, need)
-    instead = f"Choose it when: {match.why[0]}" if match.product.choose_when and not short else ""
-    return " ".join(one for one in (*short, instead, match.not_for) if one)
+def _why_not(match: ProductMatch, best: ProductMatch) -> str:
+    """Say what a product lacks for the question, or in what it differs from the one that was chosen."""
+    short = [one.text for one in match.shortfalls]
+    differs = differences(match.product, best.product)[: max(1, MOST_REASONS - len(short))]
+    return " ".join(one for one in (*short, *differs, match.not_for) if one)
 
 
 def cite(retriever: "Retriever", product: Product, sentences: Sequence[str]) -> tuple[Citation, ...]:
@@ -201,6 +228,7 @@ def recommendation_text(advice: Recommendation) -> str:
     lines = [f"{lead}: {advice.title} (id {advice.product_id})."]
     lines += [f"Facts asked for: {' '.join(advice.facts)}"] if advice.facts else []
     lines += [f"It falls short: {advice.lacks}"] if advice.lacks else []
+    lines += [advice.left_out] if advice.left_out else []
     lines += [f"Why: {' '.join(one.rstrip('.') + '.' for one in advice.why)}"] if advice.why else []
     lines += [f"Alternative: {one.title} (id {one.product_id}): {one.lacks}" for one in advice.alternatives]
     lines += [f"Access: {' '.join(advice.access)}"] if advice.access else []

@@ -226,6 +226,8 @@ class Recommendation(Frozen):
     """What even this product does not give; empty when nothing is known to be missing."""
     facts: tuple[str, ...] = ()
     """Facts that the question asks for by their kind, with where they are known from."""
+    left_out: str = ""
+    """What was not considered because the question does not want it; empty when it refuses nothing."""
     certain: bool = True
     """False when it is only the nearest product found: the question may mean something else."""
     alternatives: tuple[Alternative, ...] = ()
