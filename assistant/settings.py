@@ -108,6 +108,8 @@ class Settings(BaseSettings):
     """Hosts, beside the STAC API's, that `hub sync` may read files from, parted by commas; `host:port` is possible."""
     hub_runs: int = Field(default=2, gt=0)
     """openEO computations that the hub runs at the same time; others wait."""
+    dask_scheduler: str = ""
+    """Dask cluster that computes for the hub, for example `tcp://scheduler:8786`. Empty: this machine."""
     max_area_bytes: int = Field(default=20_000_000, gt=0)
     """Largest attached area file, in bytes."""
     fetch_nuts: bool = False
@@ -147,7 +149,9 @@ class Settings(BaseSettings):
     @property
     def hub_limits(self) -> Limits:
         """What the hub may use."""
-        return Limits(self.hub_max_scenes, self.hub_max_values, self.hub_memory_mb * 1_000_000, self.hub_runs)
+        return Limits(
+            self.hub_max_scenes, self.hub_max_values, self.hub_memory_mb * 1_000_000, self.hub_runs, self.dask_scheduler
+        )
 
     @property
     def artifacts_dir(self) -> Path:

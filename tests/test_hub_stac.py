@@ -154,6 +154,7 @@ def test_unknown_ids_are_404_with_the_same_body(hub: str) -> None:
         assert reply.status_code == 404
         assert set(reply.json()) == {"code", "description"}
     assert httpx.post(f"{hub}/stac/search", content=b"[1").status_code == 400
+    assert httpx.post(f"{hub}/stac/search", json={"sortby": "datetime"}).status_code == 400
 
 
 def test_collections_are_found_by_words_place_and_time(client: Client) -> None:

@@ -4,7 +4,10 @@ import hashlib
 import json
 import threading
 from collections import Counter, OrderedDict
+from collections.abc import Callable
 from typing import Any
+
+import xarray as xr
 
 from tools.hub.cube import Cube
 from tools.hub.executor import node_order, references
@@ -28,11 +31,11 @@ class CubeCache:
                 self._cubes.move_to_end(key)
             return self._cubes.get(key)
 
-    def computed(self, key: str, cube: Cube) -> Cube:
+    def computed(self, key: str, cube: Cube, compute: Callable[[xr.DataArray], xr.DataArray]) -> Cube:
         """Compute a cube and keep it; one too large to keep stays lazy."""
         if cube.data.nbytes > self._max_bytes // 2:
             return cube
-        ready = cube.with_data(cube.data.compute())
+        ready = cube.with_data(compute(cube.data))
         with self._lock:
             self._cubes[key] = ready
             while sum(kept.data.nbytes for kept in self._cubes.values()) > self._max_bytes:

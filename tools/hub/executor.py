@@ -67,6 +67,10 @@ class Executor:
         self._graphs = graphs
         """User-defined processes: signature and graph by id; none calls itself."""
 
+    def __reduce__(self) -> tuple[type["Executor"], tuple[Json], Json]:
+        """Give another process the processes that need nothing from outside a graph: all that callbacks use."""
+        return Executor, ({},), {"_graphs": dict(self._graphs)}
+
     def run(
         self,
         graph: Json,

@@ -15,3 +15,5 @@ class Limits:
     """Memory for computed cubes that the next request may use again; 0 keeps none."""
     runs: int = 2
     """Computations at the same time; others wait for their turn."""
+    dask_scheduler: str = ""
+    """Address of a Dask cluster that computes, `tcp://host:8786`; empty: the threads of this process."""

@@ -15,6 +15,7 @@ from fastapi.routing import APIRoute
 
 from knowledge.errors import ClmsError
 from tools.hub.archive import Archive
+from tools.hub.cluster import Cluster
 from tools.hub.cube_cache import CubeCache
 from tools.hub.jobs import Jobs, Work
 from tools.hub.limits import Limits
@@ -71,7 +72,7 @@ def openeo_router(archive: Archive, limits: Limits) -> APIRouter:
     """Build the openEO routes over an archive."""
     router = APIRouter(route_class=OpenEORoute, tags=["openEO"])
     _add_discovery(router, archive)
-    cubes = CubeCache(limits.kept_bytes)
+    cubes, cluster = CubeCache(limits.kept_bytes), Cluster(limits.dask_scheduler)
 
     user = UserProcesses(archive.hub_dir / "processes.sqlite", {spec["id"]: spec for spec in process_specs()})
     slots = threading.BoundedSemaphore(limits.runs)
@@ -79,7 +80,9 @@ def openeo_router(archive: Archive, limits: Limits) -> APIRouter:
     def work(graph: Json, folder: Path, run: Run) -> Path:
         # Others wait: memory is that of so many runs, however many ask at once.
         with slots:
-            return run_to_file(archive, graph, folder, run, limits=limits, cubes=cubes, user=user.all())
+            return run_to_file(
+                archive, graph, folder, run, limits=limits, cubes=cubes, cluster=cluster, user=user.all()
+            )
 
     _add_processing(router, archive, work, user)
     _add_user_processes(router, archive, user)

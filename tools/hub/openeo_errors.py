@@ -14,6 +14,7 @@ STATUS = {
     "Internal": 500,
     "StorageFailure": 500,
     "FeatureUnsupported": 501,
+    "InfrastructureMaintenance": 503,
 }
 
 
@@ -24,6 +25,10 @@ class OpenEOError(ClmsError):
         super().__init__(message, hint)
         self.code = code
         """One of openEO's error codes, for example `ProcessUnsupported`."""
+
+    def __reduce__(self) -> tuple[type["OpenEOError"], tuple[str, str, str]]:
+        """Come whole from another process."""
+        return OpenEOError, (self.code, self.message, self.hint)
 
     @property
     def status(self) -> int:

@@ -54,6 +54,10 @@ class Files:
         self._closed = True
         self._shrink(0)
 
+    def __reduce__(self) -> tuple[type["Files"], tuple[()]]:
+        """Give another process files of its own: handles cannot travel."""
+        return Files, ()
+
     @contextmanager
     def use(self, path: Path) -> Iterator[OpenFile]:
         """Lend an open file to this thread."""

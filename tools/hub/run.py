@@ -1,11 +1,14 @@
 """Runs one process graph over the archive: from the request's JSON to a file."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+import xarray as xr
+
 from tools.hub.archive import Archive
+from tools.hub.cluster import Cluster
 from tools.hub.cube import Cube, VectorCube
 from tools.hub.cube_cache import CubeCache, keys_worth_keeping
 from tools.hub.executor import Executor, Process, without_repeats
@@ -111,6 +114,7 @@ def run_to_file(
     *,
     limits: Limits | None = None,
     cubes: CubeCache | None = None,
+    cluster: Cluster | None = None,
     user: Definitions | None = None,
 ) -> Path:
     """Run a graph and write its result into a folder; gives the file.
@@ -122,18 +126,30 @@ def run_to_file(
         run: How the run is followed and stopped.
         limits: How much it may load.
         cubes: Cubes of earlier runs; those of this run are kept there.
+        cluster: What computes; the threads of this process unless told otherwise.
         user: User-defined processes by id.
     """
+    run = run or Run()
+
+    def compute(data: xr.DataArray) -> xr.DataArray:
+        return (cluster or Cluster()).compute(data, run)
+
     with Files() as files:
-        executor = _executor(archive, files, run or Run(), limits or Limits(), user or {})
+        executor = _executor(archive, files, run, limits or Limits(), user or {})
         state = archive.state() + json.dumps(user or {}, sort_keys=True)
-        saved = as_saved(_evaluated(executor, with_area(graph), state, cubes))
+        saved = as_saved(_evaluated(executor, with_area(graph), state, cubes, compute))
         if isinstance(saved.value, Cube):
-            saved = type(saved)(saved.value.with_data(saved.value.data.compute()), saved.format)
+            saved = type(saved)(saved.value.with_data(compute(saved.value.data)), saved.format)
         return write_result(saved, folder)
 
 
-def _evaluated(executor: Executor, graph: Json, state: str, cubes: CubeCache | None) -> Any:
+def _evaluated(
+    executor: Executor,
+    graph: Json,
+    state: str,
+    cubes: CubeCache | None,
+    compute: Callable[[xr.DataArray], xr.DataArray],
+) -> Any:
     if cubes is None:
         return executor.run(graph)
     smaller = without_repeats(graph)
@@ -141,6 +157,7 @@ def _evaluated(executor: Executor, graph: Json, state: str, cubes: CubeCache | N
     known = {node_id: cube for node_id, key in keys.items() if (cube := cubes.get(key)) is not None}
 
     def keep(node_id: str, value: Any) -> Any:
-        return cubes.computed(keys[node_id], value) if node_id in keys and isinstance(value, Cube) else value
+        worth = node_id in keys and isinstance(value, Cube)
+        return cubes.computed(keys[node_id], value, compute) if worth else value
 
     return executor.run(smaller, known=known, keep=keep)

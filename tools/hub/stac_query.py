@@ -211,8 +211,6 @@ def _moment(text: str) -> str:
 def _sort(value: Any) -> tuple[tuple[str, bool], ...]:
     if value is None:
         return ()
-    if isinstance(value, str):
-        return (value,)
     if not isinstance(value, list) or not all(isinstance(part, dict) and "field" in part for part in value):
         raise ToolInputError("sortby must be a list of {field, direction}.")
     return tuple((str(part["field"]), part.get("direction", "asc") == "desc") for part in value)
@@ -256,7 +254,7 @@ def _parsed(tree: Any) -> Any:
 def _query_terms(query: Any) -> list[Json]:
     if not isinstance(query, dict) or not all(isinstance(tests, dict) for tests in query.values()):
         raise ToolInputError("query must be an object of {property: {operator: value}}.")
-    terms = []
+    terms: list[Json] = []
     for name, tests in query.items():
         terms.extend(_query_term(name, operator, value) for operator, value in tests.items())
     return terms

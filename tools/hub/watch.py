@@ -27,6 +27,10 @@ class Run:
     note: Callable[[str, str], None] = _ignore_note
     """Takes a level (error, warning, info, debug) and a sentence for the log."""
 
+    def __reduce__(self) -> tuple[type["Run"], tuple[()]]:
+        """Leave who follows a run behind when work goes to another process: nobody can be told or asked from there."""
+        return Run, ()
+
 
 class Watch:
     """Counts the layers that one run reads, from whichever thread, and stops it between two of them."""
@@ -37,6 +41,10 @@ class Watch:
         self._expected = 0
         self._done = 0
         self._told = 0.0
+
+    def __reduce__(self) -> tuple[type["Watch"], tuple[Run]]:
+        """Leave the lock behind."""
+        return Watch, (self._run,)
 
     def expect(self, layers: int) -> None:
         """Say that so many more layers are going to be read."""
