@@ -108,7 +108,7 @@ class Settings(BaseSettings):
     """Hosts, beside the STAC API's, that `hub sync` may read files from, parted by commas; `host:port` is possible."""
     hub_runs: int = Field(default=2, gt=0)
     """openEO computations that the hub runs at the same time; others wait."""
-    dask_scheduler: str = ""
+    dask_scheduler: str | None = None
     """Dask cluster that computes for the hub, for example `tcp://scheduler:8786`. Empty: this machine."""
     max_area_bytes: int = Field(default=20_000_000, gt=0)
     """Largest attached area file, in bytes."""
@@ -150,7 +150,11 @@ class Settings(BaseSettings):
     def hub_limits(self) -> Limits:
         """What the hub may use."""
         return Limits(
-            self.hub_max_scenes, self.hub_max_values, self.hub_memory_mb * 1_000_000, self.hub_runs, self.dask_scheduler
+            self.hub_max_scenes,
+            self.hub_max_values,
+            self.hub_memory_mb * 1_000_000,
+            self.hub_runs,
+            self.dask_scheduler or "",
         )
 
     @property
