@@ -9,7 +9,7 @@ from knowledge.asked_codes import code_lines, codes_in, no_data_lines
 from knowledge.catalogue import Catalogue, licence, normalise
 from knowledge.ingest import stems
 from knowledge.lexicon import in_english
-from knowledge.schema import Document, Edition, Product, Variable
+from knowledge.schema import Document, Edition, Encoding, Product, Variable
 from knowledge.services import services
 
 MOST_EDITIONS = 6
@@ -19,9 +19,9 @@ MOST_SOURCES = 2
 UNKNOWN, NOT_STATED = ": not verified.", "not stated in this catalogue"
 _CUES = {
     "doi": r"doi|cit(?:e|es|ed|ation|er|ons|ar|o|are|azione)|zitier\w*|reference for a paper",
-    "decoding": r"scal(?:e|ing)\w*|offset|digital numbers?|dn|decode|raw (?:values?|numbers?)|stored values?|"
-    r"pixel values?|unit|units|skalier\w*|umrechn\w*|einheit\w*|facteurs?|echelle|unites?|convert\w*|my pixels|"
-    r"factor(?:es)?|escala|unidad(?:es)?|fattor[ei]|scala|unita|valid range|pixelwerte?",
+    "decoding": r"scal(?:e|ing)\w*|offset|digital numbers?|dn|decod\w*|dekodier\w*|raw (?:values?|numbers?)|"
+    r"stored values?|pixel values?|unit|units|skalier\w*|umrechn\w*|einheit\w*|facteurs?|echelle|unites?|convert\w*|"
+    r"my pixels|factor(?:es)?|escala|unidad(?:es)?|fattor[ei]|scala|unita|valid range|pixelwerte?",
     "no data": r"no.?data|fill values?|missing values?|keine daten|fehlwert\w*|valeurs? (?:manquantes?|de remplissage)|"
     r"(?:sans|pas de) donnees?|sin datos|valor(?:es)? nulos?|(?:senza|nessun) dat[io]",
     "patch": r"mmu|minimum mapping|small(?:est)?|tiny|mapping unit|mindest\w*|kleinste?n?|klein|unite minimale|"
@@ -37,6 +37,18 @@ _CUES = {
     r"\w*bezugssystem\w*|koordinatensystem\w*|projektion\w*|systeme de (?:reference|coordonnees|projection)|proyeccion|"
     r"sistema de (?:referencia|coordenadas)|sistema di (?:riferimento|coordinate)|proiezione",
     "format": r"(?:file )?formats?|\w*formate?|formatos?|formati?|geotiffs?|netcdf|shapefiles?|geopackage",
+    "resolution": r"(?:what|which|its|pixel|spatial) resolution|resolution of|pixel sizes?|pixelgrosse|"
+    r"(?:welche|raumliche) auflosung|quelle resolution|(?:que|cual es la) resolucion|"
+    r"(?:che|quale|qual e la) risoluzione",
+    "sensors": r"sensors?|sensoren|sensor[ei]s?|capteurs?|(?:which|what) satellites?|welche[rn]? satellit\w*|"
+    r"quels? satellites?|(?:que|cual) satelites?|quali? satellit[ei]",
+    "since": r"since when|how far back|(?:since|from) which year|seit wann|wie weit zuruck|depuis quand|desde cuando|"
+    r"desde que ano|da quando|da che anno",
+    "rhythm": r"how (?:often|frequently|regularly)\b.*\b(?:updated?|published|produced|released|made|come out)|"
+    r"wie (?:oft|haufig|regelmassig)\b.*\b(?:aktualisiert|veroffentlicht|produziert|erscheint|erneuert)|"
+    r"frequence\b.*\b(?:mise?s? a jour|publiee?s?|produite?s?)|"
+    r"frecuencia\b.*\b(?:actualiza\w*|publica\w*|produce\w*|sale)|"
+    r"frequenza\b.*\b(?:aggiorna\w*|pubblica\w*|prodott[oaie]|esce|escono)",
     "timeliness": r"how (?:soon|quickly|fast)|timeliness|latency|publication delay|wie schnell|verzogerung\w*|"
     r"sous quel delai|delai|retraso|con que rapidez|ritardo|quanto tempo dopo",
     "versions": r"latest|newest|newer|replac\w*|updates?|versions?|editions?|which years|reference years?|recent|"
@@ -44,6 +56,8 @@ _CUES = {
     r"annees|sustituy\w*|actualiza\w*|ultim[oa]s?|nuev[oa]s?|versione|sostitui\w*|aggiorna\w*|edizion[ei]|quand|years|anos",
     "services": r"stac|openeo|wms|wmts|sentinel hub|byoc|s3|odata|wekeo|cdse|data space|collections?|api|identifier|id",
 }
+CODED = {"class": "class codes", "presence": "codes for yes and no", "date": "dates", "bits": "bit flags"}
+"""Kinds of layers whose stored numbers are no quantities."""
 STRICT_PATCH = re.compile(r"\b(?:mmu|(?:mapping|kartier|cartografi|cartograph|mappatura)\w*)\b")
 """Asks for the minimum mapping unit itself, not for small things."""
 CUES = {kind: re.compile(rf"\b(?:{words})\b") for kind, words in _CUES.items()}
@@ -67,8 +81,8 @@ def asked_facts(
 
     Unknown facts are said to be not verified; a question that names no kind gets none.
     """
-    text = normalise(question)
-    asked = _Asked(tuple(_meant(product, start, end)), question, catalogue, product.documents)
+    text = _without_name(product, normalise(question))
+    asked = _Asked(tuple(_meant(product, question, start, end)), question, catalogue, product.documents)
     kinds = ["codes"] * bool(codes_in(text)) + [kind for kind, cue in CUES.items() if cue.search(text)]
     said = [one for one in product.cautions if any(CUES[kind].search(normalise(one)) for kind in kinds if kind in CUES)]
     told = [line for kind in kinds for line in _TELL[kind](asked)]
@@ -78,15 +92,35 @@ def asked_facts(
     return tuple(dict.fromkeys([*told, *said, *source]))
 
 
-def _meant(product: Product, start: date | None, end: date | None) -> list[Edition]:
-    """Give the editions of a period, else those in use, the newest first."""
-    editions = sorted(product.editions, key=lambda one: (one.status == "current", one.start or ""), reverse=True)
+def _without_name(product: Product, text: str) -> str:
+    """Take the product's own name out: who names Small Woody Features asks for nothing small."""
+    for name in (normalise(product.title), normalise(product.id)):
+        text = re.sub(rf"\b{re.escape(name)}\b", " ", text)
+    return text
+
+
+def _meant(product: Product, question: str, start: date | None, end: date | None) -> list[Edition]:
+    """Give the editions of a period, those first that a question tells from the others, then the newest in use."""
+    words = {one.id: _telling(f"{one.id} {one.title}") for one in product.editions}
+    shared = set.intersection(*words.values())
+    said = _telling(_without_name(product, normalise(f"{question} {in_english(question)}")))
+
+    def rank(one: Edition) -> tuple[int, bool, str]:
+        return len((words[one.id] - shared) & said), one.status == "current", one.start or ""
+
+    editions = sorted(product.editions, key=rank, reverse=True)
     if start and end:
         ids = {
             one.id for one in editions if _years(one) and _years(one)[0] <= end.year and _years(one)[1] >= start.year
         }
         editions = [one for one in editions if one.id in ids] or editions
     return editions[:MOST_EDITIONS]
+
+
+def _telling(text: str) -> set[str]:
+    """Give the stems of a text, and its words with digits such as v4 or 300."""
+    plain = normalise(text)
+    return {*stems(plain), *(word for word in plain.split() if any(char.isdigit() for char in word))}
 
 
 def _years(edition: Edition) -> tuple[int, ...]:
@@ -100,13 +134,10 @@ def _doi(asked: _Asked) -> list[str]:
 
 
 def _decoding(asked: _Asked) -> list[str]:
-    lines = dict.fromkeys(
-        line
-        for edition in asked.editions
-        if edition.status == "current"
-        for one in edition.variables
-        if (line := _rule(one))
-    )
+    said = _telling(asked.question)
+    layers = [one for edition in asked.editions if edition.status == "current" for one in edition.variables]
+    layers.sort(key=lambda one: -len(_telling(f"{one.name} {one.meaning or ''}") & said))
+    lines = dict.fromkeys(line for one in layers if (line := _rule(one)))
     ranges = dict.fromkeys(f"Valid range: {one.valid_range}." for one in asked.editions if one.valid_range)
     return [*lines][:MOST_CODES] + [*ranges][:1]
 
@@ -139,6 +170,22 @@ def _format(asked: _Asked) -> list[str]:
     return _per_edition(asked, "Format", lambda one: ", ".join(one.formats))
 
 
+def _resolution(asked: _Asked) -> list[str]:
+    return _per_edition(asked, "Resolution", lambda one: ", ".join(one.resolution))
+
+
+def _sensors(asked: _Asked) -> list[str]:
+    return _per_edition(asked, "Sensors", lambda one: ", ".join(one.sensors))
+
+
+def _since(asked: _Asked) -> list[str]:
+    return _per_edition(asked, "First year", lambda one: one.start or "")
+
+
+def _rhythm(asked: _Asked) -> list[str]:
+    return _per_edition(asked, "Production rhythm", lambda one: one.cadence or "")
+
+
 def _timeliness(asked: _Asked) -> list[str]:
     return _per_edition(asked, "Time until published", lambda one: one.timeliness or "")
 
@@ -156,14 +203,18 @@ def _per_edition(asked: _Asked, what: str, told: Callable[[Edition], str]) -> li
 
 def _rule(variable: Variable) -> str:
     """Tell how stored values of a layer become physical ones; empty where nothing is known."""
+    encoding = variable.encoding or Encoding()
     unit = f" in {variable.unit}" if variable.unit else ""
-    note = f" ({variable.encoding.note})" if variable.encoding and variable.encoding.note else ""
-    if variable.scale is None:
+    note = f" ({encoding.note.rstrip('.')})" if encoding.note else ""
+    scale = variable.scale if encoding.scale is None else encoding.scale
+    if encoding.kind in CODED:
+        return f"{variable.name}: {CODED[encoding.kind]}, never to be scaled{note}."
+    if scale is None or encoding.kind == "unverified":
         return f"{variable.name}: values{unit}; scale and offset not verified{note}." if variable.unit or note else ""
-    offset = variable.offset or 0.0
+    offset = (variable.offset if encoding.offset is None else encoding.offset) or 0.0
     shift = f" {'-' if offset < 0 else '+'} {abs(offset):g}" if offset else ""
-    numbers = f"scale {variable.scale:g}, offset {offset:g}"
-    return f"{variable.name}{unit}: stored value x {variable.scale:g}{shift} ({numbers}){note}."
+    numbers = f"scale {scale:g}, offset {offset:g}"
+    return f"{variable.name}{unit}: stored value x {scale:g}{shift} ({numbers}){note}."
 
 
 def _patch(asked: _Asked) -> list[str]:
@@ -232,6 +283,10 @@ _TELL: dict[str, Callable[[_Asked], list[str]]] = {
     "accuracy": _accuracy,
     "crs": _crs,
     "format": _format,
+    "resolution": _resolution,
+    "sensors": _sensors,
+    "since": _since,
+    "rhythm": _rhythm,
     "timeliness": _timeliness,
     "patch": _patch,
     "classes": _classes,

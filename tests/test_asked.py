@@ -73,3 +73,32 @@ def test_facts_name_their_source_and_stand_first(index_dir: Path) -> None:
 )
 def test_words_that_only_look_like_a_fact_bring_none(catalogue: Catalogue, question: str) -> None:
     assert asked_facts(catalogue.get("corine-land-cover"), question, catalogue) == ()
+
+
+@pytest.mark.parametrize(
+    ("question", "product", "told"),
+    [
+        ("openEO id of the monthly burnt area v4?", "burnt-area", "Services of ba_global_300m_monthly_v4: "),
+        (
+            "Since when is there a soil water index at 1 km over Europe?",
+            "soil-water-index",
+            "First year: 2025 (swi",
+        ),
+        ("Welche Auflösung hat Small Woody Features?", "small-woody-features", "Resolution: 5 m, 100 m (swf-2021"),
+        ("How often is CORINE updated?", "corine-land-cover", "Production rhythm: 6-yearly (clc-2018"),
+        ("Quels capteurs ?", "surface-soil-moisture", "Sensors: SENTINEL1 SAR"),
+        ("Scale of snow cover?", "snow-cover-extent", "SCE-SCE in %: stored value x 1 - 100 (scale 1, offset -100)"),
+        ("scale of seasonal productivity", "hr-vpp", "SPROD: values in PPI*day; scale and offset not"),
+        ("scale of the flags", "ndvi-global", "NDVI300-QFLAG: bit flags, never to be scaled"),
+    ],
+)
+def test_facts_are_those_of_the_edition_and_encoding_meant(
+    catalogue: Catalogue, question: str, product: str, told: str
+) -> None:
+    lines = asked_facts(catalogue.get(product), question, catalogue)
+    assert any(line.startswith(told) for line in lines), lines
+
+
+def test_how_often_something_happens_is_no_question_for_the_rhythm(catalogue: Catalogue) -> None:
+    lines = asked_facts(catalogue.get("grassland-mowing"), "How often were the meadows cut in 2021?", catalogue)
+    assert not any(line.startswith("Production rhythm") for line in lines)
