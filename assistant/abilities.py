@@ -101,6 +101,16 @@ def without_product_names(text: str) -> str:
     return text
 
 
+def catalogue_prose() -> tuple[str, ...]:
+    """Give the sentences of the catalogue: what products are, whom they serve, how people ask for them."""
+    return tuple(
+        text
+        for one in _catalogue().products
+        for asked in (one.aliases, one.use_cases, one.choose_when, one.not_for, one.cautions, *one.asked_as.values())
+        for text in (*asked, one.summary)
+    )
+
+
 def is_product(name: str) -> bool:
     """Tell whether the catalogue has a product of this name."""
     return bool(product_id(name))

@@ -3,11 +3,14 @@
 import re
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from assistant import lexicon
 from knowledge.lexicon import Language, is_function_word, language_of
 from tools.periods import ATOM, CANONICAL, FILLERS, MONTH, SEASON, UNIT, YEAR
+
+if TYPE_CHECKING:
+    from assistant.known_places import Named
 
 Ends = Literal["bounds", "compared", "changed", "unclear"]
 """What "between A and B" means: one period, two, two where both are the same month, or what its form suggests."""
@@ -113,13 +116,16 @@ def is_day(words: str) -> bool:
     return bool(_DAY.fullmatch(_Words(words).joined))
 
 
+@lru_cache(maxsize=64)
 def find_places(text: str, *, any_name: bool = True) -> tuple[str, ...]:
     """Find the names that say where, in order.
 
     Args:
         text: A question.
-        any_name: When no capitalised name follows a preposition, take any capitalised name, else a lower-case one.
+        any_name: When no name follows a preposition and none is known, take any name, one with a capital first.
     """
+    from assistant.known_places import find_named
+
     if is_known_place(text):
         return (text.strip(),)
     rest = text
@@ -131,7 +137,10 @@ def find_places(text: str, *, any_name: bool = True) -> tuple[str, ...]:
     after = _after_prepositions(rest)
     # German writes all nouns with a capital.
     ending = 2 if language_of(text) == "de" else 0
-    found = [_with_kind(rest, match, ending) for end in after if (match := _NAME.match(rest, end))]
+    named = find_named(rest)
+    found = [_named_there(rest, match, ending, named) for end in after if (match := _NAME.match(rest, end))]
+    if not any(found):
+        found = [one.words for one in named]
     if any_name and not any(found):
         found = [_place_name(words, ending) for words in _names_inside(rest)]
     if any_name and not any(found):
@@ -140,7 +149,7 @@ def find_places(text: str, *, any_name: bool = True) -> tuple[str, ...]:
         found = [_lower_name(match[0], language) for end in starts if (match := _LOWER_NAME.match(rest, end))]
     if any_name and not any(found) and rest != text:
         found = _names_left(rest)
-    return tuple(dict.fromkeys(_widened(rest, name) for name in found if name))
+    return tuple(dict.fromkeys(_widened(rest, name) for name in dict.fromkeys(found) if name))
 
 
 def is_known_place(text: str) -> bool:
@@ -151,10 +160,19 @@ def is_known_place(text: str) -> bool:
     words = text.strip()
     if len(words.split()) > _MAX_NAME_WORDS or not (words[:1].isupper() or words.startswith("lon ")):
         return False
+    if "," not in words and any(lexicon.is_cue(one, ending=2) for one in words.split()):
+        return False  # "Wald in Bayern": forest, though a village has the name
     try:
         return bool(known_places(words, limit=1))
     except ToolInputError:  # coordinates that cannot be: whoever looks them up tells why
         return True
+
+
+def _named_there(text: str, match: "re.Match[str]", ending: int, named: "tuple[Named, ...]") -> str:
+    """Give the name that follows a preposition, whole: "Horn of Africa", "Lake Victoria", "lac Victoria"."""
+    name = _with_kind(text, match, ending)
+    around = [one.words for one in named if one.start <= match.start() < one.end and len(one.words) > len(name)]
+    return around[0] if name and around else name
 
 
 def _with_kind(text: str, match: "re.Match[str]", ending: int) -> str:
@@ -304,14 +322,16 @@ def _is_noun(word: str, ending: int) -> bool:
 def _is_term(word: str) -> bool:
     from assistant.abilities import is_index_name, is_product_abbreviation
 
-    acronym = len(word) > 2 and word.isupper()
+    acronym = any(len(part) > 2 and part.isupper() for part in (word, *word.split("-")))
     return acronym or lexicon.has_only(word, "trade") or is_index_name(word) or is_product_abbreviation(word)
 
 
 def _lower_name(words: str, language: Language) -> str:
+    from assistant.known_places import is_ordinary
+
     kept: list[str] = []
     for word in words.split():
-        idle = is_function_word(word, language)
+        idle = is_function_word(word, language) or _is_term(word) or is_ordinary(lexicon.fold(word))
         if idle or lexicon.is_cue(word) or lexicon.pattern("before_place", "article").fullmatch(lexicon.fold(word)):
             break
         kept.append(word)

@@ -21,6 +21,21 @@ class Region(Frozen):
     boxes: tuple[Bbox, ...]
 
 
+def named_region(name: str) -> Bbox | None:
+    """Give the box of the region that has just this name, degrees; None when none has."""
+    return _boxes_by_name().get(fold(name).replace("’", "'"))
+
+
+@cache
+def _boxes_by_name() -> dict[str, Bbox]:
+    return {name: _around(region.boxes) for region in load_regions() for name in region.names}
+
+
+def _around(boxes: tuple[Bbox, ...]) -> Bbox:
+    west, south, east, north = zip(*boxes, strict=True)
+    return min(west), min(south), max(east), max(north)
+
+
 def find_region(text: str) -> tuple[str, Bbox] | None:
     """Give the longest name of a region that stands in a text, and its box in degrees; None when there is none."""
     folded = fold(text)
@@ -33,8 +48,7 @@ def find_region(text: str) -> tuple[str, Bbox] | None:
     if not found:
         return None
     name, region = max(found, key=lambda pair: len(pair[0]))
-    west, south, east, north = zip(*region.boxes, strict=True)
-    return name, (min(west), min(south), max(east), max(north))
+    return name, _around(region.boxes)
 
 
 @cache

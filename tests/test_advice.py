@@ -296,6 +296,22 @@ def test_a_place_is_covered_by_its_inside_not_by_its_box(place: str, share: str)
     assert [one.blocks for one in lacks] == ([True] if share == "none" else [])
 
 
+@pytest.mark.parametrize(
+    ("place", "covered"), [("Andes", False), ("les Alpes", True), ("Sahara", False), ("Danube basin", True)]
+)
+def test_a_large_region_is_meant_before_a_town_of_its_name(place: str, covered: bool) -> None:
+    reach = find_reach(place, None, None)
+    assert load_catalogue().get("tree-cover-density").covers_place(reach.bbox) is covered
+    assert "box drawn around" in reach.warnings[0]
+
+
+def test_a_lake_is_not_the_region_of_its_name() -> None:
+    assert not load_catalogue().get("tree-cover-density").covers_place(find_reach("Lake Victoria", None, None).bbox)
+    unknown = find_reach("lago Toscana", None, None)
+    assert unknown.bbox is None
+    assert "not checked" in unknown.warnings[0]
+
+
 def test_a_place_that_is_partly_covered_is_told_so() -> None:
     points = ((2.0, 47.0), (2.0, 0.0))
     need = Need(bbox=(0.0, -1.0, 4.0, 48.0), points=points)

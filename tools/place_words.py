@@ -38,6 +38,16 @@ KIND_BEFORE = re.compile(rf"(?<!\w)(\w+)\s+(?:(?:{'|'.join(LINK_WORDS.split())})
 KIND_AFTER = re.compile(r"\s+\(?(\w+)\)?(?!\w)")
 MUNICIPAL = frozenset({"municipality", "commune", "city"})
 
+FEATURE_WORDS = """
+lake river sea gulf bay mount mountain mountains range ranges basin catchment watershed valley delta estuary glacier
+lac riviere rivière fleuve mer golfe baie mont monts montagne massif bassin vallee vallée estuaire detroit détroit
+see fluss meer golf bucht berg gebirge becken einzugsgebiet tal ästuar gletscher
+lago rio río mar golfo bahia bahía monte montaña sierra cuenca valle estuario glaciar
+fiume mare baia montagna bacino estuario ghiacciaio
+"""
+FEATURES = frozenset(FEATURE_WORDS.split())
+"""What is called after a place and lies elsewhere or reaches far beyond it: Lake Victoria, the Danube basin."""
+
 
 def strip_lead(text: str) -> str:
     """Drop words that only lead to a name: "near Rennes", "autour de Rennes"."""

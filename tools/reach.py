@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING
 
 from tools.errors import PlaceAmbiguous, ToolInputError
+from tools.place_words import FEATURES, strip_lead
 from tools.schema import Bbox, Frozen, Place, Polygons
 
 if TYPE_CHECKING:
@@ -32,11 +33,13 @@ class Reach(Frozen):
 
 def find_reach(place: str, area: Polygons | None, nuts: "NutsSource | None") -> Reach:
     """Give the box that a product must cover; a place that is not known hinders no advice, but is told."""
-    from knowledge.regions import find_region
+    from knowledge.regions import find_region, named_region
     from tools.planning import choose_place
 
     if not place.strip() and area is None:
         return Reach()
+    if area is None and (box := named_region(strip_lead(place.strip()))):
+        return _large_region(box, place)  # the Andes, not the town of the name
     try:
         found = choose_place(place, area, nuts)
         return Reach(
@@ -46,8 +49,16 @@ def find_reach(place: str, area: Polygons | None, nuts: "NutsSource | None") -> 
         return Reach(bbox=_around_all(place), spoken=place)
     except ToolInputError:
         if region := find_region(place):
-            return Reach(bbox=region[1], spoken=place)
+            return _large_region(region[1], place)
     return _by_part(place)
+
+
+def _large_region(box: Bbox, name: str) -> Reach:
+    """Give the middle half of the box around a large region: what merely touches its edge does not cover it."""
+    west, south, east, north = box
+    lon, lat = (east - west) / 4, (north - south) / 4
+    told = f"Coverage was checked for the middle of a box drawn around {name}, not for an outline."
+    return Reach(bbox=(west + lon, south + lat, east - lon, north - lat), spoken=name, warnings=(told,))
 
 
 def _points(place: Place) -> tuple[tuple[float, float], ...]:
@@ -80,7 +91,8 @@ def _by_part(place: str) -> Reach:
     """Take the first part of a name that is a large enough place, and say so."""
     from tools.places import find_places
 
-    for word in place.replace("-", " ").split():
+    words = place.replace("-", " ").split()
+    for word in () if FEATURES.intersection(place.lower().split()) else words:
         found = find_places(word, limit=1) if word[:1].isupper() and len(word) >= LEAST_LETTERS else []
         if found and (found[0].kind != "city" or found[0].area_km2 >= LARGE_TOWN_KM2):
             told = f"No place called {place!r} is known: coverage was checked for {found[0].name}."
