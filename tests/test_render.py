@@ -11,8 +11,9 @@ from affine import Affine
 from matplotlib.image import imread
 from rasterio.warp import transform_geom
 
+from tools.charts import render_chart
 from tools.errors import JobFailed
-from tools.render import NDVI_RANGE, render_chart, render_map, short_names
+from tools.render import NDVI_RANGE, render_map, short_names
 from tools.schema import Output, Period, Place, Plan, Polygons, Statistics, StatisticsRow
 from tools.workspace import Workspace
 

@@ -10,18 +10,9 @@ from typing import Any
 from tools.anomaly_report import year_name
 from tools.backends import Backend
 from tools.export import data_word, plan_title, safe_cell, units_with_rows
+from tools.figures import LINE_COLOURS, add_footer, add_watermark, heading, new_figure, save_figure, shortened
 from tools.planning import Prepared
-from tools.render import (
-    LINE_COLOURS,
-    add_footer,
-    add_watermark,
-    heading,
-    new_figure,
-    render_map,
-    save_figure,
-    shortened,
-    symmetric_range,
-)
+from tools.render import render_map, symmetric_range
 from tools.run_files import source_line
 from tools.schema import Artifact, Statistics
 from tools.workspace import Workspace

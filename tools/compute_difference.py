@@ -242,8 +242,9 @@ def _pictures(
     statistics: Statistics,
 ) -> list[Artifact]:
     """Draw the map with zero in the middle of its colours, and bars where there are several polygons."""
+    from tools.charts import render_chart
     from tools.export import plan_title
-    from tools.render import render_chart, render_map, symmetric_range
+    from tools.render import render_map, symmetric_range
 
     if not any(row.value is not None for row in statistics.rows):
         return []

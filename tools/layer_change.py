@@ -263,8 +263,9 @@ def _draw_difference(
     services: "Services", backend: Backend, graph: dict[str, Any], change: Change, statistics: Statistics
 ) -> list[Artifact]:
     """Draw the map with zero in the middle of its colours, and bars where there are several polygons."""
+    from tools.charts import render_chart
     from tools.export import plan_title
-    from tools.render import render_chart, render_map, symmetric_range
+    from tools.render import render_map, symmetric_range
 
     prepared, workspace, plan = change.prepared, services.workspace, change.prepared.plan
     title = plan_title(plan)

@@ -1,16 +1,15 @@
-"""Maps and charts as PNG files, drawn with matplotlib's objects: no window, no shared state."""
+"""Maps as PNG files, drawn with matplotlib's objects: no window, no shared state."""
 
-import textwrap
 from collections.abc import Sequence
-from datetime import date
 from pathlib import Path
 from typing import Any
 
 from knowledge.schema import LegendClass
 from tools.errors import JobFailed
-from tools.export import subject, unit_name
-from tools.map_style import MapStyle, StyleClass, dates_words, style_of
-from tools.schema import Artifact, Plan, Statistics, StatisticsRow
+from tools.export import unit_name
+from tools.figures import add_footer, add_watermark, axis_label, heading, new_figure, save_figure, shortened
+from tools.map_style import StyleClass, style_of
+from tools.schema import Artifact, Plan, Statistics
 from tools.workspace import Workspace
 
 NDVI_RANGE = (-0.2, 1.0)
@@ -19,17 +18,12 @@ NDVI_RANGE = (-0.2, 1.0)
 LEAST_DIFFERENCE = 0.05
 """A difference map's colours reach at least so far, so that mere noise stays pale."""
 
-WATERMARK = "SYNTHETIC DEMO DATA"
 
 _MAX_SIDE = 1200  # Pixels drawn on the longer side: more cannot be seen at this size of figure.
 _MAX_LABELS = 60
 _MANY = 12  # From here on labels are smaller, and only drawn where they fit into their polygon.
-MAX_LINES = 8
-_MAX_BARS = 40
-LINE_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#8C6D31")  # Okabe-Ito
 _NO_DATA = "#d9d9d9"
 _MAP_WIDTH_POINTS = 480.0  # About what the colour bar leaves of a figure 8 inches wide.
-LOW_SHARE = 0.5
 
 
 Extent = tuple[float, float, float, float]
@@ -72,7 +66,7 @@ def render_map(
         image, extent=extent, cmap=colours, vmin=value_range[0], vmax=value_range[1], interpolation="nearest"
     )
     bar = figure.colorbar(shown, ax=axes, extend="both", shrink=0.8, pad=0.02)
-    bar.set_label(_axis_label(plan, unit))
+    bar.set_label(axis_label(plan, unit))
     _dress_map(axes, plan, extent, crs, statistics, synthetic=synthetic)
     axes.set_title(heading(title, plan), fontsize=11, loc="left")
     add_footer(figure, f"{source_line} Grey: no data.")
@@ -132,52 +126,6 @@ def _dress_map(
     _scale_bar(axes, extent, crs)
     if synthetic:
         add_watermark(axes, faint=False)
-
-
-def render_chart(
-    workspace: Workspace, statistics: Statistics, plan: Plan, *, title: str, synthetic: bool, source_line: str
-) -> Artifact:
-    """Draw a time series as lines, or one value for each unit as bars.
-
-    Raises:
-        JobFailed: No row holds a value, so there is nothing to draw.
-    """
-    rows = [row for row in statistics.rows if row.value is not None]
-    if not rows:
-        raise JobFailed("There is no value to draw.", "Choose a longer period or another place.")
-    if plan.output == "series":
-        figure, axes = new_figure(8.0, 4.8)
-        note = _draw_lines(axes, rows)
-    else:
-        figure, axes = new_figure(8.0, 2.2 + 0.22 * min(len(statistics.rows), _MAX_BARS))
-        note = _draw_bars(axes, list(statistics.rows))
-    (axes.set_ylabel if plan.output == "series" else axes.set_xlabel)(_axis_label(plan, statistics.unit))
-    axes.spines[["top", "right"]].set_visible(False)
-    if synthetic:
-        add_watermark(axes, faint=True)
-    axes.set_title(heading(title, plan), fontsize=11, loc="left")
-    add_footer(figure, " ".join(part for part in (source_line, note) if part))
-    return save_figure(workspace, figure, "chart", title, plan)
-
-
-def new_figure(width: float, height: float) -> tuple[Any, Any]:
-    """Make an empty figure with one set of axes; width and height in inches."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(width, height), dpi=130, layout="constrained", facecolor="white")
-    FigureCanvasAgg(figure)
-    return figure, figure.add_subplot()
-
-
-def save_figure(
-    workspace: Workspace, figure: Any, kind: str, title: str, plan: Plan, style: MapStyle | None = None
-) -> Artifact:  # fmt: skip
-    """Save a figure as PNG in the workspace; a map carries its style, so that it can be laid over another."""
-    name = f"{kind.capitalize()}: {title}"
-    with workspace.new("map" if kind == "map" else "chart", name, "image/png", ".png", plan.fingerprint) as draft:
-        figure.savefig(draft.path, format="png", metadata=style.as_text() if style else None)
-    return draft.artifact
 
 
 def _read(raster: Path) -> tuple[Any, tuple[float, float, float, float], Any]:
@@ -302,96 +250,3 @@ def _scale_bar(axes: Any, extent: tuple[float, float, float, float], crs: Any) -
     axes.plot([x, x + length], [y, y], color="black", linewidth=3, solid_capstyle="butt")
     background = {"facecolor": "white", "alpha": 0.85, "edgecolor": "none", "pad": 1.5}
     axes.text(x + length / 2, y + 0.02 * height, words, ha="center", va="bottom", fontsize=8, bbox=background)
-
-
-def _draw_lines(axes: Any, rows: list[StatisticsRow]) -> str:
-    from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
-
-    labels = list(dict.fromkeys(row.label for row in rows))
-    for colour, label in zip(LINE_COLOURS, labels[:MAX_LINES], strict=False):
-        points = sorted((row for row in rows if row.label == label and row.date), key=lambda row: str(row.date))
-        days, values = [date.fromisoformat(str(row.date)[:10]) for row in points], [row.value for row in points]
-        axes.plot(days, values, color=colour, linewidth=1.6, label=shortened(label, 30))
-        # A hollow dot says that less than half of the pixels were seen on that day.
-        faces = [colour if row.valid_share >= LOW_SHARE else "white" for row in points]
-        axes.scatter(days, values, s=26, c=faces, edgecolors=colour, zorder=3)
-    locator = AutoDateLocator(minticks=4, maxticks=9)
-    axes.xaxis.set_major_locator(locator)
-    axes.xaxis.set_major_formatter(ConciseDateFormatter(locator))
-    axes.grid(axis="y", color="#e5e5e5")
-    if len(labels) > 1:
-        axes.legend(fontsize=8, frameon=False, ncols=2)
-    note = (
-        "Hollow dots: fewer than half of the pixels were valid." if any(r.valid_share < LOW_SHARE for r in rows) else ""
-    )
-    left_out = f"Shown: the first {MAX_LINES} of {len(labels)} units." if len(labels) > MAX_LINES else ""
-    return f"{note} {left_out}".strip()
-
-
-def _draw_bars(axes: Any, rows: list[StatisticsRow]) -> str:
-    known = sorted((row for row in rows if row.value is not None), key=lambda row: row.value or 0.0, reverse=True)
-    shown = (known + [row for row in rows if row.value is None])[:_MAX_BARS]
-    places = range(len(shown))
-    faces = [LINE_COLOURS[0] if row.valid_share >= LOW_SHARE else "white" for row in shown]
-    axes.barh(places, [row.value or 0.0 for row in shown], color=faces, edgecolor=LINE_COLOURS[0], height=0.7)
-    for place, row in zip(places, shown, strict=True):
-        axes.text(max(row.value or 0.0, 0.0), place, f"  {_bar_words(row)}", va="center", fontsize=7, color="#333333")
-    axes.set_yticks(list(places), [shortened(row.label, 30) for row in shown], fontsize=8)
-    axes.invert_yaxis()
-    axes.margins(x=0.18, y=0.01)
-    if all((row.value or 0.0) >= 0 for row in shown):
-        axes.set_xlim(left=0)
-    axes.tick_params(axis="x", labelsize=8)
-    axes.grid(axis="x", color="#e5e5e5")
-    axes.set_axisbelow(True)
-    notes = []
-    if any(row.valid_pixels < row.total_pixels for row in known):
-        notes.append("Percentages: share of valid pixels, where not all are.")
-    if any(row.valid_share < LOW_SHARE for row in known):
-        notes.append("Hollow bars: fewer than half of the pixels were valid.")
-    if len(rows) > _MAX_BARS:
-        notes.append(f"Shown: {_MAX_BARS} of {len(rows)} units.")
-    return " ".join(notes)
-
-
-def _bar_words(row: StatisticsRow) -> str:
-    if row.value is None:
-        return "not covered" if row.outcome == "not_covered" else "no data"
-    return f"{row.value:.2f}" + (f"  ({row.valid_share:.0%})" if row.valid_pixels < row.total_pixels else "")
-
-
-def _axis_label(plan: Plan, unit: str) -> str:
-    """Name the value; an index without a unit has its name alone."""
-    name = f"{subject(plan)}{' difference' if plan.against else ''}"
-    return name if unit in ("", "1") else f"{name} ({unit})"
-
-
-def add_watermark(axes: Any, *, faint: bool) -> None:
-    """Write across the picture that its data are invented: faint over bars and lines, bold over a coloured map."""
-    from matplotlib.patheffects import withStroke
-
-    halo = [] if faint else [withStroke(linewidth=2, foreground="white", alpha=0.5)]
-    axes.text(
-        0.5, 0.5, WATERMARK, fontsize=26, fontweight="bold", color="#b00020", alpha=0.25 if faint else 0.5,
-        ha="center", va="center", rotation=25, transform=axes.transAxes, zorder=10, path_effects=halo,
-    )  # fmt: skip
-
-
-def heading(title: str, plan: Plan) -> str:
-    """Give the title of a picture: at most two lines, then the dates."""
-    return "\n".join((*textwrap.wrap(_plain(title), 75)[:2], dates_words(plan)))
-
-
-def add_footer(figure: Any, text: str) -> None:
-    """Write source and notes under a picture."""
-    figure.supxlabel("\n".join(textwrap.wrap(_plain(text), 115)), fontsize=7, color="#444444", x=0.01, ha="left")
-
-
-def shortened(text: str, length: int) -> str:
-    """Cut a name to a length."""
-    return _plain(text if len(text) <= length else text[: length - 1] + "…")
-
-
-def _plain(text: str) -> str:
-    """Keep matplotlib from reading dollar signs in a name as a formula."""
-    return text.replace("$", r"\$")

@@ -101,7 +101,8 @@ def _pictures(
     work: Prepared,
     statistics: Statistics,
 ) -> list[Artifact]:
-    from tools.render import render_chart, render_map
+    from tools.charts import render_chart
+    from tools.render import render_map
 
     workspace, plan, recipe = services.workspace, work.plan, work.recipe
     if not any(row.outcome == "ok" for row in statistics.rows):

@@ -6,19 +6,11 @@ import json
 from datetime import date
 from typing import Any
 
+from tools.charts import MAX_LINES
 from tools.export import data_word, plan_title, safe_cell, units_with_rows
+from tools.figures import LINE_COLOURS, add_footer, add_watermark, heading, new_figure, save_figure, shortened
 from tools.phenology import Phenology, season_rows
 from tools.planning import Prepared
-from tools.render import (
-    LINE_COLOURS,
-    MAX_LINES,
-    add_footer,
-    add_watermark,
-    heading,
-    new_figure,
-    save_figure,
-    shortened,
-)
 from tools.run_files import source_line
 from tools.schema import Artifact, Statistics
 from tools.workspace import Workspace
