@@ -6,17 +6,17 @@ import sqlite3
 import threading
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import UTC, date, datetime
 from time import perf_counter
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from assistant import answers, finish, grounding, pending, translation
+from assistant import answers, finish, grounding, minds, pending, translation
 from assistant.access import Access, User, acting_as, current_user
-from assistant.menu import ModelUnusable, Net, Run, make_tools
-from assistant.models import get_chat_model, model_name
-from assistant.planner import OfflinePlanner
-from assistant.prompts import system_prompt
+from assistant.asked import Asked
+from assistant.menu import Run
+from assistant.minds import Draft
+from assistant.models import model_name
 from assistant.schema import (
     Answer,
     AnswerEvent,
@@ -33,12 +33,8 @@ from assistant.storage import storage_failure
 from assistant.telemetry import counting, log_failure, span
 from knowledge.errors import ClmsError
 from knowledge.lexicon import Language
-from tools.schema import Outcome, Polygons
-from tools.toolbox import Context, Services, Toolbox
-
-if TYPE_CHECKING:
-    from langchain_core.language_models import BaseChatModel
-    from langchain_core.messages import BaseMessage
+from tools.schema import Polygons
+from tools.toolbox import Services, Toolbox
 
 logger = logging.getLogger(__name__)
 
@@ -49,39 +45,8 @@ START = "start"
 """Call id of the first step, told before any tool has begun, so that nobody waits in silence."""
 
 
-@dataclass(frozen=True)
-class Asked:
-    """One question with everything that belongs to it."""
-
-    question: str
-    session_id: str
-    today: date
-    area: Polygons | None
-    collection_id: str | None
-    history: tuple[tuple[str, str], ...]
-    """Earlier turns as (role, text), oldest first."""
-    approves_all: bool | None = False
-    """True when the user lets every plan run below the hard limit; None where a model speaks, whose word lets none."""
-    resumed: pending.Resumed | None = None
-    """Set where the user has answered the question about a large run."""
-    has_session: bool = True
-    """False where the client named no session to go on with."""
-
-    @property
-    def language(self) -> Language:
-        """In which to answer."""
-        return translation.language_asked(self.question, [text for role, text in self.history if role == "user"])
-
-
-@dataclass
-class _Draft:
-    """A text and the loop's run it came from."""
-
-    text: str
-    run: Run
-    messages: "list[BaseMessage]"
-    model: "BaseChatModel"
-    warnings: list[str] = field(default_factory=list)
+class TookTooLong(ClmsError):
+    """A question used up its time."""
 
 
 class Assistant:
@@ -179,6 +144,7 @@ class Assistant:
         history: Sequence[tuple[str, str]] = (),
         approve: bool | None = False,
         user: User | None = None,
+        language: Language | None = None,
     ) -> AsyncIterator[Event]:
         """Answer a question as events; the last one is an answer or an error.
 
@@ -191,6 +157,7 @@ class Assistant:
             history: Earlier turns as (role, text), for callers that keep the conversation themselves.
             approve: Run large plans below the hard limit unasked, as the user says; None: the words are a model's.
             user: Who asks, where that is not the user of the request at hand.
+            language: In which to answer; that of the question by default.
         """
         queue: asyncio.Queue[Event | None] = asyncio.Queue()
         loop, cancelled = asyncio.get_running_loop(), threading.Event()
@@ -208,6 +175,7 @@ class Assistant:
             collection_id=collection_id,
             history=tuple(history)[-MAX_HISTORY_TURNS:],
             approves_all=approve,
+            fixed_language=language,
         )
         yield ToolStarted(call_id=START, name="read_question", args={})
         with acting_as(user or current_user()), span("question"):
@@ -254,6 +222,7 @@ class Assistant:
             done = pending.settled(answer, asked.resumed, waiting)
             kept: dict[str, Any] = {"pending": waiting, "settled": done, "anyone": not asked.has_session}
             self.sessions.save(asked.session_id, asked.question, answer, **kept)
+            self.sessions.expire(self.settings.session_days)
         except (OSError, sqlite3.Error) as error:
             told = storage_failure(error, self.settings.data_dir)
             if told is None:
@@ -277,81 +246,33 @@ class Assistant:
         kept = {name: getattr(reply, name) for name in ("question", "today", "area", "collection_id")}
         return replace(asked, **kept, resumed=reply)
 
-    async def _draft(self, asked: Asked, emit: Callable[[Event | None], None], cancelled: threading.Event) -> _Draft:
-        """Let the model of the settings work; when it proves unusable, the offline planner."""
+    async def _draft(self, asked: Asked, emit: Callable[[Event | None], None], cancelled: threading.Event) -> Draft:
+        """Let the minds of the settings work on the question, within its time."""
         started = perf_counter()
         services = await asyncio.to_thread(self.services)
         seconds = perf_counter() - started
         emit(ToolFinished(call_id=START, name="read_question", text="Ready.", outcome="ok", seconds=seconds))
-        context = Context(
-            today=asked.today,
-            session_id=asked.session_id,
-            area=asked.area,
-            collection_id=asked.collection_id,
-            cancelled=cancelled.is_set,
-            approved=asked.resumed.approved if asked.resumed else frozenset(),
-            charge=self.access.count_pixels,
-            approves_all=asked.approves_all is True,
-            question=asked.question if not asked.resumed or asked.resumed.approved else "",
-        )
-        if asked.resumed:  # what the user has chosen is run by code, with no model in between
-            planner = OfflinePlanner(fixed=asked.resumed.calls)
-            return await self._run(planner, asked, services, context, emit)
-        model = get_chat_model(self.settings)
+        toolbox = self._toolbox(services, asked.context(cancelled.is_set, self.access.count_pixels))
         try:
-            return await self._run(model, asked, services, context, emit)
-        except ModelUnusable as error:
-            if isinstance(model, OfflinePlanner):
-                raise
-            warning = f"The language model {model_name(model)} was not usable: {error}. The offline planner answered."
-        draft = await self._run(OfflinePlanner(), asked, services, context, emit)
-        draft.warnings.append(warning)
-        return draft
+            async with asyncio.timeout(self.settings.max_turn_s):
+                return await minds.work(asked, toolbox, self.settings, emit)
+        except TimeoutError as error:
+            cancelled.set()
+            raise TookTooLong(
+                f"The question took longer than {self.settings.max_turn_s:g} seconds and was stopped.",
+                "Ask for less at a time, or allow more with CLMS_MAX_TURN_S.",
+            ) from error
 
-    async def _run(
-        self,
-        model: "BaseChatModel",
-        asked: Asked,
-        services: Services,
-        context: Context,
-        emit: Callable[[Event | None], None],
-    ) -> _Draft:
-        """Run the loop once with one model."""
-        from langchain.agents import create_agent
-        from langchain_core.messages import AIMessage, HumanMessage
-        from langgraph.errors import GraphRecursionError
-
-        run = Run(emit=emit, max_tool_calls=self.settings.max_tool_calls)
-        prompt = system_prompt(today=asked.today, area=asked.area, collection_id=asked.collection_id)
-        agent = create_agent(
-            model, make_tools(self._toolbox(services, context), run), system_prompt=prompt, middleware=[Net(run)]
-        )
-        turns = [turn for turn in asked.history if turn[0] != "user" or not pending.is_reply(turn[1])]
-        told = [HumanMessage(text) if role == "user" else AIMessage(text) for role, text in turns]
-        state: Any = {"messages": [*told, HumanMessage(asked.question)]}
-        try:
-            final: dict[str, Any] = await agent.ainvoke(
-                state, {"recursion_limit": 4 * self.settings.max_tool_calls + 8}
-            )
-        except GraphRecursionError as error:
-            raise ModelUnusable("it did not come to an end") from error
-        if run.unmended:
-            raise ModelUnusable("its tool calls had wrong arguments")
-        messages = list(final["messages"])
-        text = str(messages[-1].text).strip()
-        if not text:
-            raise ModelUnusable("its answer was empty")
-        return _Draft(text, run, messages, model)
-
-    async def _checked(self, asked: Asked, draft: _Draft, started: float) -> Answer:
+    async def _checked(self, asked: Asked, draft: Draft, started: float) -> Answer:
         """Check the draft's numbers, have it written again once if need be, and make the answer."""
         results = draft.run.results
-        said = [asked.question, asked.today.isoformat(), *(text for role, text in asked.history if role == "user")]
+        said = [asked.question, *(text for role, text in asked.history if role == "user")]
         kept = [turn.answer for turn in await asyncio.to_thread(self.sessions.history, asked.session_id)]
-        said += [answer.text for answer in kept]
+        known = [asked.today.isoformat(), *(answer.text for answer in kept)]
         earlier = [table for answer in kept for table in answer.statistics]
-        planned = isinstance(draft.model, OfflinePlanner)
-        evidence = grounding.gather(results, said, earlier=earlier, strict=not planned)
+        evidence = grounding.gather(
+            results, known, asked=said, earlier=earlier, strict=not draft.planned, private=draft.prompt
+        )
         invented = grounding.find_invented(draft.text, evidence)
         text = await finish.rewritten(draft.model, draft.messages, draft.text, invented) if invented else draft.text
         check = grounding.strip_invented(text, evidence)
@@ -363,14 +284,14 @@ class Assistant:
             warnings.append(f"Sentences were taken out of the text: {finish.removed(check.invented)}.")
         told = pending.asked_text(finish.completed(check, results), pending.question_of(results))
         answer = self._assemble(asked, draft, told, warnings, started)
-        return translation.in_language(answer, asked.language, planned=planned)
+        return translation.in_language(answer, asked.language, planned=draft.planned)
 
-    def _assemble(self, asked: Asked, draft: _Draft, text: str, warnings: Sequence[str], started: float) -> Answer:
+    def _assemble(self, asked: Asked, draft: Draft, text: str, warnings: Sequence[str], started: float) -> Answer:
         results, calls = draft.run.results, draft.run.calls
         return Answer(
             text=text,
             session_id=asked.session_id,
-            outcome=_outcome(draft),
+            outcome=draft.outcome,
             recommendation=answers.recommendation(results),
             plan=next((result.plan for result in reversed(results) if result.plan), None),
             statistics=tuple(result.statistics for result in results if result.statistics),
@@ -384,11 +305,3 @@ class Assistant:
             usage=draft.run.usage,
             seconds=perf_counter() - started,
         )
-
-
-def _outcome(draft: _Draft) -> Outcome:
-    """Tell how the question ended; the planner also knows what no tool was called for."""
-    told = (
-        draft.messages[-1].response_metadata.get(answers.OUTCOME) if isinstance(draft.model, OfflinePlanner) else None
-    )
-    return told or answers.worst_outcome(draft.run.results)

@@ -9,9 +9,9 @@ from typing import Any
 
 from assistant.claims import Claims, Day, Number, Reading, is_month, read_claims, remove_links, without_list_marks
 from assistant.lexicon import fold
-from assistant.naming import unknown_names
+from assistant.naming import repeats, unknown_names
 from assistant.relations import Judged, judge
-from assistant.sentences import unit_after
+from assistant.sentences import unit_after, word_pattern
 from assistant.tables import Table, kept_tables, name_patterns, tables_of
 from knowledge.lexicon import language_of
 from tools.schema import Statistics, StatisticsRow, ToolResult
@@ -23,6 +23,10 @@ _OF = re.compile(r"\b(\d+) (?:of|out of|von|sur|de|su) (\d+)\b|\b(\d+)/(\d+)\b")
 NO_YEAR = 0
 """Year of a date that was told without one: it supports the same day without a year, and no other."""
 NO_UNIT = "none"
+BOUND_BEFORE = 30
+"""So many letters before a number the word may stand that makes it a bound."""
+_NUMBERED = re.compile(r"\D*\w*\d+|\d+\D*")
+"""A label such as `Parcel 12` or `R07`."""
 RowKey = str | tuple[int, int, int]
 """Label of a row, in lower case, or its year, month and day where a table has several dates."""
 _NOT_EVIDENCE = {"geometry", "collection", "coordinates", "size_bytes"}
@@ -46,10 +50,16 @@ class Evidence:
     """Numbers by the unit that was told with them; what was told without one stands under the empty name."""
     texts: list[str] = field(default_factory=list)
     """What tools and users said, folded: where names and quotations may come from."""
+    asked: "Evidence | None" = None
+    """What the user said, where that is less than what tools say."""
+    private: str = ""
+    """What a language model was told and no user should read."""
     strict: bool = True
     """Check also what numbers are said of, their units, and names: what code wrote need not be."""
     tables: list[Table] = field(default_factory=list)
     """Tables on which statements of a language model are checked."""
+    _labels: set[str] = field(default_factory=set)
+    """Names that users or files gave: they may say anything, and what they say is no fact."""
     _joined: tuple[int, str] = (0, "")
     _read: set[str] = field(default_factory=set)
 
@@ -58,6 +68,8 @@ class Evidence:
         if text in self._read:
             return
         self._read.add(text)
+        for label in self._labels:
+            text = text.replace(label, " ")
         rest = "\n".join(rest for _, rest in without_list_marks(text))
         self.texts.append(fold(rest))
         claims = read_claims(rest, language=language_of(rest))
@@ -78,6 +90,14 @@ class Evidence:
             if 0 < part <= whole:
                 self.shares.add(100 * part / whole)
 
+    def _set_labels_apart(self, labels: Iterable[str]) -> None:
+        """Keep labels as names; a number in them that is not just their first or last word is no evidence."""
+        for label in labels:
+            self.add_names(*read_claims(label, language="en").names)
+            if re.search(r"\d", label) and not _NUMBERED.fullmatch(label):
+                self._labels.add(label)
+                self.texts.append(fold(label))
+
     def add_number(self, value: float, unit: str = "") -> None:
         """Take over one number, with its unit where that is known."""
         if math.isfinite(value):
@@ -92,6 +112,8 @@ class Evidence:
     def add_result(self, result: ToolResult) -> None:
         """Take over a tool result, with what its rows say together."""
         self.tables += tables_of([result])
+        own = {row.label for row in (result.statistics.rows if result.statistics else ())}
+        self._set_labels_apart(own - {result.plan.place.name if result.plan else ""})
         self.__dict__.pop("_row_names", None)
         rows = result.statistics.rows if result.statistics else ()
         many = len(rows) > ROWS_IN_TEXT
@@ -194,21 +216,36 @@ def _row_key(row: StatisticsRow, rows: Iterable[StatisticsRow]) -> RowKey:
 
 
 def gather(
-    results: Iterable[ToolResult], texts: Iterable[str], *, earlier: Iterable[Statistics] = (), strict: bool = True
+    results: Iterable[ToolResult],
+    texts: Iterable[str],
+    *,
+    earlier: Iterable[Statistics] = (),
+    asked: Iterable[str] = (),
+    strict: bool = True,
+    private: str = "",
 ) -> Evidence:
     """Collect the evidence of a conversation.
 
     Args:
         results: What the tools gave.
         texts: Questions and checked answers.
+        asked: What the user said: years, counts and bounds may be repeated from it, values may not.
         earlier: Tables of earlier answers.
         strict: Whether a language model wrote the text to be checked; what code wrote needs only its numbers checked.
+        private: Instructions to that model, which no user should read.
     """
-    evidence = Evidence(strict=strict, tables=list(kept_tables(earlier)))
+    evidence = Evidence(strict=strict, private=private, tables=list(kept_tables(earlier)))
     for result in results:
         evidence.add_result(result)
     for text in texts:
         evidence.add_text(text)
+    said = Evidence() if strict else evidence
+    for text in asked:
+        said.add_text(text)
+    if strict:
+        evidence.asked = said
+        evidence.dates |= said.dates
+        evidence.texts += said.texts
     return evidence
 
 
@@ -256,14 +293,28 @@ def _invented(text: str, line: str, evidence: Evidence, language: str) -> list[s
     found = [link for link in claims.links if not _known_link(link, evidence)]
     found += [day.words for day in claims.days if not _known_day(day, evidence)]
     judged = _judged(text, claims, evidence)
+    found += [text] if evidence.private and repeats(text, evidence.private) else []
     found += [*judged.untrue, *(unknown_names(text, evidence.known_text) if evidence.strict else ())]
     loose = [
         one
         for one in claims.numbers
         if one.start not in judged.proven
+        and not _repeats_question(one, claims.text, evidence)
         and (not _known_number(one, sources) or (evidence.strict and _has_wrong_unit(one, claims.text, sources)))
     ]
     return found + [number.words for number in loose if not any(number.words in words for words in judged.untrue)]
+
+
+def _repeats_question(number: Number, text: str, evidence: Evidence) -> bool:
+    """Tell whether a number is a year, a count or a bound that the user has named."""
+    if evidence.asked is None or not _known_number(number, [evidence.asked]):
+        return False
+    sized = number.percent or number.share or unit_after(fold(text), number.end)
+    whole = all(one.value.is_integer() for readings in number.readings for one in readings)
+    before = text[max(0, number.start - BOUND_BEFORE) : number.start]
+    return (whole and not sized) or any(
+        word_pattern(slot).search(fold(before)) for slot in ("above", "below", "between")
+    )
 
 
 def _judged(text: str, claims: Claims, evidence: Evidence) -> Judged:

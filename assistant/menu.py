@@ -51,6 +51,8 @@ class Run:
 
     emit: Callable[[Event], None]
     max_tool_calls: int
+    max_tokens: int
+    max_pixels: int
     steps: list[tuple[ToolCall, ToolResult] | None] = field(default_factory=list)
     """In the order in which the calls were made; None while one is under way."""
     invalid: int = 0
@@ -67,6 +69,11 @@ class Run:
     def results(self) -> list[ToolResult]:
         """Their results, in the same order."""
         return [step[1] for step in self.steps if step]
+
+    @property
+    def pixels(self) -> int:
+        """Pixels that the tool calls so far were estimated at."""
+        return sum(result.estimate.pixels for result in self.results if result.estimate)
 
     def add_usage(self, message: AIMessage) -> None:
         """Count the tokens of one reply."""
@@ -131,6 +138,8 @@ class Net(AgentMiddleware):
                 self.run.invalid += len(message.invalid_tool_calls)
                 if message.invalid_tool_calls and not message.tool_calls:
                     raise ModelUnusable("its tool calls cannot be read")
+        if self.run.usage.get("total_tokens", 0) > self.run.max_tokens:
+            raise ModelUnusable(f"it used more than {self.run.max_tokens} tokens")
         return response
 
     async def awrap_tool_call(
@@ -148,6 +157,11 @@ class Net(AgentMiddleware):
         self.run.emit(ToolStarted(call_id=call_id, name=name, args=args))
         token, started = _call_id.set(call_id), perf_counter()
         try:
+            if self.run.pixels > self.run.max_pixels:
+                raise TooLarge(
+                    f"This question has computed more than {self.run.max_pixels} pixels.",
+                    "Ask for the rest in a question of its own.",
+                )
             message = await handler(request)
             result = self._result(name, message)
         except ClmsError as error:

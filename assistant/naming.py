@@ -9,6 +9,8 @@ from assistant.claims import is_month
 
 QUOTE = re.compile(r"[“«„\"]([^“”«»„\"]{12,400})[”»“\"]")
 MIN_QUOTED_WORDS = 4
+PRIVATE_WORDS = 8
+"""So many words in a row of the instructions to a model are no chance."""
 _CAPITAL = r"[A-ZÀ-Þ][\w'’-]+"
 _NAME = re.compile(rf"(?<![\w-]){_CAPITAL}(?: {_CAPITAL}){{0,3}}")
 _MIN_PLACE_LETTERS = 4
@@ -31,6 +33,13 @@ def unknown_names(sentence: str, known: str) -> Iterator[str]:
         words = _bare(lexicon.fold(quote[1]))
         if len(words.split()) >= MIN_QUOTED_WORDS and words not in _bare(known):
             yield quote[1]
+
+
+def repeats(sentence: str, private: str) -> bool:
+    """Tell whether a sentence repeats a run of words of a text that is not for users."""
+    words, known = _bare(lexicon.fold(sentence)).split(), f" {_bare(lexicon.fold(private))} "
+    runs = (words[at : at + PRIVATE_WORDS] for at in range(len(words) - PRIVATE_WORDS + 1))
+    return any(f" {' '.join(run)} " in known for run in runs)
 
 
 def _places(sentence: str) -> Iterator[str]:

@@ -3,7 +3,12 @@
 from datetime import date
 from importlib.resources import files
 
+from knowledge.lexicon import Language
 from tools.schema import Polygons
+
+LANGUAGE_NAMES: dict[Language, str] = {
+    "en": "English", "fr": "French", "de": "German", "es": "Spanish", "it": "Italian",
+}  # fmt: skip
 
 REWRITE = (
     "No tool result bears out these parts: {numbers}. Write the answer again without them, using only numbers, names "
@@ -11,13 +16,17 @@ REWRITE = (
 )
 
 
-def system_prompt(*, today: date, area: Polygons | None, collection_id: str | None) -> str:
+def system_prompt(
+    *, today: date, area: Polygons | None, collection_id: str | None, language: Language | None = None
+) -> str:
     """Give the system prompt for one question."""
     template = files("assistant").joinpath("system.md").read_text(encoding="utf-8")
     attached = (
         f"An area is attached with {len(area.collection['features'])} polygon(s)." if area else "No area is attached."
     )
     collection = f"Computations use the collection {collection_id!r}." if collection_id else ""
+    if language:
+        collection += f" Answer in {LANGUAGE_NAMES[language]}."
     return (
         template.replace("{today}", today.isoformat()).replace("{area}", attached).replace("{collection}", collection)
     )

@@ -4,7 +4,7 @@ import re
 import secrets
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +25,17 @@ class Turn:
 
     question: str
     answer: Answer
+
+
+@dataclass(frozen=True)
+class Kept:
+    """What is known of a conversation from outside."""
+
+    session_id: str
+    turns: int
+    first: datetime
+    last: datetime
+    """Of its first and its last question, UTC."""
 
 
 def _anyone(session_id: str) -> None:
@@ -112,6 +123,27 @@ class Sessions:
         same = (waiting.c.session_id == session_id, waiting.c.fingerprint == run.fingerprint)
         with self.database.begin() as db:
             db.execute(waiting.update().where(*same).values(run=run.model_dump_json()))
+
+    def listed(self) -> tuple[Kept, ...]:
+        """List the conversations, the latest first; for whoever runs the program, never for a user."""
+        if self.database.is_empty:
+            return ()
+        from sqlalchemy import func, select
+
+        turn = tables().tables["turn"]
+        last = func.max(turn.c.asked_at)
+        found = select(turn.c.session_id, func.count(), func.min(turn.c.asked_at), last).group_by(turn.c.session_id)
+        with self.database.begin() as db:
+            return tuple(Kept(*row) for row in db.execute(found.order_by(last.desc())))
+
+    def expire(self, days: int) -> int:
+        """Delete the conversations that no question was asked in for so many days; gives how many."""
+        if not days:
+            return 0
+        old = [one.session_id for one in self.listed() if one.last < utc_now() - timedelta(days=days)]
+        for session_id in old:
+            self.delete(session_id)
+        return len(old)
 
     def delete(self, session_id: str) -> None:
         """Forget one conversation, with the large runs that wait in it and what was said of its answers."""

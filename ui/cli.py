@@ -4,7 +4,7 @@ import asyncio
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -15,6 +15,7 @@ from ui.feedback_command import feedback
 from ui.hub_sync import hub_sync
 from ui.login_prompt import log_in
 from ui.mcp_command import mcp
+from ui.sessions_command import sessions
 from ui.users_command import users
 
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
     from assistant.schema import Answer, Event
     from assistant.settings import Settings
+    from knowledge.lexicon import Language
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -49,6 +51,7 @@ def _usable_day(context: click.Context, option: click.Parameter, day: datetime |
     help="Day that 'this summer' is relative to.  [default: the real day]",
 )
 @click.option("--session", "session_id", help="Conversation to go on with, as an earlier answer names it.")
+@click.option("--language", type=click.Choice(["en", "fr", "de", "es", "it"]), help="Language to answer in.")
 @click.option("--yes", is_flag=True, help="Run a large computation without asking first.")
 @click.option("--json", "as_json", is_flag=True, help="Print the whole answer as JSON.")
 @_told_plainly
@@ -58,6 +61,7 @@ def ask(
     collection_id: str | None,
     today: datetime | None,
     session_id: str | None,
+    language: "Language | None",
     yes: bool,
     as_json: bool,
 ) -> None:
@@ -73,9 +77,8 @@ def ask(
         assistant.prepare(_note)
         words: str | None = question
         while words is not None:
-            events = assistant.stream(
-                words, session_id=session_id, today=day, area=polygons, collection_id=collection_id, approve=yes
-            )
+            about: dict[str, Any] = {"today": day, "area": polygons, "collection_id": collection_id}
+            events = assistant.stream(words, session_id=session_id, approve=yes, language=language, **about)
             answer = asyncio.run(_ask(events, quiet=as_json))
             if log_in(assistant, answer):
                 session_id = answer.session_id
@@ -340,6 +343,7 @@ def hub_list() -> None:
 
 hub.add_command(hub_sync)
 main.add_command(mcp)
+main.add_command(sessions)
 main.add_command(feedback)
 main.add_command(users)
 

@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from assistant.agent import Assistant
 from assistant.schema import Answer, AnswerEvent, ErrorEvent, TextEvent, Today
 from knowledge.errors import ClmsError
+from knowledge.lexicon import Language
 from tools.areas import parse_geojson
 from tools.errors import TooLarge, ToolInputError
 from ui.errors import error_response
@@ -63,6 +64,8 @@ class ClmsFields(_Open):
     area: dict[str, Any] | None = None
     """GeoJSON polygons."""
     collection_id: str | None = None
+    language: Language | None = None
+    """In which to answer; that of the question when left out."""
     approve: bool = False
     """Run a large plan without asking first."""
 
@@ -151,6 +154,7 @@ def _read(body: ChatRequest, max_area_bytes: int) -> tuple[str, dict[str, Any]]:
         "area": parse_geojson(extra.area, name="area") if extra.area else None,
         "history": history,
         "approve": extra.approve,
+        "language": extra.language,
     }
     return body.messages[asked[-1]].words, options
 

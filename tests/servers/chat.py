@@ -15,6 +15,7 @@ class ChatScript:
 
     replies: Sequence[dict[str, Any]]
     status: int = 200
+    wait_s: float = 0.0
     base_url: str = ""
     requests: list[dict[str, Any]] = field(default_factory=list)
 
@@ -37,14 +38,16 @@ def calls(*wanted: tuple[str, dict[str, Any]]) -> dict[str, Any]:
 
 
 @contextmanager
-def chat_server(*replies: dict[str, Any], status: int = 200) -> Iterator[ChatScript]:
+def chat_server(*replies: dict[str, Any], status: int = 200, wait_s: float = 0.0) -> Iterator[ChatScript]:
     """Serve the replies in order."""
-    script = ChatScript(replies, status)
+    script, closing = ChatScript(replies, status, wait_s), threading.Event()
 
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers["Content-Length"]))
             script.requests.append(json.loads(body))
+            if script.wait_s and not closing.wait(script.wait_s):
+                return
             self._send(_completion(script.next_reply()) if script.status == 200 else {"error": {"message": "broken"}})
 
         def _send(self, answer: dict[str, Any]) -> None:
@@ -65,6 +68,7 @@ def chat_server(*replies: dict[str, Any], status: int = 200) -> Iterator[ChatScr
     try:
         yield script
     finally:
+        closing.set()
         server.shutdown()
         server.server_close()
         thread.join(timeout=5)

@@ -1,0 +1,53 @@
+"""One question with everything that belongs to it."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import date
+
+from assistant import pending, translation
+from knowledge.lexicon import Language
+from tools.schema import Polygons
+from tools.toolbox import Context
+
+
+@dataclass(frozen=True)
+class Asked:
+    """One question with everything that belongs to it."""
+
+    question: str
+    session_id: str
+    today: date
+    area: Polygons | None
+    collection_id: str | None
+    history: tuple[tuple[str, str], ...]
+    """Earlier turns as (role, text), oldest first."""
+    approves_all: bool | None = False
+    """True when the user lets every plan run below the hard limit; None where a model speaks, whose word lets none."""
+    resumed: pending.Resumed | None = None
+    """Set where the user has answered the question about a large run."""
+    has_session: bool = True
+    """False where the client named no session to go on with."""
+
+    fixed_language: Language | None = None
+    """Set where the client says in which language to answer."""
+
+    @property
+    def language(self) -> Language:
+        """In which to answer."""
+        if self.fixed_language:
+            return self.fixed_language
+        return translation.language_asked(self.question, [text for role, text in self.history if role == "user"])
+
+    def context(self, cancelled: Callable[[], bool], charge: Callable[[int], None]) -> Context:
+        """Give what the tools have to know of the question."""
+        return Context(
+            today=self.today,
+            session_id=self.session_id,
+            area=self.area,
+            collection_id=self.collection_id,
+            cancelled=cancelled,
+            approved=self.resumed.approved if self.resumed else frozenset(),
+            charge=charge,
+            approves_all=self.approves_all is True,
+            question=self.question if not self.resumed or self.resumed.approved else "",
+        )

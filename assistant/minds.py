@@ -1,0 +1,109 @@
+"""Let minds work on a question, one after the other: the model of the settings, a second one, then the planner."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from assistant import answers, pending
+from assistant.asked import Asked
+from assistant.menu import ModelUnusable, Net, Run, make_tools
+from assistant.models import get_chat_models, model_name
+from assistant.planner import OfflinePlanner, next_message
+from assistant.prompts import system_prompt
+from assistant.schema import Event
+from assistant.settings import Settings
+from tools.schema import Outcome
+from tools.toolbox import Toolbox
+
+if TYPE_CHECKING:
+    from langchain_core.language_models import BaseChatModel
+    from langchain_core.messages import BaseMessage
+
+LOOKS_UP = frozenset({"search_products", "explain_product", "compare_products", "find_place", "search_scenes"})
+"""Tools that compute nothing."""
+
+
+@dataclass
+class Draft:
+    """A text and the loop's run it came from."""
+
+    text: str
+    run: Run
+    messages: "list[BaseMessage]"
+    model: "BaseChatModel"
+    prompt: str = ""
+    """Instructions that the model had."""
+    warnings: list[str] = field(default_factory=list)
+
+    @property
+    def planned(self) -> bool:
+        """True where the offline planner wrote it."""
+        return isinstance(self.model, OfflinePlanner)
+
+    @property
+    def outcome(self) -> Outcome:
+        """Tell how the question ended; the planner also knows what no tool was called for."""
+        told = self.messages[-1].response_metadata.get(answers.OUTCOME) if self.planned else None
+        return told or answers.worst_outcome(self.run.results)
+
+
+async def work(asked: Asked, toolbox: Toolbox, settings: Settings, emit: Callable[[Event], None]) -> Draft:
+    """Let the first mind answer that can, and say openly which ones could not."""
+    if asked.resumed:  # what the user has chosen is run by code, with no model in between
+        return await _run(OfflinePlanner(fixed=asked.resumed.calls), asked, toolbox, settings, emit)
+    failed: list[str] = []
+    for model in get_chat_models(settings):
+        try:
+            draft = await _run(model, asked, toolbox, settings, emit)
+        except ModelUnusable as error:
+            failed.append(f"The language model {model_name(model)} was not usable: {error}.")
+            continue
+        draft.warnings += [f"{one} The language model {model_name(model)} answered." for one in failed]
+        return draft
+    draft = await _run(OfflinePlanner(), asked, toolbox, settings, emit)
+    draft.warnings += [f"{one} The offline planner answered." for one in failed]
+    return draft
+
+
+async def _run(
+    model: "BaseChatModel", asked: Asked, toolbox: Toolbox, settings: Settings, emit: Callable[[Event], None]
+) -> Draft:
+    """Run the loop once with one model.
+
+    Raises:
+        ModelUnusable: Another mind has to answer.
+    """
+    from langchain.agents import create_agent
+    from langchain_core.messages import AIMessage, HumanMessage
+    from langgraph.errors import GraphRecursionError
+
+    run = Run(emit, settings.max_tool_calls, settings.max_turn_tokens, settings.max_turn_pixels)
+    prompt = system_prompt(
+        today=asked.today, area=asked.area, collection_id=asked.collection_id, language=asked.fixed_language
+    )
+    agent = create_agent(model, make_tools(toolbox, run), system_prompt=prompt, middleware=[Net(run)])
+    turns = [turn for turn in asked.history if turn[0] != "user" or not pending.is_reply(turn[1])]
+    told = [HumanMessage(text) if role == "user" else AIMessage(text) for role, text in turns]
+    state: Any = {"messages": [*told, HumanMessage(asked.question)]}
+    try:
+        final: dict[str, Any] = await agent.ainvoke(state, {"recursion_limit": 4 * settings.max_tool_calls + 8})
+    except GraphRecursionError as error:
+        raise ModelUnusable("it did not come to an end") from error
+    messages = list(final["messages"])
+    draft = Draft(str(messages[-1].text).strip(), run, messages, model, prompt)
+    _refuse_unusable(draft, state["messages"], toolbox)
+    return draft
+
+
+def _refuse_unusable(draft: Draft, asked: "list[BaseMessage]", toolbox: Toolbox) -> None:
+    """Refuse a draft that is worse than what the planner would do without any model."""
+    if draft.run.unmended:
+        raise ModelUnusable("its tool calls had wrong arguments")
+    if not draft.text:
+        raise ModelUnusable("its answer was empty")
+    if draft.planned or len(asked) > 1:  # what a follow-up needs may already be in the conversation
+        return
+    wanted = {call["name"] for call in next_message(asked, toolbox.TOOLS).tool_calls}
+    made = {call.name for call in draft.run.calls}
+    if (wanted and not made) or (wanted - LOOKS_UP and not made - LOOKS_UP):
+        raise ModelUnusable("it did not call the tools that the question needs")
