@@ -126,6 +126,16 @@ def product_id(name: str) -> str:
         return ""
 
 
+def foreign_product(words: str) -> str:
+    """Give the title of the product that words of another language name once put into English; empty when none does."""
+    from knowledge.ingest import stems
+    from knowledge.lexicon import to_english
+
+    spoken = frozenset(stems(to_english(words)))
+    found = [(len(name), title) for name, title in _stemmed_names() if name <= spoken]
+    return max(found)[1] if found else ""
+
+
 def is_proper_name(name: str) -> bool:
     """Tell whether a name is one that only products bear: a title, an abbreviation, no everyday word."""
     titles = {one.title.lower() for one in _catalogue().products}
@@ -190,6 +200,15 @@ def _product_names() -> "re.Pattern[str]":
     names = {lexicon.fold(name) for product in _catalogue().products for name in (product.title, *product.aliases)}
     longest = sorted((name for name in names if " " in name), key=lambda name: (-len(name), name))
     return re.compile(rf"(?<!\w)(?:{'|'.join(map(re.escape, longest))})(?!\w)")
+
+
+@lru_cache(maxsize=1)
+def _stemmed_names() -> tuple[tuple[frozenset[str], str], ...]:
+    """Give titles and aliases of several words as word stems, with the title of their product."""
+    from knowledge.ingest import stems
+
+    named = ((frozenset(stems(name)), one.title) for one in _catalogue().products for name in (one.title, *one.aliases))
+    return tuple((name, title) for name, title in named if len(name) > 1)
 
 
 @lru_cache(maxsize=1)

@@ -88,10 +88,12 @@ def compared_products(question: str) -> tuple[str, str] | None:
         weighs = lexicon.has_only(match[0], "alternative")
         if not (weighs or (asks and lexicon.has_only(match[0], "joiner", "with", "compare"))):
             continue
-        proper = weighs or bool(find_places(question, any_name=False))
+        proper = not weighs and bool(find_places(question, any_name=False))
         left = _product_in([words[max(0, at - size) : at] for size in LONGEST_NAME], question, proper=proper)
         right = _product_in(_after(words, at + 1), question, proper=proper)
-        if left and right and abilities.product_id(left) != abilities.product_id(right):
+        # Two everyday words beside "or" are two things; with one name of a product, two products are weighed.
+        sure = not weighs or abilities.is_proper_name(left) or abilities.is_proper_name(right)
+        if left and right and sure and abilities.product_id(left) != abilities.product_id(right):
             return left, right
     return None
 
@@ -109,7 +111,12 @@ def _product_in(runs: Sequence[Sequence["re.Match[str]"]], question: str, *, pro
         name = question[run[0].start() : run[-1].end()] if run else ""
         if name and abilities.product_id(name) and (not proper or abilities.is_proper_name(name)):
             return name
-    return ""
+    if proper:
+        return ""
+    spoken = [question[run[0].start() : run[-1].end()] for run in runs if len(run) > 1]
+    inside = (word for words in spoken for word in words.split() if abilities.is_proper_name(word))
+    named = next((word for word in inside if abilities.is_product(word)), "")
+    return named or next((title for words in spoken if (title := abilities.foreign_product(words))), "")
 
 
 def season_shifts(results: Sequence[ToolResult]) -> str:

@@ -117,7 +117,10 @@ def is_english(text: str) -> bool:
 
 
 def _line(line: str, language: Foreign) -> Put:
-    """Put over one line without its list mark and the stars around it."""
+    """Put over one line without its list mark and the stars around it; of a table, cell by cell."""
+    if line.startswith("| "):
+        cells = [_text(cell.strip(), language) for cell in line.strip("|").split("|")]
+        return Put(f"| {' | '.join(cell.text for cell in cells)} |", any(cell.known for cell in cells))
     match = _MARK.fullmatch(line)
     if match is None or not match[2]:
         return Put(line, known=False)

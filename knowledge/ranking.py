@@ -138,13 +138,17 @@ def order(
     }
     found = [_match(one, relevance[one.id], question, need, catalogue) for one in products]
     if need.bbox and any(_is_for_region(one, near, need) for one in found):
-        found = [_lowered(one) if one.product.coverage.startswith(WIDE) else one for one in found]
+        found = [_lowered(one) if _is_wide(one.product) else one for one in found]
     return sorted(found, key=lambda one: (one.product.id not in near, -one.score, one.product.id))
+
+
+def _is_wide(product: Product) -> bool:
+    return product.coverage.startswith(WIDE) and not any(one in product.coverage for one in REGIONAL)
 
 
 def _is_for_region(match: ProductMatch, near: set[str], need: Need) -> bool:
     product = match.product
-    regional = product.coverage.startswith(REGIONAL) and not product.coverage.startswith(WIDE)
+    regional = product.coverage.startswith(REGIONAL)
     return match.fits and product.id in near and regional and covers_whole(product.boxes, need)
 
 

@@ -228,6 +228,9 @@ def _products(catalogue: Catalogue, *, proper_only: bool) -> tuple[re.Pattern[st
             telling = name not in product.aliases and (" " in name or sum(map(str.isupper, name)) > 1)
             if telling or "+" in name or not proper_only:
                 bearers.setdefault(_even(name), set()).add(product.id)
+    titles = {product.id: f" {_even(product.title)} {_even(product.family)} " for product in catalogue.products}
+    for name, owners in bearers.items():
+        owners |= {one for one, title in titles.items() if f" {name} " in title}
     pattern = "|".join(
         r"[\s-]+".join(map(re.escape, name.split()))
         for name in sorted(bearers, key=lambda one: (-len(one), one))

@@ -37,7 +37,7 @@ _ARTICLE = r"(?:the|le|la|les|l'|das|die|den|der|dem|el|los|las|il|lo|i|gli)"
 _UNWANTED = re.compile(
     rf"\b(?:(?:without|except(?: for)?|excluding|apart from|ohne|ausser|sauf|hormis|sans|salvo|excepto|sin|senza|"
     rf"tranne|eccetto)\s+(?:{_ARTICLE}\s+)?|(?:not|nicht|pas|non|no|ni|nor|noch|ne)\s+"
-    rf"(?P<only>(?:just|only|nur|bloss|seulement|solo|solamente|soltanto)\s+)?{_ARTICLE}\s+)(?P<thing>[^,.;:?!()]+)"
+    rf"(?P<only>(?:just|only|nur|bloss|seulement|solo|solamente|soltanto)\s+)?{_ARTICLE}\s+)(?P<thing>(?:(?!\b(?:ni|nor|noch)\b)[^,.;:?!()])+)"
 )
 _CLAUSE_END = re.compile(
     r"\b(?:but|for|in|which|that|aber|sondern|fur|mais|pour|dans|que|pero|sino|para|en|ma|per|che|is|are|ist|est|son|es|e|ni|nor|noch|et|und|and|y)\b"

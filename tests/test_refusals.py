@@ -4,10 +4,12 @@ from datetime import date
 
 import pytest
 
+from assistant.comparison import compared_products
 from knowledge.catalogue import Catalogue, load_catalogue
 from knowledge.fitness import Need, period_note, shortfalls
 from knowledge.refusals import Refused, read_refusal
 from knowledge.wording import read_wording
+from tools import product_compare
 
 CORINE = {"corine-land-cover", "corine-land-cover-change"}
 
@@ -116,6 +118,31 @@ def test_how_fine_pixels_must_be_is_read(
 ) -> None:
     wording = read_wording(question, catalogue)
     assert (wording.pixel_m, wording.pixel_below) == (pixel_m, below)
+
+
+def test_a_name_stands_for_all_products_that_bear_it_in_their_titles(catalogue: Catalogue) -> None:
+    assert read_refusal("vegetation, anything but NDVI", catalogue).products >= {"ndvi-global", "ndvi-statistics"}
+
+
+@pytest.mark.parametrize(
+    ("question", "pair"),
+    [
+        ("HR-VPP oder globale Phänologie?", ("HR-VPP", "Land Surface Phenology, global 300 m")),
+        ("what's better, TCD or forest type", ("TCD", "forest type")),
+        ("forest or grassland?", None),
+        ("land cover or land use map of Spain", None),
+    ],
+)
+def test_two_products_are_weighed_where_one_is_called_by_its_name(question: str, pair: tuple[str, str] | None) -> None:
+    assert compared_products(question) == pair
+
+
+def test_a_comparison_rests_on_the_editions_that_it_names(catalogue: Catalogue) -> None:
+    one, other = catalogue.get("imperviousness"), catalogue.get("impervious-built-up")
+    assert "has not been verified" in product_compare.told_together(one, other, catalogue)
+    corine, backbone = catalogue.get("corine-land-cover"), catalogue.get("clcplus-backbone")
+    told = product_compare.told_together(corine, backbone, catalogue)
+    assert "(clc-2018, clcplus-backbone-2018-raster): Pixels are 100 m against 10 m." in told
 
 
 def years(first: int, last: int) -> Need:

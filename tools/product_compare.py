@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from knowledge.fitness import is_vector
+from knowledge.fitness import is_change, is_vector
 from knowledge.schema import Edition, Product
 from tools.errors import ToolInputError
 from tools.schema import ToolResult
@@ -33,7 +33,7 @@ def compare_products(retriever: "Retriever", first: str, second: str) -> ToolRes
     rows = [(aspect, tell(one, catalogue), tell(other, catalogue)) for aspect, tell in ASPECTS.items()]
     table = [f"| | {one.title} | {other.title} |", "| --- | --- | --- |"]
     table += [f"| {aspect} | {left} | {right} |" for aspect, left, right in rows if left != right or left != UNKNOWN]
-    together = f"**One against the other:** {_together(one, other, catalogue)}"
+    together = f"**One against the other:** {told_together(one, other, catalogue)}"
     said = [(product, (product.summary, *product.choose_when, *product.not_for)) for product in (one, other)]
     return ToolResult(
         text="\n".join([*table, "", together]),
@@ -98,13 +98,18 @@ ASPECTS: dict[str, Callable[[Product, "Catalogue"], str]] = {
 """Facts that are told of each product, in this order."""
 
 
-def _together(one: Product, other: Product, catalogue: "Catalogue") -> str:
+def told_together(one: Product, other: Product, catalogue: "Catalogue") -> str:
     """Tell whether editions of the two may be subtracted from each other."""
-    rules = [catalogue.comparability(a.id, b.id) for a in _current(one)[:3] for b in _current(other)[:3]]
-    known = next((rule for rule in rules if rule and rule.allowed is False), None)
-    if known:
-        take = f" Take {known.change_product} for change." if known.change_product else ""
-        return f"do not subtract the one from the other: {known.reason}{take}"
-    if any(rule and rule.allowed for rule in rules):
+    first, second = ([e for e in _current(p) if not is_change(e)] or _current(p) for p in (one, other))
+    pairs = sorted(((a, b) for a in first for b in second), key=lambda pair: pair[0].start == pair[1].start)
+    alike = [(a, b) for a, b in pairs if set(a.resolution) & set(b.resolution)]
+    ruled = [(catalogue.comparability(a.id, b.id), a, b) for a, b in alike or pairs]
+    forbidden = [(rule, a, b) for rule, a, b in ruled if rule and rule.allowed is False]
+    # Two editions of the same pixels that no rule forbids leave it open; told of two of the same year, if there are.
+    if forbidden and (not alike or len(forbidden) == len(ruled)):
+        rule, a, b = forbidden[-1]
+        take = f" Take {rule.change_product} for change." if rule.change_product else ""
+        return f"do not subtract the one from the other ({a.id}, {b.id}): {rule.reason}{take}"
+    if any(rule and rule.allowed for rule, _, _ in ruled):
         return "editions of the two may be compared where the catalogue says so; ask for two years to see which."
     return "whether their values may be compared has not been verified; differing classes, pixels or methods forbid it."
