@@ -110,6 +110,8 @@ def test_regions_and_countries_have_their_outline(
         ("Finistère", "département du Finistère", "the department of Finistère"),
         ("Crete", "Kreta", "Crète", "Creta"),
         ("Netherlands", "Holland"),
+        ("Provence", "Provenza"),
+        ("Transylvania", "Transylvanie", "Siebenbürgen", "Transilvania"),
     ],
 )
 def test_a_region_has_one_outline_in_every_language(names: tuple[str, ...]) -> None:
@@ -195,6 +197,14 @@ def test_unknown_place_names_near_spellings() -> None:
     with pytest.raises(PlaceNotFound, match="Rennnes") as caught:
         resolve_place("Rennnes")
     assert "'Rennes, France'" in caught.value.hint
+
+
+@pytest.mark.parametrize("text", ["Andes", "the Alps", "Danube"])
+def test_a_large_region_is_not_taken_for_a_town_of_its_name(text: str) -> None:
+    with pytest.raises(PlaceNotFound, match="outline") as caught:
+        resolve_place(text)
+    assert "attach a polygon" in caught.value.hint
+    assert resolve_place("Andes, Colombia").kind == "city"
 
 
 @pytest.mark.parametrize("text", ["Xyzzyx", "", "  ", "Rennes, Estonia", "1e5", "'; DROP TABLE", "%", ",", "()"])

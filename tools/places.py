@@ -5,6 +5,7 @@ import re
 from dataclasses import dataclass
 from difflib import get_close_matches
 
+from knowledge.regions import named_region
 from tools import gazetteer
 from tools.coordinates import box_area_km2, read_coordinates, square
 from tools.errors import PlaceAmbiguous, PlaceNotFound
@@ -66,6 +67,9 @@ def resolve_place(text: str, *, nuts: NutsSource | None = None) -> Place:
         return drawn
     if not text.strip():
         raise PlaceNotFound("No place is named.", hint="Name a town, a region or a country, or attach a polygon.")
+    if named_region(strip_lead(text.strip())):  # the Andes, not the town of the name
+        hint = "Name a country, a region or a town in it, or attach a polygon."
+        raise PlaceNotFound(f"No outline of {text.strip()!r} is bundled.", hint=hint)
     matches = _matches(text)
     if not matches and is_nuts_code(text):
         return _nuts_place(text, nuts)
