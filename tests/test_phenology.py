@@ -28,6 +28,7 @@ from tools.hub.add import add_files
 from tools.hub.server import running_hub
 from tools.phenology import Phenology, find_seasons
 from tools.schema import Period, Polygons, ToolResult
+from tools.season_maps import NO_DATE, season_days
 from tools.toolbox import Context, Services, Toolbox
 from tools.workspace import Workspace
 
@@ -227,6 +228,41 @@ def test_each_polygon_has_its_dates_or_a_reason(found: ToolResult) -> None:
     assert "Bare: no season dates. The curve is flat" in found.text
     assert found.plan is not None
     assert (found.plan.output, found.plan.period.label) == ("phenology", "2021")
+
+
+def test_each_pixel_has_its_dates_on_the_maps(found: ToolResult) -> None:
+    crop = found.data["seasons"][0]
+    for name in ("start", "peak", "end"):
+        title = f"{name.capitalize()} of the season"
+        artifact(found, "map", title)
+        with rasterio.open(artifact(found, "raster", title)) as raster:
+            dates = raster.read(1, masked=True)
+            column, row = (round(one) for one in ~raster.transform * (LEFT, TOP))
+        # All pixels of the crop are alike, and the bare field beside it has no season.
+        field = dates[row : row + 8, column : column + 4]
+        assert set(field.compressed()) == {crop[f"{name}_day_of_year"]}
+        assert field.count() == 32 == dates.count()
+
+
+def test_pixels_with_the_same_dates_share_their_spline_and_keep_their_own_season() -> None:
+    random = np.random.default_rng(6)
+    days = np.array([day.toordinal() for day in every(9)])
+    levels = [season(date(2021, 4, 1 + 3 * n), date(2021, 8, 20)) for n in range(8)]
+    values = np.array([[level(date.fromordinal(int(day))) for level in levels] for day in days])
+    values[random.random(values.shape) < 0.1] = np.nan
+    values[:, 6] = np.where(np.isfinite(values[:, 5]), values[:, 6], np.nan)
+    values[:, 7] = np.nan
+    found = season_days(values, days, *YEAR, 0.1)
+    for pixel, series in enumerate(values.T[:7]):
+        told = [
+            {"date": date.fromordinal(int(day)).isoformat(), "value": value, "valid_pixels": 1, "total_pixels": 1}
+            for day, value in zip(days, series, strict=True)
+            if np.isfinite(value)
+        ]
+        (one,) = find_seasons(told, *YEAR, 0.1).seasons
+        moments = (one.start.day, one.peak.day, one.end.day)
+        assert found[:, pixel].tolist() == [day.timetuple().tm_yday for day in moments if day]
+    assert set(found[:, 7]) == {NO_DATE}
 
 
 def test_the_official_product_is_named_as_another_one(services: Services, found: ToolResult) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from knowledge.decoding import has_dates
 from tools import phenology
 from tools.advice import Advice, advise, unit_size_m
-from tools.backends import Backend, open_backend
+from tools.backends import OpenEOBackend, open_backend
 from tools.compute import check_stored_values, run_statistics
 from tools.errors import PeriodInvalid
 from tools.indices import Recipe
@@ -19,6 +19,7 @@ from tools.planning import Prepared, choose_period, choose_place, prepare
 from tools.recipes import build_graphs
 from tools.runs import Made, run_once
 from tools.schema import Artifact, Outcome, Period, Recommendation, Statistics, ToolResult
+from tools.season_maps import MAX_PIXELS, build_series, make_season_maps
 from tools.stac import StacService
 from tools.telling import result_of
 
@@ -52,8 +53,9 @@ def compute_phenology(
     # The back-end gives one mean per date and polygon: the series of tools/recipes.py.
     work = replace(work, plan=work.plan.model_copy(update={"output": "series"}))
     graphs = build_graphs(work.plan, work.layers, work.units, work.box)
+    pixels = build_series(work) if work.estimate.pixels <= MAX_PIXELS else {}
     final = replace(work, plan=work.plan.model_copy(update={"output": "phenology", "period": asked}))
-    advice = _official(services, final)
+    advice, least = _official(services, final), least_amplitude(final.recipe)
 
     def compute() -> Made:
         backend = open_backend(services, context, work.estimate)
@@ -62,10 +64,11 @@ def compute_phenology(
         series = run_statistics(backend, graphs, work, context)
         context.stop_if_asked()
         statistics = series.model_copy(update={"method": season_method(series.method, work.plan.period)})
-        artifacts = _files(services, context, backend, final, graphs, statistics, advice)
+        maps = make_season_maps(services, context, backend, final, pixels, least) if pixels else []
+        artifacts = _files(services, context, backend, final, graphs, statistics, advice, maps)
         return Made(statistics=(statistics,), artifacts=artifacts)
 
-    told, made = run_once(services, context, final, graphs, compute)
+    told, made = run_once(services, context, final, {**graphs, "pixels": pixels}, compute)
     held = _held_lines(services, final, advice.recommendation)
     return _tell(told, made.statistics[0], advice, made.artifacts, held, today=context.today)
 
@@ -138,11 +141,12 @@ def _held_lines(services: "Services", work: Prepared, official: Recommendation |
 def _files(
     services: "Services",
     context: "Context",
-    backend: Backend,
+    backend: OpenEOBackend,
     work: Prepared,
     graphs: dict[str, Any],
     statistics: Statistics,
     advice: Advice,
+    maps: list[Artifact],
 ) -> tuple[Artifact, ...]:
     """Draw the series with its seasons, and write the tables and what runs them again."""
     from tools.export_code import Sequel
@@ -164,7 +168,18 @@ def _files(
             "print(compare_seasons(seasons, EXPECTED_SEASONS))",
         ),
     )
-    return make_files(services, context, backend, graphs, work, statistics, advice, pictures=made, sequel=sequel)
+    return make_files(
+        services, context, backend, graphs, work, statistics, advice, pictures=[*made, *maps], sequel=sequel
+    )
+
+
+def _no_map(work: Prepared) -> list[str]:
+    if work.estimate.pixels <= MAX_PIXELS:
+        return []
+    return [
+        f"No map of the dates pixel by pixel: that takes at most {MAX_PIXELS} pixels, and this area has "
+        f"{work.estimate.pixels}. Name a smaller area for it."
+    ]
 
 
 def _tell(
@@ -194,7 +209,7 @@ def _tell(
             "season_summary": summarise(found),
             "finding": marked(lines, work) if outcome == "ok" else "",
         },
-        warnings=season_warnings(work, found, today=today),
+        warnings=(*season_warnings(work, found, today=today), *_no_map(work)),
         outcome=outcome,
     )
     # What carries no date carries no number; the series itself is in the files.

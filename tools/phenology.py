@@ -93,16 +93,20 @@ def find_seasons(rows: Sequence[dict[str, Any]], first: date, last: date, least_
     values, weights = (np.array(part) for part in zip(*(one[1:] for one in used), strict=True))
     curve, known = smooth(days, values, weights)
     scatter = float(np.sqrt(np.average((curve[days - days[0]] - values) ** 2, weights=weights)))
-    peaks, reason = _peaks(curve, max(least_amplitude, NOISE_FACTOR * scatter))
-    seasons = tuple(
-        season
-        for season in (_season(curve, days, peaks, place) for place in range(len(peaks)))
-        if _touches(season.peak, first, last)
-    )
+    seasons, reason = seasons_on(curve, days, scatter, first, last, least_amplitude)
     daily = tuple((date.fromordinal(int(days[0]) + n), float(curve[n])) for n in range(len(curve)) if known[n])
     if not seasons and not reason:
         reason = f"No season has its peak between {first} and {last}."
     return Phenology(seasons, reason, len(used), daily, scatter)
+
+
+def seasons_on(
+    curve: Any, days: Any, scatter: float, first: date, last: date, least_amplitude: float
+) -> tuple[tuple[Season, ...], str]:
+    """Read the seasons whose peak lies in a period off a smoothed curve, or why no peak stands out."""
+    peaks, reason = _peaks(curve, max(least_amplitude, NOISE_FACTOR * scatter))
+    found = (_season(curve, days, peaks, place) for place in range(len(peaks)))
+    return tuple(season for season in found if _touches(season.peak, first, last)), reason
 
 
 def smooth(days: Any, values: Any, weights: Any) -> tuple[Any, Any]:
@@ -110,7 +114,7 @@ def smooth(days: Any, values: Any, weights: Any) -> tuple[Any, Any]:
 
     Args:
         days: Day numbers, ascending, each once.
-        values: Value of each.
+        values: Value of each, or of each and several pixels.
         weights: Weight of each.
 
     Returns:
@@ -127,7 +131,9 @@ def smooth(days: Any, values: Any, weights: Any) -> tuple[Any, Any]:
     for before, after in pairwise(days):
         if after - before > MAX_GAP_DAYS:
             known[before - days[0] + 1 : after - days[0]] = False
-    return np.interp(at, at[known], curve[known]), known
+    if not known.all():
+        curve = np.apply_along_axis(lambda one: np.interp(at, at[known], one[known]), 0, curve)
+    return curve, known
 
 
 def season_rows(found: dict[str, Phenology]) -> list[dict[str, Any]]:
