@@ -6,6 +6,7 @@ from functools import cache
 from typing import TYPE_CHECKING
 
 from assistant import abilities, lexicon, pending
+from assistant.known_places import find_named
 from assistant.phrases import has_english, translate
 from assistant.schema import Answer, ErrorEvent, Event, QuestionEvent, ToolProgress
 from knowledge.lexicon import LANGUAGES, Language, count_function_words
@@ -100,6 +101,8 @@ def _guess(text: str, among: Sequence[Language]) -> Language | None:
     A place name alone is no evidence for a language: another one than English must stand out from it.
     """
     own = abilities.without_product_names(text)
+    for place in find_named(own):
+        own = own.replace(place.words, " ")
     letters = dict(_by_letters().rank(own.replace("|", " ")))
     found = {one: letters[one] + CUE_WEIGHT * sum(1 for _ in _cues(one).finditer(lexicon.fold(own))) for one in among}
     best, *others = sorted(found, key=lambda one: -found[one])

@@ -181,6 +181,7 @@ def test_a_follow_up_is_read_as_the_same_question_in_each_language(language: For
         ("copertura arborea Lima", (), "it"),
         ("surfaces brûlées Grèce", (), "fr"),
         ("grassland Slovenia daily", (), "en"),
+        ("coastal zones Mediterranean", (), "en"),
         ("Metz?", (), "en"),
         ("2019", ("Gewässer Slowenien",), "de"),
     ],
