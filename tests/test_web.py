@@ -11,28 +11,34 @@ import time
 import zlib
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
+from datetime import date
 from pathlib import Path
 
 import pytest
 import uvicorn
 from fastapi import FastAPI, Response
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 
+from assistant.feedback import FeedbackStore
+from assistant.pending import read_reply
 from assistant.schema import (
     Answer,
     AnswerEvent,
     ArtifactEvent,
     ErrorEvent,
     Event,
+    Pending,
     QuestionEvent,
     TextEvent,
     ToolFinished,
     ToolProgress,
     ToolStarted,
 )
+from assistant.sessions import Sessions
 from assistant.settings import Settings
 from knowledge.lexicon import LANGUAGES
 from tools.schema import Artifact, Period, Place, Plan, Polygons, Question, Statistics, StatisticsRow
+from ui.lessons import load_lessons
 from ui.page_layout import load_examples
 from ui.page_words import all_words
 from ui.panels import result_html
@@ -96,12 +102,21 @@ def _computed(warnings: tuple[str, ...] = (_SYNTHETIC,)) -> Answer:
     )
 
 
+def _waiting() -> Pending:
+    args = {"index": "NDVI", "place": "Rennes", "period": "2025", "output": "composite"}
+    return Pending(
+        fingerprint="f" * 16, tool="compute", args=args, changes={}, question="large", today=date(2026, 9, 1)
+    )  # fmt: skip
+
+
 class ScriptedAssistant:
     """Stands in for the assistant: fixed events, chosen by the first word of the question."""
 
     def __init__(self) -> None:
         self.areas: list[Polygons | None] = []
         self.sessions: list[str | None] = []
+        self.questions: list[str] = []
+        self.kept: Sessions | None = None
         self.closed = threading.Event()
 
     async def stream(
@@ -109,6 +124,7 @@ class ScriptedAssistant:
     ) -> AsyncIterator[Event]:
         self.areas.append(area)
         self.sessions.append(session_id)
+        self.questions.append(question)
         yield ToolStarted(call_id="1", name="find_place", args={"name": "Rennes"})
         try:
             if question.startswith("wait"):
@@ -118,6 +134,9 @@ class ScriptedAssistant:
         yield ToolProgress(call_id="1", message="Looking it up")
         yield ToolFinished(call_id="1", name="find_place", text="Rennes, France", outcome="ok", seconds=0.25)
         for event in self._ending(question):
+            if self.kept and session_id and isinstance(event, AnswerEvent):
+                waiting = [_waiting()] if event.answer.question and event.answer.question.approves else []
+                self.kept.save(session_id, question, event.answer, pending=waiting)
             yield event
 
     def _ending(self, question: str) -> list[Event]:
@@ -127,6 +146,9 @@ class ScriptedAssistant:
             return [ErrorEvent(message="The hub does not answer.", hint="Start it and ask again.")]
         if question.startswith("which"):
             asked = Question(text="Which Rennes?", options=("Rennes, France", "Rennes, USA"))
+            return [QuestionEvent(question=asked), AnswerEvent(answer=_answer(asked.text, question=asked))]
+        if question.startswith("large"):
+            asked = Question(text="It would read 900 MB.", options=("Run it", "Cancel"), approves=("f" * 16,))
             return [QuestionEvent(question=asked), AnswerEvent(answer=_answer(asked.text, question=asked))]
         if question.startswith("explain"):
             return [AnswerEvent(answer=_answer("The finding.\n\n" + "More of it.\n\n" * 60))]
@@ -163,7 +185,9 @@ def assistant() -> ScriptedAssistant:
 @pytest.fixture(scope="module")
 def address(assistant: ScriptedAssistant, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     before = dict(os.environ)
-    with _served(assistant, Settings(data_dir=tmp_path_factory.mktemp("page"))) as url:
+    settings = Settings(data_dir=tmp_path_factory.mktemp("page"))
+    assistant.kept = Sessions(settings.database)
+    with _served(assistant, settings) as url:
         yield url
     os.environ.clear()
     os.environ.update(before)
@@ -182,7 +206,8 @@ def browser() -> Iterator[Browser]:
 @pytest.fixture
 def page(browser: Browser, address: str) -> Iterator[Page]:
     """A fresh visit; at its end nothing may have gone to another host or to the error console."""
-    opened = browser.new_page(viewport={"width": 360, "height": 800})
+    context = browser.new_context(viewport={"width": 360, "height": 800}, locale="en-GB")
+    opened = context.new_page()
     opened.set_default_timeout(15_000)
     complaints: list[str] = []
     opened.on("console", lambda message: complaints.append(message.text) if message.type == "error" else None)
@@ -192,7 +217,7 @@ def page(browser: Browser, address: str) -> Iterator[Page]:
     )
     opened.goto(address)
     yield opened
-    opened.close()
+    context.close()
     assert complaints == []
 
 
@@ -305,6 +330,86 @@ def test_a_click_on_a_polygon_tells_its_numbers(page: Page) -> None:
     told.wait_for()
     assert "P1 <b>" in told.inner_text()
     assert "75 of 100" in told.inner_text()
+
+
+def test_a_large_run_is_changed_and_started_without_typing_a_question(page: Page, assistant: ScriptedAssistant) -> None:
+    _ask(page, "large run")
+    page.get_by_label("Dates").fill("July 2025")
+    page.get_by_role("button", name="Run with these changes").click()
+    page.get_by_text("Mean NDVI is 0 in P1.").wait_for()
+    assert assistant.questions[-1] == "Changed plan: Dates July 2025"
+    assert assistant.kept is not None
+    (run,) = assistant.kept.pending(assistant.sessions[-1] or "", ())
+    reply = read_reply(assistant.questions[-1], [run])
+    assert reply is not None
+    assert reply.calls == (("compute", {**_waiting().args, "period": "July 2025"}),)
+    assert reply.approved == frozenset()
+    assert not page.locator("#plan").is_visible()
+
+
+def test_feedback_is_kept_with_its_conversation(page: Page, assistant: ScriptedAssistant) -> None:
+    _ask(page, "How green?")
+    page.get_by_role("button", name="Not helpful").click()
+    page.get_by_label("The numbers").check()
+    page.get_by_label("Comment (optional)").fill("Too high")
+    page.get_by_role("button", name="Send").click()
+    page.get_by_text("Thank you.").wait_for()
+    assert assistant.kept is not None
+    given = FeedbackStore(assistant.kept.database).all()[-1]
+    assert (given.rating, given.reasons, given.comment) == ("down", ("numbers",), "Too high")
+    assert (given.session_id, given.country) == (assistant.sessions[-1], "FR")
+
+
+def test_a_conversation_is_found_again_shared_to_read_and_deleted(page: Page, browser: Browser, address: str) -> None:
+    _ask(page, "How green?")
+    page.get_by_text("Mean NDVI is 0 in P1.").wait_for()
+    page.get_by_role("button", name="Lessons and sharing").click()
+    page.get_by_role("button", name="Link to read this conversation").click()
+    link = page.locator("#share-link a").get_attribute("href")
+    assert link is not None
+    reader = browser.new_page()
+    reader.goto(address + link)
+    assert "Mean NDVI is 0 in P1." in reader.locator("body").inner_text()
+    assert reader.locator("input, textarea, button, script").count() == 0
+    later = page.context.new_page()
+    later.goto(address)
+    later.get_by_role("button", name="Earlier conversations").click()
+    later.get_by_role("button", name="Open: How green?").first.click()
+    later.get_by_text("Mean NDVI is 0 in P1.").wait_for()
+    later.get_by_role("row", name="P2 no value").wait_for()
+    later.get_by_role("button", name="Delete: How green?").first.click()
+    later.get_by_text("Mean NDVI is 0 in P1.").wait_for(state="hidden")
+    refused = reader.goto(address + link)
+    assert refused is not None
+    assert not refused.ok
+    reader.close()
+
+
+def test_a_lesson_asks_its_questions(page: Page, assistant: ScriptedAssistant) -> None:
+    page.get_by_role("button", name="Lessons and sharing").click()
+    step = next(iter(load_lessons().values())).steps[0]
+    page.get_by_role("button", name=step.ask).last.click()
+    page.get_by_text("Mean NDVI is 0 in P1.").wait_for()
+    assert assistant.questions[-1] == step.ask
+
+
+def test_working_steps_can_be_hidden(page: Page) -> None:
+    _ask(page, "How green?")
+    page.get_by_text("Find place: Rennes").wait_for()
+    page.get_by_label("Hide working steps").check()
+    page.get_by_text("Find place: Rennes").wait_for(state="hidden")
+
+
+def test_asking_again_puts_the_new_answer_in_the_place_of_the_old(page: Page, assistant: ScriptedAssistant) -> None:
+    _ask(page, "How green?")
+    page.get_by_text("Mean NDVI is 0 in P1.").wait_for()
+    before = len(assistant.questions)
+    page.get_by_role("button", name="Ask again").click()
+    while len(assistant.questions) == before:
+        page.wait_for_timeout(50)
+    assert assistant.questions[-2:] == ["How green?", "How green?"]
+    expect(page.get_by_text("Mean NDVI is 0 in P1.")).to_have_count(1)
+    expect(page.locator("#chat [data-testid=user]")).to_have_count(1)
 
 
 def test_the_page_speaks_the_language_of_the_browser_and_then_the_chosen_one(browser: Browser, address: str) -> None:

@@ -11,14 +11,15 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Annotated
 
-from fastapi import APIRouter, Query, Response
-from fastapi.responses import FileResponse
+from fastapi import APIRouter, Header, Query, Response
+from fastapi.responses import FileResponse, HTMLResponse
 
 from assistant.settings import Settings
 from tools.errors import ArtifactNotFound
 from tools.schema import Artifact
 from tools.workspace import Workspace
-from ui.page_words import ASSETS
+from ui.lessons import Shared, handout_html, load_lessons
+from ui.page_words import ASSETS, browser_language
 
 logger = logging.getLogger(__name__)
 
@@ -69,7 +70,32 @@ def page_router(settings: Settings, need_file: Callable[[str], None] = _anyone) 
         headers = {"Content-Disposition": 'attachment; filename="clms-answer.zip"'}
         return Response(content, media_type="application/zip", headers=headers)
 
+    _add_reading(router, Shared(shared_folder(settings)))
     return router
+
+
+def shared_folder(settings: Settings) -> Path:
+    """Give the folder of the conversations that may be read by their link."""
+    return settings.data_dir / "page" / "shared"
+
+
+def _add_reading(router: APIRouter, shared: Shared) -> None:
+    """Add the pages that are only read: handouts and shared conversations; no script runs on them."""
+    policy = "default-src 'none'; img-src 'self'; style-src 'unsafe-inline'; base-uri 'self'"
+    reading = {"Content-Security-Policy": policy, "X-Robots-Tag": "noindex", "Referrer-Policy": "no-referrer"}
+
+    @router.get("/lessons/{lesson_id}.html")
+    def handout(lesson_id: str, accept_language: Annotated[str, Header()] = "") -> HTMLResponse:
+        """Give the handout of a lesson."""
+        if lesson_id not in load_lessons():
+            raise ArtifactNotFound("There is no such lesson.", f"There are: {', '.join(load_lessons())}.")
+        told = handout_html(load_lessons()[lesson_id], browser_language(accept_language))
+        return HTMLResponse(told, headers=reading)
+
+    @router.get("/shared/{token}")
+    def conversation(token: str) -> HTMLResponse:
+        """Give a shared conversation."""
+        return HTMLResponse(shared.get(token), headers=reading)
 
 
 def zip_files(artifacts: Sequence[Artifact]) -> bytes:

@@ -19,7 +19,8 @@ Label = Callable[[Language], Any]
 class Layout:
     """Builds the components; call it inside `gr.Blocks`."""
 
-    def __init__(self, mind: Label) -> None:
+    def __init__(self, mind: Label, build_cards: Callable[["Layout"], None]) -> None:
+        """Build the page; `build_cards` adds what stands between the question and the list of conversations."""
         import gradio as gr
 
         self._labels: list[tuple[Any, dict[str, Label]]] = []
@@ -33,7 +34,7 @@ class Layout:
                 )
         with gr.Row(equal_height=False):
             with gr.Column(scale=5, min_width=300, elem_id="conversation"):
-                self._chat()
+                self._chat(build_cards)
             with gr.Column(scale=6, min_width=300, elem_id="results"):
                 self.map = gr.HTML(
                     map_value("en", ""),
@@ -62,7 +63,7 @@ class Layout:
 
         return [gr.update(**{name: label(language) for name, label in kept.items()}) for _, kept in self._labels]
 
-    def _chat(self) -> None:
+    def _chat(self, build_cards: Callable[["Layout"], None]) -> None:
         import gradio as gr
 
         self.chat = self.named(
@@ -89,6 +90,7 @@ class Layout:
             self.drop = self.button("remove", min_width=110, visible=False)
             self.reset = self.button("new", min_width=140)
         self.area_note = gr.HTML("", elem_id="area-note")
+        build_cards(self)
         self.hide_steps = self.named(gr.Checkbox(elem_id="hide-steps", container=False), label="hide_steps")
         with gr.Accordion(open=False, elem_id="kept") as accordion:
             self.named(accordion, label="kept")

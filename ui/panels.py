@@ -44,8 +44,8 @@ def result_html(
         return "".join([asked, *pictures, _files(artifacts, language)])
     tables = [table_html(statistics, language) for statistics in answer.statistics]
     # A chart is followed by the table of what it shows.
-    told = [asked, warnings_html(answer.warnings, language), card, *pictures, *tables]
-    return "".join([*told, _files(artifacts, language), _sources(answer.citations, language)])
+    told = [asked, warnings_html(answer.warnings, language), *pictures, *tables, _files(artifacts, language)]
+    return "".join([*told, card, _sources(answer.citations, language)])
 
 
 def warnings_html(warnings: Iterable[str], language: Language = "en") -> str:

@@ -4,7 +4,6 @@ import asyncio
 import logging
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import aclosing
-from functools import cache
 from html import escape
 from pathlib import Path
 from typing import Any, Protocol
@@ -21,13 +20,15 @@ from knowledge.lexicon import Language
 from tools.areas import parse_geojson, read_polygons
 from tools.schema import Polygons
 from tools.workspace import Workspace
-from ui.map_view import map_layers, map_units, map_value
-from ui.page_api import page_router
+from ui.feedback_form import FeedbackForm
+from ui.lessons import Shared
+from ui.page_api import page_router, shared_folder
 from ui.page_layout import Layout
+from ui.page_results import Results
 from ui.page_words import ASSETS, browser_language, say
-from ui.panels import empty_html, kept_html, result_html, warnings_html
+from ui.panels import empty_html, warnings_html
 from ui.plan_card import PlanCard
-from ui.product_card import cards_html
+from ui.trainer import Trainer
 from ui.turn import Turn, stopped
 
 _log = logging.getLogger(__name__)
@@ -41,8 +42,8 @@ _SHOW_ANSWER = """() => setTimeout(() => {
 """Scrolls to where the answer begins: left to itself, the conversation shows its end."""
 
 _HIDDEN: Any = {"show_progress": "hidden", "api_visibility": "private"}
-MOST_KEPT, MOST_TURNS = 30, 200
-"""Conversations listed in a browser, and turns shown of one."""
+MOST_KEPT = 30
+"""Conversations listed in a browser."""
 
 _HIDE_STEPS = "(hide) => { document.body.classList.toggle('no-steps', hide); return hide; }"
 
@@ -129,19 +130,23 @@ class Page:
         self._assistant = assistant
         self._settings = settings
         self._on_end = on_end
-        self._catalogue = cache(catalogue)
         self._sessions = sessions
-        self._workspace = Workspace(settings.artifacts_dir)
+        self._shared = Shared(shared_folder(settings))
+        self._shown = Results(Workspace(settings.artifacts_dir), sessions, catalogue, ("", ""))
         with gr.Blocks(title="CLMS Assistant", analytics_enabled=False, delete_cache=(3600, 3600)) as self.blocks:
             self._session: gr.State = gr.State(None, delete_callback=self._end)
             self._area: gr.State = gr.State(None)
             self._turn: gr.State = gr.State(None)
             # Which conversations were begun in this browser; their ids are the only way to them.
             self._own: gr.BrowserState = gr.BrowserState([], storage_key="clms-conversations", secret="clms-assistant")  # noqa: S106
-            self._parts = Layout(self._mind)
-            self._plan = PlanCard(self._parts, self._sessions)
+            self._parts = Layout(self._mind, self._build_cards)
             self._connect_asking()
             self._connect_rest()
+
+    def _build_cards(self, layout: Layout) -> None:
+        self._plan = PlanCard(layout, self._sessions)
+        self._feedback = FeedbackForm(layout, self._sessions, self._settings.database)
+        self._trainer = Trainer(layout, self._shown, self._shared)
 
     def _connect_asking(self) -> None:
         import gradio as gr
@@ -152,6 +157,9 @@ class Page:
 
         def option(event: gr.SelectData) -> str:
             return str(event.value)
+
+        def lesson_step(event: gr.EventData) -> str:
+            return str(event.ask)
 
         parts, plan, hidden = self._parts, self._plan, _HIDDEN
         ask: Any = {
@@ -172,6 +180,7 @@ class Page:
             parts.again.click(
                 self._on_again, [parts.chat, self._turn], [parts.box, parts.chat], **hidden
             ).then(**ask),
+            self._trainer.text.select(lesson_step, None, parts.box, **hidden).then(**ask),
             plan.run.click(lambda turn: plan.answer(turn, 0), self._turn, parts.box, **hidden).then(**ask),
             plan.cancel.click(lambda turn: plan.answer(turn, -1), self._turn, parts.box, **hidden).then(**ask),
             plan.change.click(
@@ -180,14 +189,16 @@ class Page:
         ]  # fmt: skip
         for run in runs:
             run.then(plan.shown, [self._session, self._turn, parts.language], plan.outputs, **hidden)
+            run.then(self._feedback.shown, self._turn, self._feedback.outputs, **hidden)
             run.then(self._remember, [self._session, self._own, parts.language], [self._own, parts.kept], **hidden)
             run.then(None, js=_SHOW_ANSWER, **hidden)
         buttons = [parts.send, parts.stop]
         parts.stop.click(self._on_stop, parts.chat, [parts.chat, *buttons], cancels=runs, **hidden)
         fresh = [parts.chat, self._session, self._turn, parts.result, parts.map, *buttons, parts.again]
-        for trigger in (parts.reset.click, parts.chat.clear):
+        for trigger in (parts.reset.click, parts.chat.clear, self._trainer.restart.click):
             ended = trigger(self._on_reset, [self._session, parts.language], fresh, cancels=runs, **hidden)
             ended.then(plan.hidden, None, plan.outputs, **hidden)
+            ended.then(self._feedback.shown, self._turn, self._feedback.outputs, **hidden)
 
     def _connect_rest(self) -> None:
         import gradio as gr
@@ -210,9 +221,15 @@ class Page:
         parts.drop.click(self._on_drop, about, noted, **hidden)
         parts.hide_steps.change(None, parts.hide_steps, None, js=_HIDE_STEPS, **hidden)
         told = [*parts.labelled(), parts.result, parts.map, parts.kept]
-        self.blocks.load(arrive, self._own, [parts.language, *told], **hidden)
+        trainer = self._trainer
+        lesson: tuple[Any, ...] = (trainer.told, [trainer.lesson, parts.language], trainer.text)
+        trainer.lesson.input(*lesson, **hidden)
+        trainer.share.click(trainer.shared, [self._session, parts.language], trainer.link, **hidden)
+        self.blocks.load(arrive, self._own, [parts.language, *told], **hidden).then(*lesson, **hidden)
+        form = self._feedback
+        form.give.click(form.given, [self._session, parts.language, *form.inputs], form.outputs, **hidden)
         worded = [parts.language, self._session, self._turn, self._area, self._own]
-        parts.language.input(self._in_language, worded, told, **hidden)
+        parts.language.input(self._in_language, worded, told, **hidden).then(*lesson, **hidden)
         opened = [parts.chat, self._session, self._turn, parts.result, parts.map, parts.again, self._own, parts.kept]
         parts.kept.select(kept, [self._session, self._own, parts.language], opened, **hidden)
 
@@ -237,7 +254,7 @@ class Page:
                 turn.take(event)
                 yield {parts.chat: before + turn.messages(), **self._results(turn, language)}
         yield {
-            parts.map: await asyncio.to_thread(self._map, language, session_id, turn, area),
+            parts.map: await asyncio.to_thread(self._shown.map, language, session_id, turn, area),
             parts.send: gr.Button(visible=True),
             parts.stop: gr.Button(visible=False),
             parts.again: gr.Button(visible=True),
@@ -265,20 +282,7 @@ class Page:
     def _results(self, turn: Turn, language: Language) -> Updates:
         if not turn.artifacts and not turn.answer and not turn.failed:
             return {}
-        return {self._parts.result: self._result(turn, language)}
-
-    def _result(self, turn: Turn | None, language: Language) -> str:
-        card = cards_html(turn.answer, self._catalogue, language) if turn and turn.answer else ""
-        if turn is None or not (turn.artifacts or card or (turn.answer and turn.answer.statistics)):
-            return empty_html(language)
-        on_map = [one["id"] for one in map_layers(turn.artifacts, self._workspace)]
-        return result_html(turn.question, turn.artifacts, turn.answer, language, card=card, on_map=on_map)
-
-    def _map(self, language: Language, session_id: str | None, turn: Turn | None, area: Polygons | None) -> Any:
-        """Give the map's value: the layers of one turn beside those that it has already, and the next area."""
-        layers = map_layers(turn.artifacts, self._workspace) if turn else []
-        units = map_units(turn.answer, layers, language) if turn and turn.answer else None
-        return map_value(language, session_id or "", layers=layers, units=units, area=area)
+        return {self._parts.result: self._shown.panel(turn, language)}
 
     def _in_language(
         self,
@@ -290,9 +294,9 @@ class Page:
     ) -> tuple[Any, ...]:
         return (
             *self._parts.in_language(language),
-            self._result(turn, language),
-            self._map(language, session_id, turn, area),
-            self._kept_html(own, language),
+            self._shown.panel(turn, language),
+            self._shown.map(language, session_id, turn, area),
+            self._shown.kept(own, language),
         )
 
     def _mind(self, language: Language) -> str:
@@ -326,7 +330,7 @@ class Page:
     ) -> tuple[Any, ...]:
         import gradio as gr
 
-        shown = self._map(language, session_id, turn, area)
+        shown = self._shown.map(language, session_id, turn, area)
         return area, note, gr.Button(visible=area is not None), {**shown, "go_to_area": True}
 
     def _on_again(self, messages: Messages, turn: Turn | None) -> tuple[str, Messages]:
@@ -344,17 +348,13 @@ class Page:
 
         self._end(session_id)
         shown = [gr.Button(visible=True), gr.Button(visible=False), gr.Button(visible=False)]
-        return [], None, None, empty_html(language), self._map(language, None, None, None), *shown
+        return [], None, None, empty_html(language), self._shown.map(language, None, None, None), *shown
 
     def _remember(self, session_id: str | None, own: list[str], language: Language) -> tuple[list[str], str]:
         """Put the conversation first in the list of this browser."""
         kept = [one for one in own if one != session_id]
         own = [session_id, *kept][:MOST_KEPT] if session_id else kept
-        return own, self._kept_html(own, language)
-
-    def _kept_html(self, own: list[str], language: Language) -> str:
-        firsts = [(one, self._sessions.history(one)[:1]) for one in own]
-        return kept_html([(one, first[0].question) for one, first in firsts if first], language)
+        return own, self._shown.kept(own, language)
 
     def _on_kept(
         self, session_id: str, todo: str, current: str | None, own: list[str], language: Language
@@ -366,22 +366,21 @@ class Page:
             return tuple(gr.skip() for _ in range(8))
         if todo == "delete":
             self._sessions.delete(session_id)
+            self._shared.forget(session_id)
             self._end(session_id)
             own = [one for one in own if one != session_id]
-            told = [own, self._kept_html(own, language)]
+            told = [own, self._shown.kept(own, language)]
             return (*self._opened(None, language), *told) if session_id == current else (*[gr.skip()] * 6, *told)
-        return *self._opened(session_id, language), own, self._kept_html(own, language)
+        return *self._opened(session_id, language), own, self._shown.kept(own, language)
 
     def _opened(self, session_id: str | None, language: Language) -> tuple[Any, ...]:
         import gradio as gr
 
-        kept = self._sessions.history(session_id, limit=MOST_TURNS) if session_id else ()
-        turns = [Turn.told(one.question, one.answer) for one in kept]
+        turns = self._shown.turns(session_id)
         last = turns[-1] if turns else None
         messages = [message for turn in turns for message in turn.messages()]
-        shown = self._map(language, session_id, last, None)
-        shown["layers"] = map_layers([one for turn in turns for one in turn.artifacts], self._workspace)
-        return messages, session_id, last, self._result(last, language), shown, gr.Button(visible=bool(turns))
+        shown = self._shown.map(language, session_id, last, None, turns[:-1])
+        return messages, session_id, last, self._shown.panel(last, language), shown, gr.Button(visible=bool(turns))
 
     def _end(self, session_id: str | None) -> None:
         if session_id:

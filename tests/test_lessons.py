@@ -1,0 +1,79 @@
+"""Lessons: their questions run on the demo archive, their handouts hold all steps and no markup from outside."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from assistant.agent import Assistant
+from assistant.settings import Settings
+from knowledge.errors import SourceInvalid
+from knowledge.ingest import build_index
+from knowledge.lexicon import LANGUAGES
+from tests.test_journeys import TODAY
+from tools.errors import ArtifactNotFound
+from tools.hub.demo import ensure_demo
+from ui.lessons import Shared, conversation_html, handout_html, lesson_html, load_lessons
+from ui.turn import Turn
+
+
+@pytest.fixture(scope="module")
+def assistant(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Assistant]:
+    settings = Settings(data_dir=tmp_path_factory.mktemp("lessons"), embedding_model="none", port=0)
+    build_index(settings.index_dir, embedding_model="none")
+    ensure_demo(settings.hub_dir, today=TODAY)
+    asked = Assistant(settings)
+    yield asked
+    asked.close()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("lesson_id", sorted(load_lessons()))
+async def test_every_question_of_a_lesson_leads_to_what_the_lesson_tells(assistant: Assistant, lesson_id: str) -> None:
+    for step in load_lessons()[lesson_id].steps:
+        answer = await assistant.ask(step.ask, today=TODAY)
+        wanted = step.expect
+        assert wanted["tool"] in {call.name for call in answer.tool_calls}, step.ask
+        if "output" in wanted:
+            assert answer.plan is not None, step.ask
+            assert answer.plan.output == wanted["output"], step.ask
+        values = [row.value for one in answer.statistics for row in one.rows if row.value is not None]
+        computes = wanted["tool"] in ("compute", "layer_statistics")
+        assert bool(values) == (computes and wanted.get("number", True)), step.ask
+
+
+def test_there_are_five_lessons_with_a_title_in_each_language() -> None:
+    lessons = load_lessons()
+    assert len(lessons) >= 5
+    assert all(set(lesson.title) == set(LANGUAGES) for lesson in lessons.values())
+
+
+def test_a_file_that_is_no_lesson_is_named(tmp_path: Path) -> None:
+    (tmp_path / "broken.yaml").write_text("title: {en: x}")
+    with pytest.raises(SourceInvalid, match=r"broken\.yaml"):
+        load_lessons(tmp_path)
+
+
+def test_a_handout_holds_questions_first_and_solutions_apart() -> None:
+    lesson = load_lessons()["brittany"]
+    told = handout_html(lesson, "fr")
+    assert told.index(lesson.steps[-1].checkpoint) < told.index("Solutions") < told.index("Gardens and lines of trees")
+    assert "<script" not in lesson_html(lesson, "en")
+
+
+def test_a_shared_conversation_shows_markup_as_text(tmp_path: Path) -> None:
+    turn = Turn("<script>alert(1)</script>", text="<img src=x onerror=alert(1)> ![x](http://elsewhere.example/a.png)")
+    told = conversation_html([turn], "en")
+    assert "<script" not in told
+    assert "<img" not in told
+
+
+def test_a_link_to_read_tells_not_how_to_go_on_and_ends_with_its_conversation(tmp_path: Path) -> None:
+    shared, session_id = Shared(tmp_path), "a" * 32
+    token = shared.share(session_id, [Turn("How green?", text="Very.")], "en")
+    assert session_id not in token + shared.get(token)
+    with pytest.raises(ArtifactNotFound):
+        shared.get(f"../shared/{token}")
+    shared.forget(session_id)
+    with pytest.raises(ArtifactNotFound):
+        shared.get(token)

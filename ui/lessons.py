@@ -1,0 +1,153 @@
+"""Lessons for a trainer: read from YAML, shown on the page, printed as a handout, and conversations shared to read."""
+
+import hashlib
+from functools import cache
+from html import escape
+from pathlib import Path
+from typing import Any
+
+import yaml
+from markdown_it import MarkdownIt
+from pydantic import Field
+
+from knowledge.errors import SourceInvalid
+from knowledge.lexicon import Language
+from tools.errors import ArtifactNotFound
+from tools.schema import Frozen
+from ui.page_words import ASSETS, say
+from ui.panels import result_html
+from ui.turn import Turn
+
+LESSONS = Path(__file__).parent / "lessons"
+
+
+class Step(Frozen):
+    """One question of a lesson."""
+
+    ask: str
+    """What to ask, word for word."""
+    notice: str
+    """What to look at in the answer."""
+    checkpoint: str
+    """What the participants answer."""
+    solution: str
+    expect: dict[str, str | bool] = Field(default_factory=dict)
+    """For the test: the tool that must run, its kind of output, whether there is a number."""
+
+
+class Lesson(Frozen):
+    """One lesson."""
+
+    id: str
+    title: dict[Language, str]
+    aim: str
+    minutes: int
+    steps: tuple[Step, ...] = Field(min_length=1)
+
+
+@cache
+def load_lessons(folder: Path = LESSONS) -> dict[str, Lesson]:
+    """Read all lessons of a folder by id, which is the file's name.
+
+    Raises:
+        SourceInvalid: A file is no lesson.
+    """
+    found = {}
+    for path in sorted(folder.glob("*.yaml")):
+        try:
+            fields = yaml.safe_load(path.read_text(encoding="utf-8"))
+            found[path.stem] = Lesson.model_validate({"id": path.stem, **fields})
+        except (yaml.YAMLError, ValueError, TypeError) as error:
+            raise SourceInvalid(f"{path.name} is no lesson: {error}", "See docs/web.md for its fields.") from error
+    return found
+
+
+def lesson_html(lesson: Lesson, language: Language) -> str:
+    """Give a lesson for the page: each step with a button that asks its question, and a checkpoint to open."""
+    steps = "".join(
+        f'<li><p><button type="button" data-ask="{escape(one.ask, quote=True)}">{escape(one.ask)}</button></p>'
+        f"<p><strong>{say(language, 'lesson_notice')}</strong> {escape(one.notice)}</p>"
+        f"<details><summary>{escape(one.checkpoint)}</summary><p>{escape(one.solution)}</p></details></li>"
+        for one in lesson.steps
+    )
+    about = f"{escape(lesson.aim)} ({say(language, 'lesson_minutes', minutes=lesson.minutes)})"
+    link = f'<a href="lessons/{lesson.id}.html" target="_blank" rel="noopener">{say(language, "lesson_handout")}</a>'
+    return f"<p>{about}</p><ol>{steps}</ol><p>{link}</p>"
+
+
+def handout_html(lesson: Lesson, language: Language) -> str:
+    """Give a lesson as a page to print: the questions, room for answers, and the solutions on a page of their own."""
+    notice = say(language, "lesson_notice")
+    steps = "".join(
+        f"<li><p><q>{escape(one.ask)}</q></p><p><strong>{notice}</strong> {escape(one.notice)}</p>"
+        f'<p><strong>{escape(one.checkpoint)}</strong></p><p class="room"></p></li>'
+        for one in lesson.steps
+    )
+    solved = "".join(
+        f"<li><strong>{escape(one.checkpoint)}</strong> {escape(one.solution)}</li>" for one in lesson.steps
+    )
+    title = lesson.title[language]
+    about = f"<p>{escape(lesson.aim)} ({say(language, 'lesson_minutes', minutes=lesson.minutes)})</p>"
+    solutions = f'<section class="apart"><h2>{say(language, "lesson_solutions")}</h2><ol>{solved}</ol></section>'
+    return _page(title, f"<h1>{escape(title)}</h1>{about}<ol>{steps}</ol>{solutions}", language)
+
+
+def conversation_html(turns: list[Turn], language: Language) -> str:
+    """Give a conversation as a page to read: nothing can be asked on it."""
+    markdown = MarkdownIt("commonmark", {"html": False}).enable("table")
+    parts = []
+    for turn in turns:
+        told = markdown.render(turn.text.replace("![", "!\\["))
+        panel = result_html(turn.question, turn.artifacts, turn.answer, language)
+        parts.append(f'<article><h2>{escape(turn.question)}</h2>{told}<div id="result">{panel}</div></article>')
+    title = say(language, "shared_title")
+    return _page(title, f"<h1>{title}</h1>{''.join(parts)}", language)
+
+
+class Shared:
+    """Conversations that may be read by whoever has their link; nobody can go on with them by it."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def share(self, session_id: str, turns: list[Turn], language: Language) -> str:
+        """Keep a conversation as it is now, and give the word its link ends with."""
+        token = _token(session_id)
+        self._folder.mkdir(parents=True, exist_ok=True)
+        part = self._folder / f".{token}.part"
+        part.write_text(conversation_html(turns, language), encoding="utf-8")
+        part.replace(self._folder / f"{token}.html")
+        return token
+
+    def get(self, token: str) -> str:
+        """Give a shared conversation.
+
+        Raises:
+            ArtifactNotFound: There is none with this link.
+        """
+        if not token.isalnum() or not (path := self._folder / f"{token}.html").is_file():
+            raise ArtifactNotFound("There is no shared conversation with this link.", "Ask for the link again.")
+        return path.read_text(encoding="utf-8")
+
+    def forget(self, session_id: str) -> None:
+        """End the sharing of a conversation."""
+        (self._folder / f"{_token(session_id)}.html").unlink(missing_ok=True)
+
+
+def _token(session_id: str) -> str:
+    """Name a conversation so that the link leads to it, but tells not the id by which one could go on."""
+    return hashlib.sha256(f"read {session_id}".encode()).hexdigest()[:40]
+
+
+def _page(title: str, body: str, language: Language) -> str:
+    style = (ASSETS / "style.css").read_text(encoding="utf-8") + (ASSETS / "print.css").read_text(encoding="utf-8")
+    return (
+        f'<!doctype html><html lang="{language}"><head><meta charset="utf-8"><title>{escape(title)}</title>'
+        '<meta name="viewport" content="width=device-width, initial-scale=1"><base href="../">'
+        f"<style>{style}</style></head><body><main>{body}</main></body></html>"
+    )
+
+
+def choices(language: Language) -> list[tuple[str, Any]]:
+    """Give the titles of all lessons with their ids."""
+    return [(lesson.title[language], lesson.id) for lesson in load_lessons().values()]

@@ -1,0 +1,64 @@
+"""What stands beside the chat for one turn: the panel of results and the map."""
+
+from collections.abc import Callable, Sequence
+from functools import cache
+from typing import Any
+
+from assistant.sessions import Sessions
+from knowledge.catalogue import Catalogue
+from knowledge.lexicon import Language
+from tools.schema import Polygons
+from tools.workspace import Workspace
+from ui.map_view import map_layers, map_units, map_value
+from ui.panels import empty_html, kept_html, result_html
+from ui.product_card import cards_html
+from ui.turn import Turn
+
+MOST_TURNS = 200
+"""Turns shown of a conversation that is opened again."""
+
+
+class Results:
+    """Draws turns; keeps nothing of them."""
+
+    def __init__(
+        self, workspace: Workspace, sessions: Sessions, catalogue: Callable[[], Catalogue], tiles: tuple[str, str]
+    ) -> None:
+        self._workspace = workspace
+        self._sessions = sessions
+        self._catalogue = cache(catalogue)
+        self._tiles = tiles
+
+    def panel(self, turn: Turn | None, language: Language) -> str:
+        """Give the panel of results as HTML."""
+        card = cards_html(turn.answer, self._catalogue, language) if turn and turn.answer else ""
+        if turn is None or not (turn.artifacts or card or (turn.answer and turn.answer.statistics)):
+            return empty_html(language)
+        on_map = [one["id"] for one in map_layers(turn.artifacts, self._workspace)]
+        return result_html(turn.question, turn.artifacts, turn.answer, language, card=card, on_map=on_map)
+
+    def map(
+        self,
+        language: Language,
+        session_id: str | None,
+        turn: Turn | None,
+        area: Polygons | None,
+        earlier: Sequence[Turn] = (),
+    ) -> dict[str, Any]:
+        """Give the map's value: the layers of a turn, to stand beside those it has already, and the next area."""
+        layers = map_layers(turn.artifacts, self._workspace) if turn else []
+        units = map_units(turn.answer, layers, language) if turn and turn.answer else None
+        before = map_layers([one for past in earlier for one in past.artifacts], self._workspace)
+        return map_value(
+            language, session_id or "", layers=[*before, *layers], units=units, area=area, tiles=self._tiles
+        )
+
+    def turns(self, session_id: str | None) -> list[Turn]:
+        """Give the turns of a kept conversation, oldest first."""
+        kept = self._sessions.history(session_id, limit=MOST_TURNS) if session_id else ()
+        return [Turn.told(one.question, one.answer) for one in kept]
+
+    def kept(self, own: Sequence[str], language: Language) -> str:
+        """List conversations by their first question."""
+        firsts = [(one, self._sessions.history(one, limit=MOST_TURNS)[:1]) for one in own]
+        return kept_html([(one, first[0].question) for one, first in firsts if first], language)

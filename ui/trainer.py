@@ -1,0 +1,47 @@
+"""The trainer's part of the page: a lesson beside the chat, and a link to read a conversation."""
+
+from html import escape
+
+from knowledge.lexicon import Language
+from ui.lessons import Shared, choices, lesson_html, load_lessons
+from ui.page_layout import Layout
+from ui.page_results import Results
+from ui.page_words import say
+
+_ASK_CLICKS = """element.addEventListener('click', event => {
+  const button = event.target.closest('button[data-ask]');
+  if (button) trigger('select', {ask: button.dataset.ask});
+});"""
+_FIRST = next(iter(load_lessons()))
+
+
+class Trainer:
+    """The components and what happens in them."""
+
+    def __init__(self, layout: Layout, results: Results, shared: Shared) -> None:
+        import gradio as gr
+
+        self._results, self._shared = results, shared
+        with gr.Accordion(open=False, elem_id="lessons") as accordion:
+            layout.named(accordion, label="lessons")
+            self.lesson = layout.named(
+                gr.Dropdown(choices("en"), value=_FIRST, filterable=False), label="lesson", choices=choices
+            )
+            self.text = gr.HTML(self.told(_FIRST, "en"), elem_id="lesson", js_on_load=_ASK_CLICKS)
+            with gr.Row():
+                self.restart = layout.button("lesson_restart", size="sm")
+                self.share = layout.button("share", size="sm")
+            self.link = gr.HTML("", elem_id="share-link")
+
+    def told(self, lesson_id: str, language: Language) -> str:
+        """Give the text of a lesson."""
+        return lesson_html(load_lessons()[lesson_id], language)
+
+    def shared(self, session_id: str | None, language: Language) -> str:
+        """Share the conversation as it is now, and show its link."""
+        turns = self._results.turns(session_id)
+        if not session_id or not turns:
+            return f'<p class="note" role="status">{say(language, "share_nothing")}</p>'
+        link = f"shared/{self._shared.share(session_id, turns, language)}"
+        told = say(language, "share_told")
+        return f'<p class="note" role="status">{told} <a href="{escape(link)}" target="_blank">{escape(link)}</a></p>'
