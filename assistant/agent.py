@@ -73,7 +73,7 @@ class Assistant:
         point_libraries_at(settings)
         self.settings = settings
         self.access = access or Access(settings.database)
-        self._toolbox = toolbox
+        self.toolbox = toolbox
         self.sessions = Sessions(settings.database, self.access.need_session)
         self._hub_url = hub_url
         self._services = services
@@ -252,7 +252,7 @@ class Assistant:
         services = await asyncio.to_thread(self.services)
         seconds = perf_counter() - started
         emit(ToolFinished(call_id=START, name="read_question", text="Ready.", outcome="ok", seconds=seconds))
-        toolbox = self._toolbox(services, asked.context(cancelled.is_set, self.access.count_pixels))
+        toolbox = self.toolbox(services, asked.context(cancelled.is_set, self.access.count_pixels))
         try:
             async with asyncio.timeout(self.settings.max_turn_s):
                 return await minds.work(asked, toolbox, self.settings, emit)

@@ -19,8 +19,9 @@ MAX_QUESTION_CHARS = 4000
 NEXT = "You could ask next"
 """Heading of the follow-ups where a door has no buttons."""
 
-Today = Annotated[date, Field(ge=FIRST_TODAY, le=LAST_TODAY)]
-"""The day that "this summer" is relative to."""
+_YEARS = {"pattern": r"^20(1[6-9]|[2-9][0-9])-[0-9]{2}-[0-9]{2}$"}
+Today = Annotated[date, Field(ge=FIRST_TODAY, le=LAST_TODAY, json_schema_extra=_YEARS)]
+"""The day that "this summer" is relative to; the description has whole years, for JSON Schema cannot bound a date."""
 
 
 class ToolCall(Frozen):

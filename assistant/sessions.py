@@ -117,6 +117,13 @@ class Sessions:
             kept = {"session_id": session_id, "question": question, "answer": answer.model_dump_json()}
             db.execute(turn.insert().values(**kept))
 
+    def wait(self, session_id: str, run: Pending) -> None:
+        """Keep a run that waits for the user's word, before anything was asked in this conversation."""
+        waiting = tables().tables["waiting"]
+        row = {"fingerprint": run.fingerprint, "session_id": session_id, "anyone": False}
+        with self.database.begin() as db:
+            db.execute(waiting.insert().values(**row, run=run.model_dump_json()))
+
     def replace_pending(self, session_id: str, run: Pending) -> None:
         """Put a run in the place of the same run as it waits; does nothing where it waits no longer."""
         waiting = tables().tables["waiting"]

@@ -10,8 +10,8 @@ from fastapi import FastAPI
 
 from assistant.settings import Settings
 from ui.api import create_app
-from ui.errors import METHODS
 
+METHODS = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "QUERY"}
 UNKNOWN = ("/nonsense", "/api/nonsense", "/v1/nonsense", "/artifacts/a/b", "/embed/a/b/c", "/api/sessions", "/.env")
 
 
@@ -69,7 +69,7 @@ async def test_an_id_that_names_nothing(app: FastAPI, client: httpx.AsyncClient)
     for path, operations in _operations(app).items():
         if "{" not in path or "/sessions/" in path or "/products/" in path:
             continue
-        filled = "".join(part if part[-1:] != "}" else "unknown" for part in _parts(path))
+        filled = "".join(part if part[-1:] != "}" else "unknown-0123456789" for part in _parts(path))
         for method, operation in operations.items():
             if "requestBody" not in operation:
                 reply = await client.request(method, filled)
@@ -120,4 +120,4 @@ def _parts(path: str) -> list[str]:
 
 
 def _filled(path: str) -> str:
-    return "".join(part if part[-1:] != "}" else "unknown" for part in _parts(path))
+    return "".join(part if part[-1:] != "}" else "unknown-0123456789" for part in _parts(path))

@@ -48,7 +48,7 @@ def require_approval(
         f"{estimate.seconds:.0f} s. Above {limit} nothing runs unasked. Plan {fingerprint}."
     )
     question = Question(text=text, options=(RUN_IT, *changes, CANCEL), approves=(fingerprint,), changes=changes)
-    raise NotApproved(text, question)
+    raise NotApproved(text, question, work.plan, estimate)
 
 
 def _share(services: "Services", estimate: Estimate) -> float:

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 from knowledge.errors import ClmsError
 
 if TYPE_CHECKING:
-    from tools.schema import Question
+    from tools.schema import Estimate, Plan, Question
 
 
 class ToolInputError(ClmsError):
@@ -55,10 +55,14 @@ class WorkspaceUnwritable(ClmsError):
 class NotApproved(ClmsError):
     """The run is large and the user has not approved it; only the user can."""
 
-    def __init__(self, message: str, question: "Question") -> None:
+    def __init__(
+        self, message: str, question: "Question", plan: "Plan | None" = None, estimate: "Estimate | None" = None
+    ) -> None:
         super().__init__(message, hint=f"Choose one: {'; '.join(question.options)}.")
         self.question = question
         """What is asked, with smaller alternatives."""
+        self.plan, self.estimate = plan, estimate
+        """What would run, and what it would cost."""
 
 
 class PlaceAmbiguous(ToolInputError):

@@ -14,11 +14,12 @@ from assistant.setup import needs_hub
 from tools.errors import ToolInputError
 from ui.artifact_api import artifact_router
 from ui.chat_api import chat_router
-from ui.errors import add_error_handlers, close_paths
+from ui.errors import FAILED, add_error_handlers, close_paths
 from ui.gate import Gate, words
 from ui.health_api import health_router
 from ui.mcp_api import create_mcp_server
 from ui.openai_api import openai_router
+from ui.plan_api import plan_router
 from ui.turns import Turns
 
 
@@ -86,10 +87,16 @@ def make_access(settings: Settings) -> Access:
 def add_doors(app: FastAPI, assistant: Assistant, settings: Settings, turns: Turns | None = None) -> None:
     """Add health, files and both chat APIs to an application, with one shape for all errors."""
     add_error_handlers(app, settings)
-    app.include_router(health_router(assistant))
-    app.include_router(openai_router(assistant))
-    app.include_router(chat_router(assistant, turns or Turns(assistant)))
-    app.include_router(artifact_router(assistant))
+    turns = turns or Turns(assistant)
+    routers = (
+        health_router(assistant),
+        openai_router(assistant),
+        chat_router(assistant, turns),
+        plan_router(assistant, turns),
+        artifact_router(assistant),
+    )
+    for router in routers:
+        app.include_router(router, responses=FAILED)
     close_paths(app, ("/api", "/v1", "/artifacts", "/embed"))
     if settings.cors_origins:
         headers = ["Authorization", "X-API-Key", "Content-Type", "Last-Event-ID", "X-Request-Id"]

@@ -10,11 +10,12 @@ from pydantic import BaseModel, ConfigDict, Field
 from sse_starlette import EventSourceResponse, ServerSentEvent
 
 from assistant.agent import Assistant
-from assistant.schema import Answer, AnswerEvent, ArtifactEvent, Event, Today
+from assistant.schema import AnswerEvent, ArtifactEvent, Event, Today
 from knowledge.lexicon import Language
+from knowledge.schema import Product
 from tools.areas import parse_geojson
 from tools.errors import TooLarge
-from ui.openai_api import clms_fields
+from ui.answer_fields import Told, answer_fields, file_fields
 from ui.turns import RunningTurn, Turns
 
 HEARTBEAT_S = 15
@@ -37,6 +38,28 @@ class ChatBody(BaseModel):
     """Collection to compute on; the best one when left out."""
     language: Language | None = None
     """In which to answer; that of the question when left out."""
+
+
+class KeptTurn(BaseModel):
+    """A question and its answer."""
+
+    question: str
+    answer: Told
+
+
+class Conversation(BaseModel):
+    """What was asked and answered, oldest first."""
+
+    session_id: str
+    turns: list[KeptTurn]
+
+
+class ProductTold(BaseModel):
+    """A product in a list."""
+
+    id: str
+    title: str
+    summary: str
 
 
 def chat_router(assistant: Assistant, turns: Turns) -> APIRouter:
@@ -64,14 +87,12 @@ def chat_router(assistant: Assistant, turns: Turns) -> APIRouter:
         return Response(status_code=204)
 
     @router.get("/sessions/{session_id}")
-    def session(session_id: str) -> dict[str, Any]:
+    def session(session_id: str) -> Conversation:
         """Give a conversation: its questions and answers, oldest first."""
         assistant.access.need("session", session_id)
         kept = assistant.sessions.history(session_id, limit=1000)
-        return {
-            "session_id": session_id,
-            "turns": [{"question": one.question, "answer": _answer(one.answer)} for one in kept],
-        }
+        told = [KeptTurn(question=one.question, answer=answer_fields(one.answer)) for one in kept]
+        return Conversation(session_id=session_id, turns=told)
 
     @router.delete("/sessions/{session_id}", status_code=204)
     def forget(session_id: str) -> Response:
@@ -80,16 +101,15 @@ def chat_router(assistant: Assistant, turns: Turns) -> APIRouter:
         return Response(status_code=204)
 
     @router.get("/products")
-    def products() -> list[dict[str, str]]:
+    def products() -> list[ProductTold]:
         """List the products of the catalogue."""
         catalogue = assistant.services().retriever.catalogue
-        return [{"id": one.id, "title": one.title, "summary": one.summary} for one in catalogue.products]
+        return [ProductTold(id=one.id, title=one.title, summary=one.summary) for one in catalogue.products]
 
     @router.get("/products/{product_id}")
-    def product(product_id: str) -> dict[str, Any]:
+    def product(product_id: str) -> Product:
         """Give all facts of one product."""
-        found: dict[str, Any] = assistant.services().retriever.catalogue.get(product_id).model_dump(mode="json")
-        return found
+        return assistant.services().retriever.catalogue.get(product_id)
 
     return router
 
@@ -114,15 +134,10 @@ def _stream(turn: RunningTurn, turn_id: str, after: int = 0) -> EventSourceRespo
     return EventSourceResponse(events(), headers={"X-Turn-Id": turn_id}, ping=HEARTBEAT_S)
 
 
-def _answer(answer: Answer) -> dict[str, Any]:
-    return {"text": answer.text, **clms_fields(answer, "")}
-
-
 def _fields(event: Event) -> dict[str, Any]:
     """Give an event without the paths of files."""
     if isinstance(event, AnswerEvent):
-        return {"type": event.type, **_answer(event.answer)}
+        return {"type": event.type, **answer_fields(event.answer).model_dump(mode="json")}
     if isinstance(event, ArtifactEvent):
-        artifact = event.artifact.model_dump(mode="json", exclude={"path"})
-        return {"type": event.type, "artifact": {**artifact, "url": f"/artifacts/{event.artifact.id}"}}
+        return {"type": event.type, "artifact": file_fields(event.artifact)}
     return event.model_dump(mode="json")

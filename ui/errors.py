@@ -1,13 +1,16 @@
 """One shape for every error of the HTTP door, and the status of each expected failure."""
 
 import logging
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
+from typing import Any
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel
 from starlette.exceptions import HTTPException
+from starlette.routing import Route
+from starlette.types import Receive, Scope, Send
 
 from assistant.access import NotAuthenticated, NotPermitted, QuotaExceeded
 from assistant.database import DatabaseUnavailable
@@ -33,7 +36,6 @@ STATUS: dict[type[ClmsError], int] = {
     DataFolderUnusable: 507,
 }
 """HTTP status of an expected failure; the first class that fits, else 500."""
-METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE"})
 
 
 class ErrorDetail(BaseModel):
@@ -52,6 +54,10 @@ class ErrorBody(BaseModel):
     """The body of every error."""
 
     error: ErrorDetail
+
+
+FAILED: dict[int | str, dict[str, Any]] = {"default": {"model": ErrorBody, "description": "It failed, and why."}}
+"""What every route may answer, for the description of the interface."""
 
 
 def error_response(
@@ -113,21 +119,22 @@ def close_paths(app: FastAPI, prefixes: tuple[str, ...]) -> None:
     The page is mounted at `/` and would take what no route takes; its own answers have another shape.
     """
     for path, operations in app.openapi()["paths"].items():
-        methods = {method.upper() for method in operations}
-        app.add_route(path, _wrong_method(methods), methods=sorted(METHODS - methods), include_in_schema=False)
-
-    async def unknown(_: Request) -> JSONResponse:
-        return error_response(404, "There is nothing at this path. GET /openapi.json lists what there is.")
-
+        told = ", ".join(sorted(method.upper() for method in operations))
+        app.router.routes.append(Route(path, _Refusal(405, told), include_in_schema=False))
     for prefix in prefixes:
-        app.add_route(f"{prefix}/{{rest:path}}", unknown, methods=sorted(METHODS), include_in_schema=False)
+        app.router.routes.append(Route(f"{prefix}/{{rest:path}}", _Refusal(404), include_in_schema=False))
 
 
-def _wrong_method(methods: set[str]) -> Callable[[Request], Awaitable[JSONResponse]]:
-    allowed = ", ".join(sorted(methods))
+class _Refusal:
+    """Answers every method, which a function as a route would not."""
 
-    async def wrong_method(request: Request) -> JSONResponse:
-        message = f"This path does not take {request.method}. It takes {allowed}."
-        return error_response(405, message, headers={"Allow": allowed})
+    def __init__(self, status: int, allowed: str = "") -> None:
+        self._status, self._allowed = status, allowed
 
-    return wrong_method
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if self._status == 405:
+            message = f"This path does not take {scope['method']}. It takes {self._allowed}."
+            response = error_response(405, message, headers={"Allow": self._allowed})
+        else:
+            response = error_response(404, "There is nothing at this path. GET /openapi.json lists what there is.")
+        await response(scope, receive, send)

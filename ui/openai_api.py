@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse, Response, StreamingResponse
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, StrictBool
 
 from assistant.agent import Assistant
 from assistant.schema import Answer, AnswerEvent, ErrorEvent, TextEvent, Today
@@ -18,6 +18,7 @@ from knowledge.errors import ClmsError
 from knowledge.lexicon import Language
 from tools.areas import parse_geojson
 from tools.errors import TooLarge, ToolInputError
+from ui.answer_fields import clms_fields
 from ui.errors import error_response
 
 MODEL = "clms-assistant"
@@ -53,7 +54,7 @@ class Message(_Open):
 class StreamOptions(_Open):
     """How a stream ends."""
 
-    include_usage: bool | None = None
+    include_usage: StrictBool | None = None
 
 
 class ClmsFields(_Open):
@@ -66,7 +67,7 @@ class ClmsFields(_Open):
     collection_id: str | None = None
     language: Language | None = None
     """In which to answer; that of the question when left out."""
-    approve: bool = False
+    approve: StrictBool = False
     """Run a large plan without asking first."""
 
     @property
@@ -81,12 +82,21 @@ class ClmsFields(_Open):
         return tuple(told)
 
 
+_WORDS = {"type": "string", "pattern": "[A-Za-z0-9]"}
+_PARTS = {"contains": {"required": ["text"], "properties": {"text": _WORDS}}, "type": "array"}
+_ASKING: Any = {
+    "required": ["role", "content"],
+    "properties": {"role": {"const": "user"}, "content": {"anyOf": [_WORDS, _PARTS]}},
+}
+"""What at least one message is, said in the description too: the user's, with words."""
+
+
 class ChatRequest(_Open):
     """The body of a chat completion."""
 
-    messages: list[Message] = Field(min_length=1)
+    messages: list[Message] = Field(min_length=1, json_schema_extra={"contains": _ASKING})
     model: str | None = None
-    stream: bool | None = False
+    stream: StrictBool | None = False
     stream_options: StreamOptions | None = None
     clms: ClmsFields | None = None
 
@@ -121,17 +131,6 @@ def openai_router(assistant: Assistant) -> APIRouter:
         return await _complete(assistant, question, options, base_url, unread)
 
     return router
-
-
-def clms_fields(answer: Answer, base_url: str, warnings: tuple[str, ...] = ()) -> dict[str, Any]:
-    """Give what an answer holds beyond its text; files by id and URL, never by path; warnings of the request first."""
-    fields = answer.model_dump(mode="json", exclude={"text", "usage", "artifacts"})
-    fields["warnings"] = [*warnings, *answer.warnings]
-    fields["artifacts"] = [
-        {**artifact.model_dump(mode="json", exclude={"path"}), "url": f"{base_url}/artifacts/{artifact.id}"}
-        for artifact in answer.artifacts
-    ]
-    return fields
 
 
 def _read(body: ChatRequest, max_area_bytes: int) -> tuple[str, dict[str, Any]]:

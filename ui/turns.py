@@ -81,10 +81,16 @@ class Turns:
             raise TurnNotFound("There is no question with this id here.", "Ask it again.")
         return turn
 
+    def mine(self) -> dict[str, RunningTurn]:
+        """Give the turns of who asks, latest first."""
+        user = current_user()
+        return {turn_id: turn for turn_id, turn in reversed(self._turns.items()) if turn.owner == user}
+
     def cancel(self, turn_id: str) -> None:
-        """Stop a turn, its running computation too."""
+        """Stop a turn, its running computation too, and forget it; who listens hears that it was stopped."""
         if task := self.get(turn_id).task:
             task.cancel()
+        del self._turns[turn_id]
 
     async def close(self, patience_s: float = 0) -> None:
         """Let what runs come to its end, and stop what has not when the patience is over."""
