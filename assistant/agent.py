@@ -11,7 +11,7 @@ from datetime import UTC, date, datetime
 from time import perf_counter
 from typing import Any
 
-from assistant import answers, finish, grounding, minds, pending, translation
+from assistant import answers, choices, finish, grounding, minds, pending, translation
 from assistant.access import Access, User, acting_as, current_user
 from assistant.asked import Asked
 from assistant.menu import Run
@@ -233,8 +233,14 @@ class Assistant:
 
     def _recall(self, asked: Asked) -> Asked:
         turns = self.sessions.history(asked.session_id)
+        about = any(turn.answer.plan or turn.answer.recommendation for turn in turns)
+        anchor = None if about or not turns else self.sessions.latest_about_something(asked.session_id)
+        if anchor:  # what a follow-up goes on with may lie far back
+            turns = (anchor, *turns[1 - MAX_HISTORY_TURNS // 2 :])
         history = tuple(part for turn in turns for part in (("user", turn.question), ("assistant", turn.answer.text)))
-        return replace(asked, history=history[-MAX_HISTORY_TURNS:])
+        open_question = turns[-1].answer.question if turns else None
+        options = open_question.options if open_question else ()
+        return replace(asked, history=history[-MAX_HISTORY_TURNS:], options=options)
 
     def _take_up(self, asked: Asked) -> Asked:
         """Put the plan that the user was asked about in the place of the words that answer it."""
@@ -242,7 +248,8 @@ class Assistant:
         waiting = self.sessions.pending(asked.session_id, pending.plans_asked_about(told))
         reply = pending.read_reply(asked.question, waiting)
         if reply is None or (reply.approved and asked.approves_all is None):
-            return asked
+            option = choices.chosen(asked.question, asked.options or choices.offered(told))
+            return replace(asked, question=option) if option and not waiting else asked
         kept = {name: getattr(reply, name) for name in ("question", "today", "area", "collection_id")}
         return replace(asked, **kept, resumed=reply)
 

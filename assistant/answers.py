@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 
 from assistant import abilities, comparison
 from assistant.pending import question_of, with_options
-from assistant.slots import Slots
+from assistant.slots import AVERAGE, Slots
 from tools.difference import difference_lines
 from tools.export import synthetic_note
 from tools.schema import Outcome, Output, Place, Plan, Polygons, Recommendation, Statistics, StatisticsRow, ToolResult
@@ -16,6 +16,11 @@ WAYS_SHOWN = 4
 """Ways to get a product: editions differ in theirs, so that the first ones alone would mislead."""
 DEFAULT_PERIOD = "last 12 months"
 """Taken when a question names no period, and said in the answer."""
+
+WHICH_AVERAGE = (
+    "Say which average: that of other years (for example, compared with other years, or compared with 2019 to 2023), "
+    "or that of the parcels (the mean per parcel)."
+)
 
 CANCELLED = "Cancelled: nothing was run."
 NOTHING_WAITS = "Nothing waits for your word here. Ask your question again."
@@ -150,8 +155,12 @@ def _not_computed(read: Slots, results: Sequence[ToolResult]) -> str:
     """Say first what was asked and is not computed, and what can be."""
     if not read.missing:
         return ""
-    text = f"Not run: {'; '.join(read.missing)}. No tool here computes that; computable now: "
-    text += f"{abilities.computable_text()}."
+    unknown = [words for words in read.missing if words != AVERAGE]
+    told = [f"Not run: {AVERAGE}. {WHICH_AVERAGE}"] if AVERAGE in read.missing else []
+    if unknown:
+        told.append(f"Not run: {'; '.join(unknown)}. No tool here computes that; computable now: ")
+        told[-1] += f"{abilities.computable_text()}."
+    text = "\n\n".join(told)
     computed = any(result.plan and result.outcome == "ok" for result in results)
     return f"{text} What could be computed of the question follows." if computed else text
 

@@ -28,6 +28,8 @@ class Asked:
     has_session: bool = True
     """False where the client named no session to go on with."""
 
+    options: tuple[str, ...] = ()
+    """What the answer before asked the user to choose from."""
     fixed_language: Language | None = None
     """Set where the client says in which language to answer."""
 

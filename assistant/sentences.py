@@ -137,6 +137,12 @@ def ordinal_before(text: str, position: int) -> int:
     return _ordinal(match) if match else 0
 
 
+def ordinal_at(text: str) -> int:
+    """Give the rank that a text is: 2 for "second"; 0 for none."""
+    match = re.fullmatch(_ordinals(), text)
+    return _ordinal(match) if match else 0
+
+
 @cache
 def _every_nth() -> "re.Pattern[str]":
     return re.compile(rf"(?<!\w)(?:every|jede[rs]?|cada|ogni|chaque)\s+(?:{_ordinals()})")

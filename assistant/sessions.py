@@ -56,15 +56,24 @@ class Sessions:
             return session_id
         return secrets.token_urlsafe(18)
 
-    def history(self, session_id: str, *, limit: int = 8) -> tuple[Turn, ...]:
-        """Give the latest turns of one conversation, oldest first."""
+    def latest_about_something(self, session_id: str, *, page: int = 20, most: int = 1000) -> Turn | None:
+        """Give the latest turn that has a plan or a product, however much small talk followed it."""
+        for skipped in range(0, most, page):
+            turns = self.history(session_id, limit=page, skip=skipped)
+            found = next((one for one in reversed(turns) if one.answer.plan or one.answer.recommendation), None)
+            if found or len(turns) < page:
+                return found
+        return None
+
+    def history(self, session_id: str, *, limit: int = 8, skip: int = 0) -> tuple[Turn, ...]:
+        """Give the latest turns of one conversation, oldest first; `skip` leaves out the very latest ones."""
         self._need(session_id)
         if self.database.is_empty:
             return ()
         turn = tables().tables["turn"]
-        latest = turn.select().where(turn.c.session_id == session_id).order_by(turn.c.id.desc()).limit(limit)
+        latest = turn.select().where(turn.c.session_id == session_id).order_by(turn.c.id.desc())
         with self.database.begin() as db:
-            rows = db.execute(latest).all()
+            rows = db.execute(latest.limit(limit).offset(skip)).all()
         return tuple(Turn(row.question, Answer.model_validate_json(row.answer)) for row in reversed(rows))
 
     def pending(self, session_id: str, fingerprints: Sequence[str]) -> tuple[Pending, ...]:

@@ -15,12 +15,15 @@ Intent = Literal["greeting", "help", "explain", "scenes", "compute", "recommend"
 
 SHORT_WORDS = 5
 """A question of so few words may lean on the one before."""
+SMALL_TALK = ("greeting", "help", "out_of_scope")
+"""What no later question goes on with."""
 EVIDENCE = ("vegetation", "parcels", "scenes", "product", "recommend", "land", "phenology")
 """Words that keep a question in scope although another subject is named, too."""
 COMPARED = ("compare", "difference", "change", "increase", "decrease")
 """Words that set two periods against each other."""
 SUBJECTS = ("land", "land_state", "vegetation", "phenology")
 """Words that say what a question is about."""
+AVERAGE = "the comparison with an average, for it is not clear which"
 VALUES, DEVIATION = "values for this subject", "the deviation from other years for this subject"
 """Asked for a value of something that no index stands for."""
 
@@ -55,9 +58,13 @@ def read(question: str, earlier: tuple[str, ...] = ()) -> Slots:
         earlier: What the user asked before in this conversation, oldest first.
     """
     before: list[Slots] = []
-    for position, text in enumerate(earlier):
-        before.append(_read(text, before, earlier[:position]))
-    return _read(question, before, earlier)
+    kept: tuple[str, ...] = ()
+    for text in earlier:
+        one = _read(text, before, kept)
+        if one.intent not in SMALL_TALK:
+            before.append(one)
+            kept = (*kept, text)
+    return _read(question, before, kept)
 
 
 def _read(question: str, before: list[Slots], earlier: tuple[str, ...]) -> Slots:
@@ -201,7 +208,7 @@ def _missing(question: str, intent: Intent, whens: tuple[When, ...]) -> tuple[st
         *(abilities.index_title(name) for name in indices),
         *((VALUES,) if values else ()),
         *((DEVIATION,) if intent == "recommend" and somewhere and asked_output(question, whens) == "anomaly" else ()),
-        *((abilities.KINDS["anomaly"],) if intent == "compute" and _mean_unclear(question, whens) else ()),
+        *((AVERAGE,) if intent == "compute" and _mean_unclear(question, whens) else ()),
         *(abilities.KINDS[kind] for kind in kinds if intent == "compute" or somewhere),
     )
 
@@ -303,6 +310,8 @@ def _is_follow_up(question: str, whens: tuple[When, ...], last: Slots) -> bool:
     short = len(question.split()) <= SHORT_WORDS or is_known_place(question)
     changes = bool(whens or _place(question, "compute") or output_of(question) or lexicon.has(question, "compare"))
     changes |= bool(asked_output(question, whens) or abilities.find_indices(question) or radius_alone(question, whens))
+    picks = any(one.output == "per_polygon" for one in last.computes) and bool(read_pick(question, whens))
+    changes |= picks or bool(last.layer and lexicon.has(question, "area"))
     if any(one.output == "phenology" for one in last.computes):
         changes |= lexicon.has(question, "season_part")
     return bool((opens or short) and changes)

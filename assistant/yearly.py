@@ -25,13 +25,23 @@ def asked_output(question: str, whens: tuple[When, ...]) -> Yearly:
     In "NDVI in the growing season 2024" the season only says when; in "when did it start" it is what is asked for. A
     product that gives the dates itself is not computed from scenes.
     """
-    if lexicon.has(question, "anomaly") or _against_years(question, tuple(when.words for when in whens)):
+    if (
+        lexicon.has(question, "anomaly")
+        or _asks_if_usual(question)
+        or _against_years(question, tuple(when.words for when in whens))
+    ):
         return "anomaly"
     rest = without_periods(question, whens)
     asks = lexicon.has(question, "when") or (lexicon.has(question, "begins") and not abilities.find_indices(question))
     dates = lexicon.has(rest, "phenology") or (asks and _speaks_of_season(question, whens))
     other = lexicon.has(question, "other_season") or names_date_layer(question)
     return "phenology" if dates and not other else ""
+
+
+def _asks_if_usual(question: str) -> bool:
+    """Tell whether a question wants to know if greenness is normal: that is told by other years, not by one value."""
+    green = bool(abilities.find_indices(question)) or lexicon.has(question, "vegetation")
+    return green and lexicon.has(question, "usual") and not names_mean(question)
 
 
 def names_date_layer(question: str) -> bool:

@@ -17,7 +17,7 @@ from affine import Affine
 from numpy.typing import NDArray
 from rasterio.warp import transform_bounds
 
-from assistant import slots
+from assistant import answers, slots
 from knowledge.ingest import build_index
 from knowledge.retrieval import Retriever
 from tools.anomaly import anomalies
@@ -230,6 +230,11 @@ def test_a_year_seen_too_little_does_not_count_and_no_spread_gives_no_share() ->
         ("¿Qué tan inusual fue el NDVI este verano alrededor de Metz respecto a otros años?", "este verano", ""),
         ("Quanto è stato insolito l'NDVI nell'estate 2025 intorno a Metz?", "estate 2025", ""),
         ("NDVI anomaly of June 2025 in Metz against 2018 to 2023", "June 2025", "2018 to 2023"),
+        ("Is NDVI normal in Metz this summer?", "this summer", ""),
+        ("Le NDVI de Metz est-il normal en été 2025 ?", "été 2025", ""),
+        ("Ist der NDVI in Metz im Sommer 2025 normal?", "Sommer 2025", ""),
+        ("¿Es normal el NDVI de Metz este verano?", "este verano", ""),
+        ("L'NDVI di Metz è normale nell'estate 2025?", "estate 2025", ""),
     ],
 )
 def test_a_question_for_a_deviation_is_read(question: str, period: str, against: str) -> None:
@@ -238,6 +243,12 @@ def test_a_question_for_a_deviation_is_read(question: str, period: str, against:
     assert (wanted.output, wanted.period, wanted.against) == ("anomaly", period, against)
     assert not read.compares
     assert (wanted.place, wanted.units) == ("Metz", "place")
+
+
+def test_an_average_that_is_not_named_is_asked_for_by_name() -> None:
+    text = answers.compose(slots.read("NDVI of Metz in June 2025 against the average"), [ToolResult(text="none")])
+    assert text.startswith("Not run: the comparison with an average, for it is not clear which. Say which average")
+    assert "No tool here computes that" not in text
 
 
 def test_the_deviation_of_another_subject_is_not_that_of_an_index() -> None:

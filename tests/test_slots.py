@@ -420,4 +420,4 @@ def test_values_and_season_dates_are_told_apart(question: str) -> None:
     ],
 )
 def test_a_comparison_with_a_mean_that_is_not_understood_is_told(question: str, missing: bool) -> None:
-    assert (abilities.KINDS["anomaly"] in slots.read(question).missing) == missing
+    assert (slots.AVERAGE in slots.read(question).missing) == missing
