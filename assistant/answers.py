@@ -77,9 +77,12 @@ def compose(read: Slots, results: Sequence[ToolResult]) -> str:
         comparison.season_shifts(results),
         _product(results),
     ]
+    quotes = _bullets("The documents say", _quotes(results, told=findings))
+    first = any(result.data.get("documents_first") for result in results)
     sections = [
+        quotes if first else "",
         *(reversed(told) if _is_product_first(read, results) else told),
-        _bullets("The documents say", _quotes(results, told=findings)),
+        "" if first else quotes,
         _how(read, results),
         _bullets("Cautions", cautions(results)),
         _sources(results),

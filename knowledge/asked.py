@@ -87,9 +87,14 @@ def asked_facts(
     said = [one for one in product.cautions if any(CUES[kind].search(normalise(one)) for kind in kinds if kind in CUES)]
     told = [line for kind in kinds for line in _TELL[kind](asked)]
     sources = dict.fromkeys(source for one in asked.editions for source in one.sources)
-    known = sources and any(UNKNOWN not in line and NOT_STATED not in line for line in told)
+    known = sources and not all(is_unknown(line) for line in told)
     source = [f"Source of these facts: {'; '.join([*sources][:MOST_SOURCES])}."] if known else []
     return tuple(dict.fromkeys([*told, *said, *source]))
+
+
+def is_unknown(fact: str) -> bool:
+    """Tell whether a line of `asked_facts` says that the catalogue does not hold the fact."""
+    return UNKNOWN in fact or NOT_STATED in fact
 
 
 def _without_name(product: Product, text: str) -> str:

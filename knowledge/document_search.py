@@ -1,5 +1,6 @@
 """Searches the store of documents: by words, by vectors, and by passage id; only whole documents are seen."""
 
+import math
 import re
 import sqlite3
 from collections.abc import Iterable, Sequence
@@ -15,6 +16,11 @@ MOST_HOLDERS = 10_000
 """Passages ranked for one question, about: ranking more takes longer and finds nothing better."""
 SPARE = 3
 """Ranked passages a wanted one: some may belong to a document that is being replaced."""
+MOST_COUNTED = 2_000
+"""Passages among which the documents that hold a word are counted: more would only tell how common it is."""
+NOBODY = 0.5
+"""Documents that hold a word which stands in none."""
+WHOLE_CHARS, ROOT_SHARE = 5, 0.7
 WEIGHTS = "bm25(2.0, 2.0, 1.0)"
 _VISIBLE = "pieces p JOIN documents d ON d.id = p.document_id AND d.generation = p.generation"
 _COLUMNS = "p.id, p.document_id, p.title, d.url, p.section, p.text, d.version, d.date, p.page, d.family"
@@ -55,6 +61,15 @@ class DocumentSearch:
         answer = self._vectors.query(query_embeddings=encoded, n_results=limit, where=where, include=[])
         return [str(one) for one in answer["ids"][0]]
 
+    def rarity(self, words: Iterable[str]) -> tuple[dict[str, float], float]:
+        """Weigh words by how few documents hold them; gives also the weight of one that none holds, the highest."""
+        with closing(self._open()) as database:
+            if not _has_documents(database):
+                return {}, 0.0
+            total = database.execute("SELECT count(*) FROM documents WHERE retired IS NULL").fetchone()[0]
+            weights = {word: math.log1p(total / (_holders(database, word) or NOBODY)) for word in dict.fromkeys(words)}
+            return weights, math.log1p(total / NOBODY)
+
     def load(self, ids: Sequence[str]) -> dict[str, Passage]:
         """Give passages by id; ids that are not (or no more) searchable are left out."""
         with closing(self._open()) as database:
@@ -68,6 +83,22 @@ def _has_documents(database: sqlite3.Connection) -> bool:
     """Tell whether there is anything: an index made before documents could be read has no tables for them."""
     found = database.execute("SELECT 1 FROM sqlite_master WHERE name = 'documents'").fetchone()
     return bool(found) and bool(database.execute("SELECT 1 FROM documents WHERE retired IS NULL LIMIT 1").fetchone())
+
+
+def _holders(database: sqlite3.Connection, word: str) -> int:
+    """Count the documents that hold a word or one that begins alike, among the first passages that do."""
+    found = database.execute(
+        "SELECT count(DISTINCT document_id) FROM (SELECT p.document_id FROM piece_words w"
+        " JOIN pieces p ON p.number = w.rowid WHERE w.piece_words MATCH ? LIMIT ?)",
+        (f'"{word}" OR "{word_root(word)}"*', MOST_COUNTED),
+    )
+    return int(found.fetchone()[0])
+
+
+def word_root(word: str) -> str:
+    """Give the part of a word by which `accurate` and `accuracy` are the same; numbers and short words stay whole."""
+    whole = word.isdecimal() or len(word) <= WHOLE_CHARS
+    return word if whole else word[: max(WHOLE_CHARS, round(ROOT_SHARE * len(word)))]
 
 
 def newer_than(version: str | None, date: str | None, others: Iterable[tuple[str | None, str | None]]) -> str | None:
@@ -117,8 +148,12 @@ def _query(database: sqlite3.Connection, words: Sequence[str]) -> str:
     counts = []
     for word in dict.fromkeys(words):
         held = "SELECT count(*) FROM (SELECT 1 FROM piece_words WHERE piece_words MATCH ? LIMIT ?)"
-        count = database.execute(held, (f'"{word}"', MOST_HOLDERS + 1)).fetchone()[0]
-        counts += [(count, f'"{word}"')] if count else []
+        # A word that stands nowhere is looked for by its root: "accurate" where documents say "accuracy".
+        for form in (f'"{word}"', f'"{word_root(word)}"*'):
+            count = database.execute(held, (form, MOST_HOLDERS + 1)).fetchone()[0]
+            if count:
+                counts.append((count, form))
+                break
     counts.sort()
     rarest: list[str] = []
     total = 0

@@ -313,7 +313,12 @@ def search_words(question: str) -> list[str]:
 
 def stems(text: str) -> list[str]:
     """Give the words that carry meaning without their endings, so that `parcels` meets `parcel`."""
-    return [ENDINGS.sub("", word) for word in search_words(text)]
+    return [stem(word) for word in search_words(text)]
+
+
+def stem(word: str) -> str:
+    """Give a word without its ending."""
+    return ENDINGS.sub("", word)
 
 
 ENDINGS = re.compile(r"(?<=\w\w\w)(?:ings?|ed|es|e|s)$")

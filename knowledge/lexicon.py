@@ -23,6 +23,7 @@ Word = Annotated[str, StringConstraints(pattern=r"^\*?[^\W_][\w'’-]*\*?(?: \*?
 LANGUAGES: tuple[Language, ...] = ("en", "fr", "de", "es", "it")
 FOREIGN: tuple[Foreign, ...] = ("fr", "de", "es", "it")
 FILE = Path(__file__).with_name("lexicon.yaml")
+MANUALS = Path(__file__).with_name("manual_words.yaml")
 _INFLECTIONS: dict[Foreign, tuple[tuple[str, str], ...]] = {
     "fr": ((r"$", r"(?:e?s?|x)"),),
     "de": ((r"$", r"(?:e[nrsm]?|n|s)?"),),
@@ -35,8 +36,8 @@ _INFLECTIONS: dict[Foreign, tuple[tuple[str, str], ...]] = {
 class Lexicon(Frozen):
     """What `lexicon.yaml` holds."""
 
-    function_words: dict[Language, str]
-    asking_words: dict[Foreign, str]
+    function_words: dict[Language, str] = Field(default_factory=dict)
+    asking_words: dict[Foreign, str] = Field(default_factory=dict)
     terms: dict[str, dict[Foreign, Annotated[tuple[Word, ...], Field(min_length=1)]]]
     """English term of the catalogue -> language -> words for it; a star stands for any beginning or ending."""
 
@@ -67,6 +68,22 @@ def in_english(question: str) -> str:
     return " ".join(dict.fromkeys(term or words for term, words in parts))
 
 
+def in_manual_words(question: str) -> list[tuple[str, ...]]:
+    """Put a question into what to look for in English manuals, in its order; each is met by any of its words.
+
+    Words that manuals use stand alone, as do unknown ones and those of an English question; a term of the catalogue,
+    which is written in several words, stays together.
+    """
+    if _language_of_search(question) == "en":
+        return [(word,) for word in question.split()]
+    alone = load_lexicon(MANUALS).terms
+    found: list[tuple[str, ...]] = []
+    for term, words in _found(question, manuals=True):
+        parts = (term or words).split()
+        found += [(one,) for one in parts] if words or term in alone else [tuple(parts)]
+    return list(dict.fromkeys(found))
+
+
 def without_function_words(text: str) -> str:
     """Lower a text, take its accents off and leave out the function words of its language."""
     idle = _function_words()[language_of(text)]
@@ -92,19 +109,32 @@ def load_lexicon(path: Path = FILE) -> Lexicon:
         raise SourceInvalid(f"{path.name} is not a lexicon: {error}") from error
 
 
+@cache
+def _terms(*, manuals: bool) -> dict[str, dict[Foreign, tuple[str, ...]]]:
+    """Give the terms of the catalogue, or before them those that manuals add; words for one term are joined."""
+    terms: dict[str, dict[Foreign, tuple[str, ...]]] = dict(load_lexicon(MANUALS).terms) if manuals else {}
+    for term, words in load_lexicon().terms.items():
+        had = terms.get(term, {})
+        terms[term] = {one: (*had.get(one, ()), *words.get(one, ())) for one in FOREIGN}
+    return terms
+
+
 @lru_cache(maxsize=256)
-def _found(question: str) -> tuple[tuple[str, str], ...]:
+def _found(question: str, *, manuals: bool = False) -> tuple[tuple[str, str], ...]:
     """Cut a question into (English term, "") and ("", unknown word); function words and words of asking are gone."""
     language = _language_of_search(question)
     if language == "en":
         return ()
     text = _even(question)
-    pattern, terms = _pattern(language)
+    pattern, terms = _pattern(language, manuals=manuals)
     parts = [(match.start(), terms[int(str(match.lastgroup)[1:])], "") for match in pattern.finditer(text)]
     text = pattern.sub(lambda match: " " * len(match[0]), text)
     for match in re.finditer(r"\w(?:[\w-]*\w)?\+?", text):
-        idle = _function_words()[language].issuperset(match[0].split("-"))  # est-elle, y a-t-il
-        if not idle and not _asking(language).fullmatch(match[0]):
+        asking = _asking(language, manuals=manuals)
+        parted = match[0].split("-")  # est-elle, y a-t-il
+        if not asking.fullmatch(match[0]) and not all(
+            one in _function_words()[language] or (manuals and asking.fullmatch(one)) for one in parted
+        ):
             parts.append((match.start(), "", match[0]))
     return tuple((term, words) for _, term, words in sorted(parts))
 
@@ -143,16 +173,15 @@ def _function_words() -> dict[Language, frozenset[str]]:
 
 
 @cache
-def _asking(language: Foreign) -> re.Pattern[str]:
-    return re.compile(
-        "|".join(_expression(word, language) for word in fold(load_lexicon().asking_words[language]).split())
-    )
+def _asking(language: Foreign, *, manuals: bool = False) -> re.Pattern[str]:
+    words = [load_lexicon(file).asking_words[language] for file in ((FILE, MANUALS) if manuals else (FILE,))]
+    return re.compile("|".join(_expression(word, language) for word in fold(" ".join(words)).split()))
 
 
 @cache
-def _pattern(language: Foreign) -> tuple[re.Pattern[str], list[str]]:
+def _pattern(language: Foreign, *, manuals: bool = False) -> tuple[re.Pattern[str], list[str]]:
     """Give one pattern for all words of a language, the longest first; the group's number leads to the term."""
-    words = [(fold(word), term) for term, languages in load_lexicon().terms.items() for word in languages[language]]
+    words = [(fold(word), term) for term, languages in _terms(manuals=manuals).items() for word in languages[language]]
     words.sort(key=lambda pair: -len(pair[0].strip("*")))
     by_letter: dict[str, list[str]] = {}
     for place, (word, _) in enumerate(words):

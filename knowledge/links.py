@@ -27,10 +27,11 @@ class ProductLinks:
                 self._urls.setdefault(_place(url), set()).add(product.id)
         for document in documents:
             self._titles.setdefault(normalise(document.title), set()).add(product.id)
-        self._names[normalise(product.title)] = product.id
+        for name in (product.title, *(alias for alias in product.aliases if " " in alias)):
+            self._names.setdefault(normalise(name), product.id)
 
     def products_of(self, title: str, address: str, url: str | None) -> tuple[str, ...]:
-        """Give the products whose files name this address or title; else the one whose whole name is in the title."""
+        """Give the products whose files name this address or title; else the one whose name is in the title."""
         found = self._urls.get(_place(address), set()) | (self._urls.get(_place(url), set()) if url else set())
         found = found | self._titles.get(normalise(title), set())
         if not found:

@@ -28,6 +28,7 @@ DROPPED_TAGS = (
     "nav", "header", "footer", "aside", "head", "img", "video", "audio",
 )  # fmt: skip
 HIDDEN = re.compile(r"display\s*:\s*none|visibility\s*:\s*hidden|font-size\s*:\s*0", re.I)
+TITLE_STYLE = "p[style-name='Title'] => h1.title:fresh\np[style-name='Subtitle'] => p:fresh"
 HEADINGS = {f"h{level}": level for level in range(1, 7)}
 
 
@@ -248,6 +249,7 @@ def read_docx(path: Path) -> Reading:
         SourceInvalid: not a Word document, or one that unpacks to too much.
     """
     import mammoth
+    from bs4 import BeautifulSoup
     from lxml import etree
 
     try:
@@ -257,7 +259,7 @@ def read_docx(path: Path) -> Reading:
             core = archive.read("docProps/core.xml") if "docProps/core.xml" in archive.namelist() else b"<none/>"
         tags = etree.fromstring(core, etree.XMLParser(resolve_entities=False, no_network=True))
         with path.open("rb") as file:
-            html = mammoth.convert_to_html(file, convert_image=lambda _: []).value
+            html = mammoth.convert_to_html(file, convert_image=lambda _: [], style_map=TITLE_STYLE).value
     except (
         zipfile.BadZipFile,
         etree.XMLSyntaxError,
@@ -271,9 +273,11 @@ def read_docx(path: Path) -> Reading:
     ) as error:  # what mammoth lets through of a broken file
         raise SourceInvalid("This is not a readable Word document.", "Save it again as .docx.") from error
     facts = {etree.QName(tag).localname: tag.text for tag in tags if tag.text and isinstance(tag.tag, str)}
-    page = read_html(f"<body>{html}</body>")
-    title = clean(facts.get("title") or "") or None
-    return Reading(page.blocks, title, facts.get("version"), iso_date(facts.get("modified")))
+    soup = BeautifulSoup(f"<body>{html}</body>", "lxml")
+    first = soup.find("h1", class_="title")
+    # What stands on the document is what readers call it; its properties often keep the template's title.
+    title = clean(first.extract().get_text()) if first else clean(facts.get("title") or "")
+    return Reading(html_blocks(soup), title or None, facts.get("version"), iso_date(facts.get("modified")))
 
 
 def iso_date(text: str | None) -> str | None:

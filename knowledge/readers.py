@@ -22,6 +22,9 @@ MEDIA_TYPES = {
 }  # fmt: skip
 NAMES = {"pdf": "a PDF", "html": "a web page", "markdown": "Markdown text", "docx": "a Word document"}
 MAX_TEXT_BYTES = 20_000_000
+FRONT_CHARS = 60
+"""Longest line of a title page that tells the version: "Issue 3.2, 4 May 2025"."""
+_FRONT_VERSION = re.compile(r"\W*(?:version|issue|revision|v)[ .:_]*\d", re.I)
 _VERSION = re.compile(
     r"(?:\b(?:version|issue|revision)|(?<![a-z])v)[ ._]?(\d{1,3}(?:\.\d{1,3}){0,3})(?![\d.]*\d)", re.I
 )
@@ -88,7 +91,8 @@ def _filled(found: Reading, name: str) -> Reading:
     stem = stem.rpartition(".")[0] if Path(stem).suffix.lower() in SUFFIXES else stem
     heading = next((block.text for block in first if block.kind == "heading" and block.level == 1), None)
     title = found.title or heading or re.sub(r"[_ ]+", " ", stem)
-    version = found.version or version_in(stem) or version_in(title)
+    told = (block.text for block in first if len(block.text) < FRONT_CHARS and _FRONT_VERSION.match(block.text))
+    version = found.version or version_in(stem) or version_in(title) or version_in(next(told, ""))
     return replace(found, blocks=chain(first, blocks), title=title, version=version)
 
 

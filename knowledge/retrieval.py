@@ -206,6 +206,15 @@ class Retriever:
             found[owner] = max(found.get(owner, 0.0), cosine)
         return found
 
+    def named(self, text: str) -> set[str]:
+        """Give the products that a text calls by one of their names, whole."""
+        words = frozenset(stems(in_english(text)))
+        return {
+            owner
+            for owner, names in self._names.items()
+            if not owner.startswith(ELSEWHERE) and any(name and name <= words for name in names)
+        }
+
     def stored(self, passage_ids: Iterable[str]) -> dict[str, Passage]:
         """Give passages as they stand in the index, by id; what is not there is left out.
 
@@ -243,6 +252,25 @@ class Retriever:
         known |= self._documents.load([one for one in scores if one not in known])
         found = [(known[one], score) for one, score in scores.items() if one in known]
         return [passage.model_copy(update={"score": score}) for passage, score in found[:limit]]
+
+    def document_passages(self, words: str, *, limit: int, product_id: str | None = None) -> list[Passage]:
+        """Give the passages of documents nearest to English words, best first.
+
+        Raises:
+            IndexMissing: the index has not been built.
+        """
+        self._rows("SELECT 1")
+        best = list(fuse(self._document_orders(words, product_id)))[:limit]
+        found = self._documents.load(best)
+        return [found[one] for one in best if one in found]
+
+    def rarity(self, words: Iterable[str]) -> tuple[dict[str, float], float]:
+        """Weigh words by how few of the documents hold them, and give the weight of one that none holds."""
+        return self._documents.rarity(words)
+
+    def on_cards(self, word: str) -> bool:
+        """Tell whether any product card holds a word."""
+        return bool(self._rows("SELECT 1 FROM words WHERE words MATCH ? LIMIT 1", (f'"{word}"',)))
 
     def _document_orders(self, question: str, product_id: str | None) -> list[list[str]]:
         """Rank the passages of documents, by words and by vectors."""

@@ -75,3 +75,68 @@ def test_an_answer_quotes_the_manual_once_with_its_page(retriever: Retriever, tm
     assert text.count("The zorblat threshold is 41 percent.") == 1
     assert "Snow cover - Product User Manual, version 2, page 2" in text
     assert any("newer version" in warning for warning in found.warnings)
+
+
+@pytest.fixture(scope="module")
+def several(tmp_path_factory: pytest.TempPathFactory) -> Retriever:
+    """Manuals of two products, and one of none."""
+    folder = tmp_path_factory.mktemp("several")
+    (folder / "sealing.md").write_text(
+        "---\ntitle: HRL Imperviousness Density - manual\n---\n# Accuracy\n\nThe overall accuracy is 92 percent.\n\n"
+        "# Errors\n\nGreen roofs are a frequent cause of omission.\n\n# Codes\n\n| Value | Meaning |\n| --- | --- |\n"
+        "| 7 | outside Europe |\n| 254 | no image |\n"
+    )
+    (folder / "grass.md").write_text(
+        "---\ntitle: HRL Grassland - manual\n---\n# Validation\n\nProducers accuracy is lowest in the south.\n"
+    )
+    (folder / "orders.md").write_text(
+        "# Orders\n\nDownload orders are kept for 72 hours.\n\n# Air quality\n\n"
+        "Air quality modellers take a roughness length of 0.8 m for forest.\n"
+    )
+    build_index(folder / "index", embedding_model="none")
+    ingest_documents(folder / "index", [str(folder)], embedding_model="none")
+    return Retriever(folder / "index", embedding_model="none")
+
+
+@pytest.mark.parametrize(
+    ("question", "quote"),
+    [
+        ("how accurate is imperviousness in 2018?", "The overall accuracy is 92 percent."),
+        ("Wie genau ist die Versiegelung?", "The overall accuracy is 92 percent."),
+        ("Quelle est la précision de l'imperméabilisation ?", "The overall accuracy is 92 percent."),
+        ("¿Qué causa la omisión en la impermeabilización?", "Green roofs are a frequent cause of omission."),
+        ("Per quanto tempo sono conservati gli ordini?", "Download orders are kept for 72 hours."),
+        ("what does 254 mean in imperviousness", "| 254 | no image |"),
+        ("what does 7 mean in imperviousness", "| 7 | outside Europe |"),
+        ("how accurate is tree cover density?", ""),
+        ("what does 253 mean in imperviousness", ""),
+        ("what is the accuracy of the banana layer?", ""),
+        ("¿Cuál es la precisión de las bananas?", ""),
+        ("Wie genau ist die Schneebedeckung?", ""),
+    ],
+)
+def test_a_question_of_any_language_is_answered_by_the_manual_it_is_about(
+    several: Retriever, question: str, quote: str
+) -> None:
+    assert [one.quote for one in quote_documents(several, question).citations] == [quote] * bool(quote)
+
+
+def test_a_manual_of_another_product_is_not_quoted(several: Retriever) -> None:
+    assert {one.title for one in quote_documents(several, "accuracy of grassland").citations} == {
+        "HRL Grassland - manual"
+    }
+
+
+def test_what_only_a_document_knows_comes_first_also_where_no_product_is_about_it(
+    several: Retriever, tmp_path: Path
+) -> None:
+    services = Services(several, stac_url="", openeo_url="", workspace=Workspace(tmp_path))
+    tools = Toolbox(services, Context(today=date(2026, 9, 20), session_id="t"))
+    for question, said in (
+        ("Which roughness length do air quality modellers take?", "a roughness length of 0.8 m for forest"),
+        ("How accurate is imperviousness density?", "The overall accuracy is 92 percent."),
+    ):
+        found = tools.search_products(question)
+        assert found.data["documents_first"], question
+        assert said in compose(read(question), [found]).split("\n\n")[0]
+    assert not tools.search_products("Imperviousness density of a town").data.get("documents_first")

@@ -5,6 +5,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
+from docx import Document
 
 from knowledge.blocks import Block, Reading
 from knowledge.errors import SourceInvalid
@@ -317,3 +318,16 @@ def test_a_pdf_that_swells_in_memory_or_never_ends_stops_only_its_own_reader(
         with pytest.raises(SourceInvalid, match="too much memory or time"):
             pieces(tmp_path / "endless.pdf")
     assert "Snow cover is mapped" in all_text(pieces(path))
+
+
+def test_the_title_and_the_version_are_those_on_the_title_page(tmp_path: Path) -> None:
+    document = Document()
+    document.core_properties.title = "Template of 2013"
+    document.add_paragraph("Quoll layer user manual", style="Title")
+    document.add_paragraph("Issue 3.2, 4 May 2025", style="Subtitle")
+    document.add_heading("Scope", 1)
+    document.add_paragraph("Quolls are counted.")
+    document.save(str(tmp_path / "q.docx"))
+    found = read_document(tmp_path / "q.docx", "docx", name="q.docx")
+    assert (found.title, found.version) == ("Quoll layer user manual", "3.2")
+    assert [piece.section for piece in cut(found.blocks)][-1] == "Scope"

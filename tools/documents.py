@@ -1,49 +1,200 @@
 """Answers from manuals: the sentences and table rows nearest to a question, word for word, with their page."""
 
 import re
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from knowledge.asked import is_unknown
+from knowledge.catalogue import normalise
+from knowledge.document_search import word_root
+from knowledge.ingest import STOPWORDS, stem
+from knowledge.lexicon import in_manual_words
 from knowledge.schema import Citation, Passage
 from tools.schema import ToolResult
 
 if TYPE_CHECKING:
     from knowledge.retrieval import Retriever
 
-LOOKED_AT = 24
-LEAST_SHARE = 0.5
-"""Share of the question's words that a passage (with its title and section) must hold to be quoted at all."""
+LOOKED_AT = 40
+LEAST_SHARE = 0.6
+"""Share of the question, rare words counting more, that a passage with its title must hold to be quoted at all."""
+LEAST_OWN = 0.5
+"""The same of what its title does not say already: that must stand in the passage or its section."""
 QUOTE_CHARS = 400
+YEAR_WEIGHT = 0.25
+"""What a year counts: a manual that does not name it may still hold for it."""
+_YEAR = re.compile(r"(?:19|20)\d\d")
+_IDLE_WORDS = """
+    tell know known explain describe define definition exactly happen happens call called say says said manual manuals
+    document documents documentation according possible mean means meaning long often still really copernicus clms layer
+    layers come comes look looks lie lies use used uses using make makes made take takes taken need needs work works go
+    goes back quickly soon there
+"""
+_IDLE = frozenset(map(stem, _IDLE_WORDS.split()))
+"""Words of asking: no passage must hold them."""
+
+
+Group = tuple[str, ...]
+"""Words that stand for one thing: a passage meets it with half of them."""
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """What a question looks for."""
+
+    weights: dict[Group, float]
+    rarest: Group
+    """Of what any document holds, what fewest hold; empty where none holds anything."""
+    named: frozenset[str]
+    """Products that it calls by a name."""
+
+    def share(self, held: Collection[Group], of: Collection[Group]) -> float:
+        """Give the weight of what is held of some groups, as a share of theirs."""
+        whole = sum(self.weights[one] for one in of)
+        return sum(self.weights[one] for one in of if one in held) / whole if whole else 0.0
+
+
+@dataclass(frozen=True)
+class _Found:
+    score: float
+    passage: Passage
+    quote: str
 
 
 def quote_documents(
-    retriever: "Retriever", question: str, *, product_id: str | None = None, limit: int = 3
+    retriever: "Retriever",
+    question: str,
+    *,
+    product_id: str | None = None,
+    limit: int = 3,
 ) -> ToolResult:
     """Quote what the documents say to a question, one passage a document, so that differing sources are all seen.
 
     Args:
         retriever: Search over the index.
-        question: What is asked, in words.
+        question: What is asked, in words, without place and period.
         product_id: Only documents that belong to this product.
         limit: Most quotes.
 
     Raises:
         IndexMissing: the index has not been built.
     """
-    found = retriever.passages(question, limit=LOOKED_AT, product_id=product_id)
-    quoted: dict[str, tuple[int, Passage, str]] = {}
-    for passage in found:
-        if passage.document_id and passage.document_id not in quoted and (line := _nearest_line(passage, question)):
-            quoted[passage.document_id] = (line[0], passage, line[1])
+    asked = _read(retriever, question)
+    words = " ".join(word for one in asked.weights for word in one)
+    passages = retriever.document_passages(words, limit=LOOKED_AT, product_id=product_id) if words else []
+    quoted: dict[str, _Found] = {}
+    for passage in passages:
+        found = _quote(retriever, passage, asked)
+        if found and found.score > quoted.get(passage.source_id, _Found(0.0, passage, "")).score:
+            quoted[passage.source_id] = found
     if not quoted:
         return ToolResult(text="No document in the index speaks of this.")
-    nearest = sorted(quoted.values(), key=lambda one: one[0], reverse=True)[:limit]
-    citations = tuple(_citation(retriever, passage, quote) for _, passage, quote in nearest)
+    nearest = sorted(quoted.values(), key=lambda one: (-one.score, one.passage.newer_version is not None))[:limit]
+    citations = tuple(_citation(retriever, one.passage, one.quote) for one in nearest)
     newer = [one for one in citations if one.newer_version]
     return ToolResult(
         text="\n".join(f"“{one.quote}” ({one.place})" for one in citations),
+        # What no card speaks of only a document can answer.
+        data={"only_documents": not any(retriever.on_cards(word) for word in asked.rarest)},
         citations=citations,
         warnings=tuple(f"A newer version of {one.title} is in the index: {one.newer_version}." for one in newer),
     )
+
+
+def with_documents(
+    retriever: "Retriever", found: ToolResult, question: str, *, product_id: str | None = None
+) -> ToolResult:
+    """Add to what the catalogue says what the documents say; theirs first where only they know it.
+
+    Args:
+        retriever: Search over the index.
+        found: What the catalogue says.
+        question: What is asked, in words, without place and period.
+        product_id: Only documents that belong to this product.
+
+    Raises:
+        IndexMissing: the index has not been built.
+    """
+    advice = found.recommendation
+    said = quote_documents(retriever, question, product_id=product_id)
+    if not said.citations:
+        return found
+    gap = any(is_unknown(fact) for fact in advice.facts) if advice else not product_id
+    first = gap or bool(said.data["only_documents"])
+    told = f"The documents say:\n{said.text}"
+    more = {
+        "text": f"{told}\n\n{found.text}" if first else f"{found.text}\n{told}",
+        "data": {**found.data, "documents_first": first},
+        "citations": (*found.citations, *said.citations),
+        "warnings": (*found.warnings, *said.warnings),
+    }
+    return found.model_copy(update=more)
+
+
+def _read(retriever: "Retriever", question: str) -> _Asked:
+    """Weigh what a question looks for by how few documents hold it."""
+    groups: dict[Group, None] = {}
+    for part in in_manual_words(question):
+        words = [word for word in _words(" ".join(part)) if stem(word) not in _IDLE]
+        groups.update(dict.fromkeys([tuple(words)] if len(part) > 1 and words else [(word,) for word in words]))
+    rarity, unknown = retriever.rarity(word for group in groups for word in group)
+    weights = {group: sum(rarity[word] for word in group) / len(group) for group in groups} if rarity else {}
+    known = [group for group, weight in weights.items() if weight < unknown]
+    years = [group for group in weights if len(weights) > 1 and _YEAR.fullmatch(group[0])]
+    weights |= {group: YEAR_WEIGHT * weights[group] for group in years}
+    rarest = max(known, key=lambda group: weights[group], default=())
+    return _Asked(weights, rarest, frozenset(retriever.named(" ".join(word for one in groups for word in one))))
+
+
+def _quote(retriever: "Retriever", passage: Passage, asked: _Asked) -> _Found | None:
+    """Quote the line of a passage that says most of what is asked; None when it speaks of something else."""
+    products = [retriever.catalogue.get(one) for one in passage.product_ids]
+    if asked.named and products and asked.named.isdisjoint(passage.product_ids):
+        mentioned = [retriever.catalogue.get(one) for one in asked.named]
+        if not _mentions(passage, (name for one in mentioned for name in (one.title, *one.aliases))):
+            return None  # a manual of another product
+    names = " ".join(name for one in products for name in (one.title, one.abbr, *one.aliases))
+    by_title = _held(asked, f"{passage.title} {names}")
+    by_text = _held(asked, f"{passage.section} {passage.text}")
+    rest = [one for one in asked.weights if one not in by_title]
+    numbers = [one for one in rest if one[0].isdecimal() and not _YEAR.fullmatch(one[0])]
+    if asked.rarest not in by_title | by_text or not by_text.issuperset(numbers):
+        return None
+    if (
+        asked.share(by_title | by_text, asked.weights) < LEAST_SHARE
+        or asked.share(by_text, rest or by_title) < LEAST_OWN
+    ):
+        return None
+    lines = passage.text.split("\n")
+    lines = lines[2:] if lines[0].startswith("|") else [one for line in lines for one in re.split(r"(?<=[.!?]) ", line)]
+    held = {line: _held(asked, line) for line in lines if line.strip()}
+    shares = {line: asked.share(one, rest) + asked.share(one, asked.weights) for line, one in held.items()}
+    line = max(shares, key=lambda one: shares[one], default="")
+    return _Found(asked.share(by_text, rest) + shares[line], passage, line[:QUOTE_CHARS]) if line else None
+
+
+def _mentions(passage: Passage, names: Iterable[str]) -> bool:
+    text = f" {normalise(f'{passage.section} {passage.text}')} "
+    return any(f" {normalise(name)} " in text for name in names)
+
+
+def _held(asked: _Asked, text: str) -> set[Group]:
+    """Give what a text meets."""
+    words = {stem(word) for word in _words(text)}
+    return {group for group in asked.weights if 2 * sum(_is_among(stem(word), words) for word in group) > len(group)}
+
+
+def _words(text: str) -> list[str]:
+    """Give the words that carry meaning; a code may be a single digit."""
+    words = normalise(text).replace(".", " ").split()
+    return [word for word in words if word not in STOPWORDS and (len(word) > 1 or word.isdecimal())]
+
+
+def _is_among(word: str, words: set[str]) -> bool:
+    """Tell whether a word, or one that begins alike, is among some."""
+    root = word_root(word)
+    return word in words or (root != word and any(one.startswith(root) for one in words))
 
 
 def _citation(retriever: "Retriever", passage: Passage, quote: str) -> Citation:
@@ -58,17 +209,3 @@ def _citation(retriever: "Retriever", passage: Passage, quote: str) -> Citation:
         version=passage.version,
         newer_version=passage.newer_version,
     )
-
-
-def _nearest_line(passage: Passage, question: str) -> tuple[int, str] | None:
-    """Give the sentence or table row that shares most words with the question, and how many; None when about else."""
-    from knowledge.ingest import stems
-
-    asked = set(stems(question))
-    about = set(stems(f"{passage.title} {passage.section} {passage.text}"))
-    if not asked or len(asked & about) < LEAST_SHARE * len(asked):
-        return None
-    lines = passage.text.split("\n")
-    lines = lines[2:] if lines[0].startswith("|") else [one for line in lines for one in re.split(r"(?<=[.!?]) ", line)]
-    shared, quote = max(((len(asked.intersection(stems(line))), line) for line in lines), key=lambda one: one[0])
-    return (shared, quote[:QUOTE_CHARS]) if shared else None

@@ -195,7 +195,7 @@ class Toolbox:
         self, question: Words, place: PlaceName = "", period: SearchPeriod = "", units: SearchUnits = "any"
     ) -> ToolResult:
         """Find the Copernicus land product that answers a question, or say that there is none and who else has it."""
-        from knowledge.wording import is_in_name, unknown_words
+        from knowledge.wording import is_in_name, set_aside, unknown_words
         from tools.advice import UNIT_M, advise, unit_size_m
         from tools.offers import with_offer
         from tools.reach import find_reach
@@ -230,22 +230,14 @@ class Toolbox:
             citations=advice.citations,
             warnings=(*reach.warnings, *unread_period),
         )
-        # What others have is in no manual of the service: what a manual says then only shares words with the question.
-        return found if other and not advice.recommendation else self._with_documents(found, question)
+        asked = set_aside(question, spoken, self.services.retriever.catalogue)
+        return self._with_documents(found, asked)
 
     def _with_documents(self, found: ToolResult, question: str, product_id: str | None = None) -> ToolResult:
         """Add what the manuals in the index say to the question, word for word."""
-        from tools.documents import quote_documents
+        from tools.documents import with_documents
 
-        said = quote_documents(self.services.retriever, question, product_id=product_id)
-        if not said.citations:
-            return found
-        more = {
-            "text": f"{found.text}\nThe documents say:\n{said.text}",
-            "citations": (*found.citations, *said.citations),
-            "warnings": (*found.warnings, *said.warnings),
-        }
-        return found.model_copy(update=more)
+        return with_documents(self.services.retriever, found, question, product_id=product_id)
 
     def _when(self, period: str, bbox: Bbox | None) -> tuple[Period | None, tuple[str, ...]]:
         """Give the period in which a product must have data; one that cannot be read is told."""
