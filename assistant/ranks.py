@@ -24,7 +24,9 @@ def extremes(reading: Reading) -> list[Statement]:
         if any(one is not None for one in found):
             verdicts.append(True in found)
     words_told = reading.original(0, len(reading.text))
-    return [Statement("rank", all(verdicts), words_told)] if verdicts else []
+    counts = {len(reading.mentions_of(one)) for one in range(len(reading.table.names))}
+    proven = tuple(one.start for one in reading.sentence.figures if not one.decimal and counts & set(one.values))
+    return [Statement("rank", all(verdicts), words_told, proven)] if verdicts else []
 
 
 def _is_about(reading: Reading) -> bool:

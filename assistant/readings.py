@@ -120,7 +120,8 @@ class Reading:
 
     def pool(self, start: int, end: int) -> list[Entry] | None:
         """Give the entries that a part of the sentence is about; None where it does not say enough."""
-        counting = self.quantities(start, end) or self.quantifier(start, end)
+        each = self.named(start, end) and not self.exceptions(start, end)  # "R07 and R20 both lie above"
+        counting = self.quantities(start, end) or (self.quantifier(start, end) and not each)
         keys = []
         for dimension, names in enumerate(self.table.names):
             here = [one for one in self.named(start, end) if one.dimension == dimension]
@@ -212,8 +213,10 @@ class Reading:
             before = [one for one in named if one.end <= figure.start]
             after = [one for one in named if one.start >= figure.end]
             first = (before[-1:] or after[:1]) if side < 0 else (after[:1] or before[-1:])
+            if first and not first[0].keys:  # a date that the table does not have
+                return []
             keys.append(first[0].keys if first else frozenset())
-        return self._where(keys)
+        return self.table.where(keys)
 
     def entries_of(self, dimension: int, place: int) -> list[Entry]:
         """Give the entries that the name at a place in the order of names carries."""
@@ -242,6 +245,8 @@ class Reading:
         return [-step if all(dates) and min(dates[0]) > max(dates[1]) else step]
 
     def _of(self, mention: Mention) -> list[Entry]:
+        if not mention.keys:
+            return []
         keys = []
         for dimension, names in enumerate(self.table.names):
             if dimension == mention.dimension:
@@ -251,11 +256,7 @@ class Reading:
             if len(names) > 1 and len(context) != 1:
                 return []
             keys.append(context[0].keys if context else frozenset())
-        return self._where(keys)
-
-    def _where(self, keys: Sequence[frozenset[str]]) -> list[Entry]:
-        unknown = any(not one.keys for one in self.mentions)
-        return [] if unknown else self.table.where(keys)
+        return self.table.where(keys)
 
     def _fits(self, figure: Figure) -> bool:
         """Tell whether a figure has the unit and the form of the table's values."""

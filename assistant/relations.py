@@ -196,8 +196,9 @@ def _trends(reading: Reading) -> list[Statement]:
 def _ranges(reading: Reading) -> list[Statement]:
     """Check "they range from A to B": the lowest and the highest."""
     values = [one for one in reading.values if not reading.taken(one)]
-    named = reading.mentions or reading.sentence.spans("rise", "fall")
-    about = reading.names_things(0, len(reading.text)) or reading.names_place(0, len(reading.text))
+    named = (reading.mentions and reading.table.dated >= 0) or reading.sentence.spans("rise", "fall")
+    whole = (0, len(reading.text))
+    about = reading.mentions or reading.names_things(*whole) or reading.names_place(*whole)
     if len(values) != 2 or named or not about or not reading.sentence.has("range"):
         return []
     low, high = sorted(values, key=lambda one: one.values[0])
