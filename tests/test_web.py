@@ -16,6 +16,7 @@ from pathlib import Path
 
 import pytest
 import uvicorn
+from axe_playwright_python.sync_playwright import Axe
 from fastapi import FastAPI, Response
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
@@ -410,6 +411,16 @@ def test_asking_again_puts_the_new_answer_in_the_place_of_the_old(page: Page, as
     assert assistant.questions[-2:] == ["How green?", "How green?"]
     expect(page.get_by_text("Mean NDVI is 0 in P1.")).to_have_count(1)
     expect(page.locator("#chat [data-testid=user]")).to_have_count(1)
+
+
+def test_axe_finds_nothing_against_wcag_aa(page: Page) -> None:
+    only = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa"]}
+    page.get_by_role("button", name=load_examples()[0]).wait_for()
+    assert [one["id"] for one in Axe().run(page, options=only).response["violations"]] == []
+    _ask(page, "How green?")
+    page.get_by_role("row", name="P2 no value").wait_for()
+    page.get_by_role("button", name="Lessons and sharing").click()
+    assert [one["id"] for one in Axe().run(page, options=only).response["violations"]] == []
 
 
 def test_the_page_speaks_the_language_of_the_browser_and_then_the_chosen_one(browser: Browser, address: str) -> None:

@@ -12,6 +12,10 @@ _ASK_CLICKS = """element.addEventListener('click', event => {
   const button = event.target.closest('button[data-ask]');
   if (button) trigger('select', {ask: button.dataset.ask});
 });"""
+_WHOLE_LINK = """watch('value', () => {
+  for (const link of element.querySelectorAll('a')) link.textContent = link.href;
+});"""
+"""Shows the whole address, so that it can be copied."""
 _FIRST = next(iter(load_lessons()))
 
 
@@ -31,7 +35,7 @@ class Trainer:
             with gr.Row():
                 self.restart = layout.button("lesson_restart", size="sm")
                 self.share = layout.button("share", size="sm")
-            self.link = gr.HTML("", elem_id="share-link")
+            self.link = gr.HTML("", elem_id="share-link", js_on_load=_WHOLE_LINK)
 
     def told(self, lesson_id: str, language: Language) -> str:
         """Give the text of a lesson."""

@@ -110,6 +110,7 @@ def mount_page(
             primary_hue="green", font=["system-ui", "sans-serif"], font_mono=["ui-monospace", "monospace"]
         ),
         css_paths=ASSETS / "style.css",
+        js=(ASSETS / "page.js").read_text(encoding="utf-8"),
     )
     return mounted
 

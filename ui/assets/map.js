@@ -83,7 +83,7 @@ function draw_list() {
   swipe.hidden = all.length < 2;
   for (const [side, chosen] of sides.entries()) {
     const before = chosen.value;
-    chosen.replaceChildren(make("option", "–", { value: "" }), ...all.map((one) => make("option", `${one.title}, ${one.dates}`, { value: one.id })));
+    chosen.replaceChildren(make("option", "–", { value: "" }), ...all.map((one) => make("option", `${one.dates}: ${one.title}`, { value: one.id })));
     chosen.value = layers.has(before) ? before : "";
     chosen.setAttribute("aria-label", side ? words.after : words.before);
   }
