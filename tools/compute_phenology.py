@@ -19,7 +19,7 @@ from tools.planning import Prepared, choose_period, choose_place, prepare
 from tools.recipes import build_graphs
 from tools.runs import Made, run_once
 from tools.schema import Artifact, Outcome, Period, Recommendation, Statistics, ToolResult
-from tools.season_maps import MAX_PIXELS, build_series, make_season_maps
+from tools.season_maps import MAX_PIXELS, build_series, make_season_maps, with_maps
 from tools.stac import StacService
 from tools.telling import result_of
 
@@ -51,7 +51,8 @@ def compute_phenology(
     work = _prepare(services, context, recipe_id, place, asked, units)
     context.stop_if_asked()
     # The back-end gives one mean per date and polygon: the series of tools/recipes.py.
-    work = replace(work, plan=work.plan.model_copy(update={"output": "series"}))
+    plan = work.plan.model_copy(update={"output": "series"})
+    work = replace(work, plan=plan, estimate=with_maps(work.estimate))
     graphs = build_graphs(work.plan, work.layers, work.units, work.box)
     pixels = build_series(work) if work.estimate.pixels <= MAX_PIXELS else {}
     final = replace(work, plan=work.plan.model_copy(update={"output": "phenology", "period": asked}))

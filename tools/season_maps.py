@@ -13,7 +13,7 @@ from tools.backends import OpenEOBackend
 from tools.phenology import MIN_DATES, Season, seasons_on, smooth
 from tools.planning import Prepared
 from tools.recipes import index_cube
-from tools.schema import Artifact
+from tools.schema import Artifact, Estimate
 
 if TYPE_CHECKING:
     from tools.stack_files import StackData
@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 
 MAX_PIXELS = 50_000
 """Pixels of a season map: each one is a series of its own."""
+PIXELS_PER_SECOND = 3000.0
+"""Of seasons on one core, in between few and many patterns of dates without cloud; only a guide for the estimate."""
+PICTURES_S = 1.0
 NO_DATE = -32768
 MOMENTS = ("start", "peak", "end")
 COLORMAP = "viridis"
@@ -32,6 +35,12 @@ def build_series(work: Prepared) -> dict[str, Any]:
     named = cube.add_dimension(name="bands", label=work.recipe.title, type="bands")
     graph: dict[str, Any] = named.save_result(format="netCDF").flat_graph()
     return graph
+
+
+def with_maps(estimate: Estimate) -> Estimate:
+    """Add the time that the maps take to an estimate; none where the area is too large for them."""
+    more_s = PICTURES_S + estimate.pixels / PIXELS_PER_SECOND if estimate.pixels <= MAX_PIXELS else 0.0
+    return estimate.model_copy(update={"seconds": round(estimate.seconds + more_s, 1)})
 
 
 def season_days(
