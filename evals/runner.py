@@ -39,15 +39,18 @@ class Baseline(Frozen):
     """Mean of each scorer over all cases that ask for it, and `all right` over all cases."""
 
 
-def ask_all(cases: Iterable[Case], assistant: Assistant, on_case: OnCase) -> list[Result]:
-    """Put each question to the assistant, each in a conversation of its own, and score the answer."""
+def ask_all(cases: Iterable[Case], assistant: Assistant, on_case: OnCase, *, trials: int = 1) -> list[Result]:
+    """Put each question to the assistant, each in a conversation of its own, and score the answer.
+
+    With more trials than one, the first is scored, and `stable` tells whether all gave the same text.
+    """
     retriever = assistant.services().retriever
-    world = World(retriever.catalogue, retriever.stored, TODAY)
+    world = World(retriever.catalogue, retriever.stored, TODAY, assistant.settings.hub_dir)
 
     async def run() -> list[Result]:
         results = []
         for case in cases:
-            results.append(await _asked(case, assistant, world))
+            results.append(await _tried(case, assistant, world, trials))
             on_case(results[-1])
         return results
 
@@ -70,10 +73,23 @@ def search_all(cases: Iterable[Case], retriever: Retriever, on_case: OnCase) -> 
     return results
 
 
+async def _tried(case: Case, assistant: Assistant, world: World, trials: int) -> Result:
+    first, *more = [await _asked(case, assistant, world) for _ in range(trials)]
+    if not more:
+        return first
+    same = all(one.text == first.text for one in more)
+    stable = Score(value=1 if same else 0, reason=f"{trials} times the same" if same else "not the same each time")
+    return first.model_copy(update={"scores": {**first.scores, "stable": stable}})
+
+
 async def _asked(case: Case, assistant: Assistant, world: World) -> Result:
+    session_id = None
     started = perf_counter()
     try:
-        answer = await assistant.ask(case.question, today=TODAY)
+        for turn in case.turns:
+            session_id = (await assistant.ask(turn, today=TODAY, session_id=session_id)).session_id
+        started = perf_counter()
+        answer = await assistant.ask(case.question, today=TODAY, session_id=session_id)
     except ClmsError as error:
         answer = Answer(text=str(error), session_id="", outcome="failed", model="none", seconds=0.0)
     seconds = perf_counter() - started
@@ -108,10 +124,10 @@ def fallen(accepted: Baseline, now: Baseline) -> list[str]:
 
 def card(results: Sequence[Result]) -> str:
     """Draw a Markdown table: all cases, then by style, split, language and group; each score with its count."""
-    names = _scorers(results)
+    names = [name for name in _scorers(results) if _of(results, name) and mean(_of(results, name))[1]]
     head = ["cases", "n", "all right", *names, "median s", "p95 s"]
     lines = [_row(head), _row(["---"] * len(head)), _line("all", results, names)]
-    for key in ("style", "split", "language", "group"):
+    for key in ("style", "split", "kind", "language", "group"):
         kinds = sorted({str(getattr(result.case, key)) for result in results})
         if len(kinds) > 1:
             lines += [_line(kind, _with(results, key, kind), names) for kind in kinds]

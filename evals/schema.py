@@ -1,6 +1,7 @@
 """The nouns of the evals: a case, a score, and the YAML files that cases come from."""
 
 import zlib
+from datetime import date
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -10,13 +11,35 @@ from pydantic import Field, ValidationError, model_validator
 from knowledge.catalogue import Catalogue
 from knowledge.errors import SourceInvalid
 from knowledge.schema import Frozen
+from tools.schema import Outcome
 
 CASES = Path(__file__).parent / "cases"
 
 Language = Literal["en", "fr", "de", "es", "it"]
 Group = Literal[
-    "recommend", "policy", "coverage", "period", "resolution", "replaced", "negation", "document", "access", "negative"
+    "recommend",
+    "policy",
+    "coverage",
+    "period",
+    "resolution",
+    "replaced",
+    "negation",
+    "document",
+    "access",
+    "negative",
+    "argument",
+    "graph",
+    "number",
+    "dialogue",
+    "ambiguity",
+    "injection",
 ]
+Used = Literal[
+    "tool", "place", "period", "against", "index", "layer", "bands", "classes", "units", "statistic", "above", "below",
+    "rank", "count",
+]  # fmt: skip
+"""What a computation was asked for, word by word; each is scored alone."""
+Over = Literal["place", "districts", "parcels"]
 Split = Literal["dev", "held"]
 Style = Literal["precise", "loose"]
 
@@ -24,6 +47,26 @@ LANGUAGES: tuple[Language, ...] = get_args(Language)
 GROUPS: tuple[Group, ...] = get_args(Group)
 NAMED_ONLY: frozenset[Group] = frozenset({"document", "access", "replaced"})
 """Groups that ask about a known product: it must be named, not recommended."""
+COMPUTED: frozenset[Group] = frozenset({"argument", "graph", "number", "dialogue", "ambiguity"})
+"""Groups that ask for a computation: scored by what was computed, with no source asked for."""
+
+
+class Reference(Frozen):
+    """What the demo archive holds, to be computed again from its files with numpy alone."""
+
+    area: Literal["rennes", "cayenne"]
+    of: str
+    """An index that `evals.reference` knows the formula of, or a layer of the archive, `TCD` or `IMD`."""
+    over: Over
+    start: date = date.min
+    end: date = date.max
+    against: tuple[date, date] | None = None
+    """Earlier period, whose values are subtracted."""
+    by_date: bool = False
+    """True: one value per date instead of one of the median over the dates."""
+    below: float | None = None
+    above: float | None = None
+    """The text must tell how many of the units lie on this side."""
 
 
 class Case(Frozen):
@@ -47,6 +90,18 @@ class Case(Frozen):
     """True when CLMS has no such product: nothing may be recommended, and the answer must say so."""
     holders: tuple[str, ...] = ()
     """Who has it instead; one of them must be named."""
+    turns: tuple[str, ...] = ()
+    """Earlier questions of the same conversation; the answer to `question` is scored."""
+    used: dict[Used, str | float | tuple[str, ...]] = Field(default_factory=dict)
+    """Arguments the computation must have used."""
+    outcome: Outcome | None = None
+    graph: str | None = None
+    """File of `evals/graphs` that one of the process graphs must be equal to."""
+    reference: Reference | None = None
+    options: tuple[str, ...] = ()
+    """What a question back must offer; ` | ` parts spellings."""
+    withheld: tuple[str, ...] = ()
+    """Words that must not be in the answer."""
     must_cite: bool = True
     """An answer without any source fails; never asked of a negative case."""
 
@@ -54,6 +109,11 @@ class Case(Frozen):
     def style(self) -> Style:
         """Loose when it has a precise twin."""
         return "loose" if self.twin else "precise"
+
+    @property
+    def kind(self) -> Literal["computing", "answering"]:
+        """Computing takes longer: its seconds are told apart."""
+        return "computing" if self.group in COMPUTED else "answering"
 
     @property
     def split(self) -> Split:
@@ -64,7 +124,8 @@ class Case(Frozen):
     def _expects_something_possible(self) -> "Case":
         if self.negative and (self.products or self.editions):
             raise ValueError("a negative case cannot expect products or editions")
-        if not (self.negative or self.products or self.facts):
+        computed = self.used or self.outcome or self.graph or self.reference or self.options or self.withheld
+        if not (self.negative or self.products or self.facts or computed):
             raise ValueError("it expects nothing")
         if set(self.products) & set(self.not_products):
             raise ValueError("a product is both wanted and unwanted")
