@@ -16,7 +16,7 @@ from tools.schema import Frozen
 Role = Literal["user", "trainer", "admin"]
 Owned = Literal["session", "artifact"]
 Emit = Callable[[Event | None], None]
-Counted = Literal["questions", "pixels", "credits"]
+Counted = Literal["questions", "pixels"]
 
 
 class NotAuthenticated(ClmsError):
@@ -51,7 +51,6 @@ class Quotas:
 
     questions: int = 0
     pixels: int = 0
-    credits: int = 0
 
 
 _user: ContextVar[User | None] = ContextVar("user", default=None)

@@ -130,7 +130,7 @@ def tables() -> "MetaData":
 @cache
 def _engine(where: Path | str) -> "Engine":
     from sqlalchemy import URL, NullPool, create_engine
-    from sqlalchemy.exc import OperationalError
+    from sqlalchemy.schema import CreateIndex, CreateTable
 
     if isinstance(where, Path):
         engine = create_engine(
@@ -139,8 +139,10 @@ def _engine(where: Path | str) -> "Engine":
     else:
         address = where.replace("postgres://", "postgresql://", 1).replace("postgresql://", "postgresql+psycopg://", 1)
         engine = create_engine(address, pool_pre_ping=True, connect_args={"connect_timeout": WAIT_S})
-    try:
-        tables().create_all(engine)
-    except OperationalError:  # another process made a table between our look and ours
-        tables().create_all(engine)
+    # Several threads and processes may be the first at once: each statement says that it may be done already.
+    with engine.begin() as connection:
+        for table in tables().sorted_tables:
+            connection.execute(CreateTable(table, if_not_exists=True))
+            for index in table.indexes:
+                connection.execute(CreateIndex(index, if_not_exists=True))
     return engine

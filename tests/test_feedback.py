@@ -2,6 +2,7 @@
 
 import csv
 import io
+from concurrent.futures import ThreadPoolExecutor
 from datetime import date
 from pathlib import Path
 
@@ -79,3 +80,10 @@ def test_the_database_is_made_anew_when_its_file_is_gone(tmp_path: Path) -> None
         store.add(Feedback(rating="up", session_id=SESSION))
         assert len(store.all()) == 1
         path.unlink()
+
+
+def test_many_may_be_the_first_to_write(tmp_path: Path) -> None:
+    with ThreadPoolExecutor(16) as pool:
+        stores = [FeedbackStore(Database(tmp_path / "s.sqlite")) for _ in range(40)]
+        list(pool.map(lambda store: store.add(Feedback(rating="up", session_id=SESSION)), stores))
+    assert len(stores[0].all()) == 40

@@ -80,7 +80,7 @@ def create_app(settings: Settings, assistant: Assistant | None = None) -> FastAP
 
 def make_access(settings: Settings) -> Access:
     """Give what keeps the users apart."""
-    quotas = Quotas(settings.quota_questions, settings.quota_pixels, settings.quota_credits)
+    quotas = Quotas(settings.quota_questions, settings.quota_pixels)
     return Access(settings.database, required=settings.auth == "required", quotas=quotas)
 
 
@@ -97,7 +97,7 @@ def add_doors(app: FastAPI, assistant: Assistant, settings: Settings, turns: Tur
     )
     for router in routers:
         app.include_router(router, responses=FAILED)
-    close_paths(app, ("/api", "/v1", "/artifacts", "/embed"))
+    close_paths(app, ("/api", "/v1", "/artifacts"))
     if settings.cors_origins:
         headers = ["Authorization", "X-API-Key", "Content-Type", "Last-Event-ID", "X-Request-Id"]
         app.add_middleware(

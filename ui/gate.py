@@ -23,8 +23,8 @@ from ui.errors import error_response, told
 
 logger = logging.getLogger(__name__)
 
-OPEN = ("/healthz", "/readyz", "/embed/")
-"""Paths for which nobody need be known; what is embedded is reached by a link that cannot be guessed."""
+OPEN = frozenset({"/healthz", "/readyz"})
+"""Paths for which nobody need be known."""
 OTHER_SHAPES = ("/hub/", "/mcp", "/gradio_api/")
 """Below these, errors have the shape of their own protocols: STAC, openEO, MCP and the page's."""
 MORE_BYTES = 1_000_000
@@ -101,7 +101,7 @@ class Gate:
     async def _user(self, scope: Scope, headers: Headers) -> User | None:
         # A browser asks without a login whether a page elsewhere may ask; the reply holds nothing.
         preflight = scope["method"] == "OPTIONS" and "access-control-request-method" in headers
-        if self._known is None or scope["path"].startswith(OPEN) or preflight:
+        if self._known is None or scope["path"] in OPEN or preflight:
             return None
         user = await asyncio.to_thread(self._known.find, credential(headers))
         scope["clms_user"] = user
@@ -163,7 +163,7 @@ class _Reply:
         """Pass a message on; hold back an error until all of it is known."""
         if message["type"] == "http.response.start":
             self.status = message["status"]
-            _add_headers(message, self._scope["path"])
+            _add_headers(message)
             if self.status >= 400 and not self._scope["path"].startswith(OTHER_SHAPES):
                 self._error = message
                 return
@@ -234,10 +234,9 @@ def _fits(host: str, pattern: str) -> bool:
     return host == pattern.lower() or (pattern.startswith("*.") and host.endswith(pattern[1:].lower()))
 
 
-def _add_headers(message: Message, path: str) -> None:
+def _add_headers(message: Message) -> None:
     headers = MutableHeaders(scope=message)
     headers["X-Request-Id"] = request_id.get()
     headers.setdefault("X-Content-Type-Options", "nosniff")
     headers.setdefault("Referrer-Policy", "same-origin")
-    if not path.startswith("/embed/"):
-        headers.setdefault("X-Frame-Options", "SAMEORIGIN")
+    headers.setdefault("X-Frame-Options", "SAMEORIGIN")

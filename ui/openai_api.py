@@ -117,7 +117,7 @@ def openai_router(assistant: Assistant) -> APIRouter:
             return error_response(404, f"There is no model {model_id!r}.", code="model_not_found")
         return JSONResponse(_model())
 
-    @router.post("/chat/completions")
+    @router.post("/chat/completions", responses={200: {"content": {"application/json": {}, "text/event-stream": {}}}})
     async def chat(body: ChatRequest, request: Request) -> Response:
         """Answer the last user message."""
         question, options = await asyncio.to_thread(_read, body, assistant.settings.max_area_bytes)

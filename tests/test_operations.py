@@ -1,0 +1,101 @@
+"""Running it: secrets stay out of logs and replies, the log can be JSON, a stopped server finishes what it is asked."""
+
+import io
+import json
+import logging
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+import yaml
+
+from assistant.settings import Settings
+from assistant.telemetry import Redacting, request_id
+
+ROOT = Path(__file__).parent.parent
+PLANTED = {
+    "llm_api_key": "sk-planted-key-1234567890",
+    "openeo_client_secret": "planted-client-secret",
+    "database_url": "postgresql://clms:planted-password@127.0.0.1:1/clms",
+}
+
+
+@pytest.mark.parametrize("form", ["text", "json"])
+def test_no_secret_is_written_to_the_log(form: str) -> None:
+    settings = Settings.model_validate(PLANTED)
+    stream = io.StringIO()
+    handler = logging.StreamHandler(stream)
+    handler.setFormatter(Redacting(settings.secrets, as_json=form == "json"))
+    logger = logging.Logger("planted")
+    logger.addHandler(handler)
+    key = "clms_0123456789ab_" + "k" * 43
+    request_id.set("abcdef0123456789")
+    for secret in (*PLANTED.values(), "planted-password", key):
+        logger.error("asked with %s and Authorization: Bearer abcdef.ghijkl-%s", secret, "x" * 20)
+        try:
+            raise ValueError(f"in a traceback: {secret}")
+        except ValueError:
+            logger.exception("failed")
+    written = stream.getvalue()
+    assert "***" in written
+    for secret in (*PLANTED.values(), "planted-password", key, "abcdef.ghijkl"):
+        assert secret not in written
+    if form == "json":
+        first = json.loads(written.splitlines()[0])
+        assert (first["level"], first["request_id"]) == ("ERROR", "abcdef0123456789")
+
+
+def test_a_stopped_server_finishes_the_question_and_tells_no_secret(tmp_path: Path) -> None:
+    planted = {f"CLMS_{name.upper()}": value for name, value in PLANTED.items() if name != "database_url"}
+    planted |= {"CLMS_LLM_BASE_URL": "http://127.0.0.1:1/v1", "CLMS_LLM_MODEL": "m", "CLMS_LOG_FORMAT": "json"}
+    command = [sys.executable, "-m", "ui.cli", "serve", "--port", "0"]
+    planted |= {"CLMS_DATA_DIR": str(tmp_path), "CLMS_EMBEDDING_MODEL": "none", "CLMS_LOG_LEVEL": "INFO"}
+    pipes: Any = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    with subprocess.Popen(command, cwd=ROOT, env={**os.environ, **planted}, **pipes) as run:
+        assert run.stdout
+        url = re.findall(r"http://\S+", run.stdout.readline())[0]
+        while True:
+            try:
+                httpx.get(f"{url}/healthz")
+                break
+            except httpx.ConnectError:
+                time.sleep(0.1)
+        with httpx.stream("POST", f"{url}/api/chat", json={"question": "Which product shows tree cover?"}) as reply:
+            lines = reply.iter_lines()
+            next(lines)
+            run.send_signal(signal.SIGTERM)
+            told = ""
+            # The stream may be cut, the answer may not be lost.
+            with suppress(httpx.RemoteProtocolError):
+                told = "\n".join(lines)
+        _, log = run.communicate(timeout=60)
+    kept = (tmp_path / "sessions.sqlite").read_bytes()
+    assert b"Which product shows tree cover?" in kept
+    for secret in planted.values():
+        if "planted" in secret:
+            assert secret not in told
+            assert secret not in log
+            assert secret.encode() not in kept
+    assert any(json.loads(line)["request_id"] for line in log.splitlines() if line.startswith('{"time"'))
+
+
+def test_the_container_and_compose_files_name_what_exists() -> None:
+    container = (ROOT / "Dockerfile").read_text()
+    for line in re.findall(r"^COPY (?!--from)(.+)$", container, re.M):
+        *sources, _ = line.split()
+        assert all((ROOT / source).exists() for source in sources), line
+    assert re.search(r"^USER (?!root)\w+", container, re.M)
+    compose = yaml.safe_load((ROOT / "compose.yaml").read_text())
+    app = compose["services"]["clms-assistant"]
+    assert app["read_only"] is True
+    names = {f"CLMS_{name.upper()}" for name in Settings.model_fields}
+    assert set(app["environment"]) <= names
+    assert set(app["depends_on"]) <= set(compose["services"])
