@@ -209,7 +209,7 @@ def page(browser: Browser, address: str) -> Iterator[Page]:
     """A fresh visit; at its end nothing may have gone to another host or to the error console."""
     context = browser.new_context(viewport={"width": 360, "height": 800}, locale="en-GB")
     opened = context.new_page()
-    opened.set_default_timeout(15_000)
+    opened.set_default_timeout(45_000)  # a busy machine: the first visit waits for everything to load
     complaints: list[str] = []
     opened.on("console", lambda message: complaints.append(message.text) if message.type == "error" else None)
     opened.on("pageerror", lambda error: complaints.append(str(error)))
