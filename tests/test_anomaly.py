@@ -13,13 +13,13 @@ from typing import Any
 import numpy as np
 import pytest
 import rasterio
-from affine import Affine
 from numpy.typing import NDArray
 from rasterio.warp import transform_bounds
 
 from assistant import answers, slots
 from knowledge.ingest import build_index
 from knowledge.retrieval import Retriever
+from tests.rasters import write_band
 from tools.anomaly import anomalies
 from tools.areas import parse_geojson
 from tools.compute_anomaly import windows
@@ -31,17 +31,9 @@ from tools.toolbox import Context, Services, Toolbox
 from tools.workspace import Workspace
 
 SIZE, LEFT, TOP = 12, 600_000, 5_330_000
+CORNER = (LEFT, TOP)
 YEARS = (2018, 2019, 2020, 2021, 2022, 2023)
 TODAY = date(2023, 8, 1)
-
-
-def write(path: Path, values: NDArray[np.uint16]) -> Path:
-    with rasterio.open(
-        path, "w", driver="GTiff", width=SIZE, height=SIZE, count=1, dtype="uint16", nodata=0,
-        crs="EPSG:32630", transform=Affine(10, 0, LEFT, 0, -10, TOP),
-    ) as target:  # fmt: skip
-        target.write(values, 1)
-    return path
 
 
 class World:
@@ -57,7 +49,7 @@ class World:
                 if year in (2018, 2019, 2020):
                     classes[:, 8:] = 9  # the third field is never seen in these years
                 stored = {"B04": red, "B08": nir, "SCL": classes}
-                files = [write(root / f"{day}_{name}.tif", values) for name, values in stored.items()]
+                files = [write_band(root / f"{day}_{name}.tif", values, CORNER) for name, values in stored.items()]
                 add_files(root / "hub", files, collection_id="s2", datetime=day, scale=0.0001, offset=-0.1)
                 low, high = red * 1e-4 - 0.1, nir * 1e-4 - 0.1
                 index = np.where(classes == 9, np.nan, (high - low) / (high + low))

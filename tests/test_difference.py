@@ -14,12 +14,12 @@ import numpy as np
 import openeo
 import pytest
 import rasterio
-from affine import Affine
 from numpy.typing import NDArray
 from rasterio.warp import transform_bounds
 
 from knowledge.ingest import build_index
 from knowledge.retrieval import Retriever
+from tests.rasters import write_band
 from tools.areas import parse_geojson
 from tools.errors import NoScenes, TooLarge, ToolInputError
 from tools.hub.add import add_files
@@ -30,17 +30,9 @@ from tools.toolbox import Context, Services, Toolbox
 from tools.workspace import Workspace
 
 SIZE, LEFT, TOP = 12, 600_000, 5_330_000
+CORNER = (LEFT, TOP)
 DAYS = ("2024-06-05", "2024-06-15", "2024-06-25", "2025-06-06", "2025-06-16", "2025-06-26", "2025-09-06")
 TODAY = date(2025, 10, 1)
-
-
-def write(path: Path, values: NDArray[np.uint16]) -> Path:
-    with rasterio.open(
-        path, "w", driver="GTiff", width=SIZE, height=SIZE, count=1, dtype="uint16", nodata=0,
-        crs="EPSG:32630", transform=Affine(10, 0, LEFT, 0, -10, TOP),
-    ) as target:  # fmt: skip
-        target.write(values, 1)
-    return path
 
 
 class World:
@@ -55,7 +47,7 @@ class World:
             if day.startswith("2024"):
                 classes[:, 8:] = 9  # the third field is never seen in 2024
             stored = {"B04": red, "B08": nir, "SCL": classes}
-            files = [write(root / f"{day}_{name}.tif", values) for name, values in stored.items()]
+            files = [write_band(root / f"{day}_{name}.tif", values, CORNER) for name, values in stored.items()]
             add_files(root / "hub", files, collection_id="s2", datetime=day, scale=0.0001, offset=-0.1)
             low, high = red * 1e-4 - 0.1, nir * 1e-4 - 0.1
             self.ndvi[day] = np.where(classes == 9, np.nan, (high - low) / (high + low))

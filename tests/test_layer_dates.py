@@ -8,8 +8,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-import rasterio
-from affine import Affine
 from numpy.typing import NDArray
 from rasterio.warp import transform_bounds
 
@@ -18,6 +16,7 @@ from knowledge.catalogue import load_catalogue
 from knowledge.decoding import date_rules, decode_dates
 from knowledge.ingest import build_index
 from knowledge.retrieval import Retriever
+from tests.rasters import write_band
 from tools.areas import parse_geojson
 from tools.errors import ToolInputError
 from tools.hub.add import add_files
@@ -27,29 +26,35 @@ from tools.toolbox import Context, Services, Toolbox
 from tools.workspace import Workspace
 
 SIZE, LEFT, TOP = 10, 600_000, 5_330_000
+CORNER = (LEFT, TOP)
 STORED = np.full((SIZE, SIZE), 21100, dtype="int16")
 STORED[:, :5] = np.random.default_rng(3).choice([20350, 20366, 21001, 21012, 21020], (SIZE, 5))  # across the new year
 STORED[0, :5] = (-32768, 0, 21000, 21366, 19400)  # no data, and days that do not exist
 MOWN = np.random.default_rng(5).choice([0, 120, 150, 152, 65533], (SIZE, SIZE)).astype("uint16")
 
 
-def write(path: Path, values: NDArray[Any], nodata: int | None) -> Path:
-    with rasterio.open(
-        path, "w", driver="GTiff", width=SIZE, height=SIZE, count=1, dtype=str(values.dtype), nodata=nodata,
-        crs="EPSG:32630", transform=Affine(10, 0, LEFT, 0, -10, TOP),
-    ) as target:  # fmt: skip
-        target.write(values, 1)
-        target.set_band_description(1, path.stem)
-    return path
-
-
 @pytest.fixture(scope="module")
 def services(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Services]:
     root = tmp_path_factory.mktemp("dates")
-    add_files(root / "hub", [write(root / "SOSD.tif", STORED, -32768)], collection_id="vpp-start", datetime="2021")
+    add_files(
+        root / "hub",
+        [write_band(root / "SOSD.tif", STORED, CORNER, nodata=-32768)],
+        collection_id="vpp-start",
+        datetime="2021",
+    )
     later = np.full((SIZE, SIZE), 21250, dtype="int16")
-    add_files(root / "hub", [write(root / "EOSD.tif", later, -32768)], collection_id="vpp-end", datetime="2021")
-    add_files(root / "hub", [write(root / "GRAMD1.tif", MOWN, None)], collection_id="mowing", datetime="2020")
+    add_files(
+        root / "hub",
+        [write_band(root / "EOSD.tif", later, CORNER, nodata=-32768)],
+        collection_id="vpp-end",
+        datetime="2021",
+    )
+    add_files(
+        root / "hub",
+        [write_band(root / "GRAMD1.tif", MOWN, CORNER, nodata=None)],
+        collection_id="mowing",
+        datetime="2020",
+    )
     build_index(root / "index", embedding_model="none")
     with running_hub(root / "hub") as url:
         retriever = Retriever(root / "index", embedding_model="none")
@@ -112,7 +117,7 @@ def test_days_of_the_year_are_of_the_year_of_the_layer(services: Services) -> No
 def test_years_of_dates_are_not_subtracted(services: Services) -> None:
     add_files(
         Path(services.workspace.root).parent / "hub",
-        [write(services.workspace.root / "SOSD.tif", STORED, -32768)],
+        [write_band(services.workspace.root / "SOSD.tif", STORED, CORNER, nodata=-32768)],
         collection_id="vpp-start",
         datetime="2022",
     )

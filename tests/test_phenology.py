@@ -13,7 +13,6 @@ from typing import Any
 import numpy as np
 import pytest
 import rasterio
-from affine import Affine
 from numpy.typing import NDArray
 from rasterio.warp import transform_bounds
 
@@ -21,6 +20,7 @@ from assistant import slots
 from assistant.comparison import season_shifts, side_by_side
 from knowledge.ingest import build_index
 from knowledge.retrieval import Retriever
+from tests.rasters import write_band
 from tools import phenology
 from tools.areas import parse_geojson
 from tools.errors import PeriodInvalid, ToolInputError
@@ -163,15 +163,11 @@ def test_a_gap_makes_no_bump_and_no_dip() -> None:
 
 
 SIZE, LEFT, TOP = 8, 600_000, 5_330_000
+CORNER = (LEFT, TOP)
 
 
-def write(path: Path, values: NDArray[np.float64]) -> Path:
-    with rasterio.open(
-        path, "w", driver="GTiff", width=SIZE, height=SIZE, count=1, dtype="float32", nodata=-1,
-        crs="EPSG:32630", transform=Affine(10, 0, LEFT, 0, -10, TOP),
-    ) as target:  # fmt: skip
-        target.write(values.astype("float32"), 1)
-    return path
+def _write(path: Path, values: NDArray[np.float64]) -> Path:
+    return write_band(path, values.astype("float32"), CORNER, nodata=-1)
 
 
 @pytest.fixture(scope="module")
@@ -182,9 +178,10 @@ def services(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Services]:
         ndvi = np.full((SIZE, SIZE), 0.3)
         ndvi[:, :4] = BASE(day)
         red = np.full((SIZE, SIZE), 0.1)
-        files = [write(root / f"{day}_B04.tif", red), write(root / f"{day}_B08.tif", red * (1 + ndvi) / (1 - ndvi))]
+        bands = {"B04": red, "B08": red * (1 + ndvi) / (1 - ndvi)}
+        files = [_write(root / f"{day}_{name}.tif", values) for name, values in bands.items()]
         add_files(root / "hub", files, collection_id="s2", datetime=day.isoformat(), scale=1.0, offset=0.0)
-    official = write(root / "SOSD.tif", np.full((SIZE, SIZE), 21100.0))
+    official = _write(root / "SOSD.tif", np.full((SIZE, SIZE), 21100.0))
     add_files(root / "hub", [official], collection_id="vpp-start", datetime="2021")
     build_index(root / "index", embedding_model="none")
     with running_hub(root / "hub") as url:
