@@ -231,7 +231,7 @@ def _with_layer(found: Slots, question: str) -> Slots:
         found = replace(found, compares=True, periods=_words(question, find_periods(question, ends="compared")))
     two = found.compares and len(found.periods) > 1
     wants = VALUES in found.missing or two or lexicon.has(question, "amount") or layers.asks_how_much(question)
-    place = found.place or _place(question, "compute")
+    place = found.place or next(filter(is_known_place, [_place(question, "compute")]), "")
     about_land = lexicon.has(question, "land", "land_state")
     if not (dates or (wants and about_land)) or not (place or is_about_attachment(question)):
         return found

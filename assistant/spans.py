@@ -122,8 +122,10 @@ def find_places(text: str, *, any_name: bool = True) -> tuple[str, ...]:
 
     Args:
         text: A question.
-        any_name: When no name follows a preposition and none is known, take any name, one with a capital first.
+        any_name: When no name follows a preposition and none is known, take any name, one with a capital first;
+            without it a name that nobody knows counts after words such as "in", not after "of" or "for".
     """
+    from assistant.abilities import without_product_names
     from assistant.known_places import find_named
 
     if is_known_place(text):
@@ -134,11 +136,17 @@ def find_places(text: str, *, any_name: bool = True) -> tuple[str, ...]:
         rest = rest[:start] + "|" * (end - start) + rest[end:]
     if pair := _COORDINATES.search(rest):
         return (_widened(rest, pair[0].strip()),)
+    rest = without_product_names(rest)
     after = _after_prepositions(rest)
     # German writes all nouns with a capital.
     ending = 2 if language_of(text) == "de" else 0
     named = find_named(rest)
-    found = [_named_there(rest, match, ending, named) for end in after if (match := _NAME.match(rest, end))]
+    starts = [(end, match) for end in after if (match := _NAME.match(rest, end))]
+    if not any_name:
+        starts = [
+            (end, match) for end, match in starts if _is_within(rest, end) or is_known_place(match[0].strip(" .,'’-"))
+        ]
+    found = [_named_there(rest, match, ending, named) for _, match in starts]
     if not any(found):
         found = [one.words for one in named]
     if any_name and not any(found):
@@ -277,6 +285,12 @@ def _after_prepositions(text: str) -> list[int]:
         more = article.match(folded, end)
         found += [end, _skip_space(folded, more.end())] if more else [end]
     return found
+
+
+def _is_within(text: str, position: int) -> bool:
+    """Tell whether what stands before a name says that it holds something."""
+    within, article = lexicon.alternatives("within_place"), lexicon.alternatives("article")
+    return bool(re.search(rf"(?<!\w)(?:{within})\s*(?:(?:{article})\s*)?$", lexicon.fold(text[:position])))
 
 
 def _skip_space(text: str, position: int) -> int:
