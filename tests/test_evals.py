@@ -3,6 +3,7 @@
 import dataclasses
 import json
 from collections import Counter
+from collections.abc import Sequence
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,7 @@ from evals import __main__ as entry
 from evals.graphs import matches, nested, read_reference
 from evals.reference import expected_rows
 from evals.runner import Baseline, ask_all, baseline, card, fallen, misses, percentile_95, search_all
-from evals.schema import LANGUAGES, Case, Reference, Result, Score, load_cases
+from evals.schema import GROUPS, LANGUAGES, Case, Reference, Result, Score, load_cases
 from evals.scorers import World, language_of, named, scorers
 from knowledge.catalogue import load_catalogue
 from knowledge.errors import SourceInvalid
@@ -509,3 +510,22 @@ def test_earlier_turns_are_asked_first_and_trials_tell_whether_answers_are_stabl
     assistant.close()
     assert heard[:2] == [("first", None), ("then", "s")]
     assert [result.scores["stable"].value for result in results] == [1, 0]
+
+
+def test_the_score_card_holds_each_group_the_trials_and_each_kind_of_search(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[tuple[str, str, int]] = []
+
+    def run(cases: Sequence[Case], mind: str, retrieval: str, trials: int = 1) -> list[Result]:
+        asked.append((mind, retrieval, trials))
+        return [Result(case=case, scores={"facts": Score(value=1, reason="")}, seconds=0.1) for case in cases]
+
+    monkeypatch.setattr(entry, "run", run)
+    ran = CliRunner().invoke(entry.main, ["--score-card", str(tmp_path / "scores.md")])
+    assert ran.exit_code == 0, ran.output
+    page = (tmp_path / "scores.md").read_text()
+    assert all(f"| {group} |" in page for group in GROUPS)
+    assert ("offline", "hybrid", 3) in asked
+    assert [retrieval for mind, retrieval, _ in asked if mind == "retrieval"] == ["hybrid", "dense", "keyword"]
+    assert CliRunner().invoke(entry.main, ["--check", "--every", "2"]).exit_code == 2
