@@ -54,11 +54,16 @@ def _used(case: Case, answer: Answer, *, name: Used) -> Score:
         return NOT_ASKED
     wanted, found = case.used[name], used(answer).get(name)
     if isinstance(wanted, tuple):
-        parts = {_fold(part) for part in str(found or "").split(",")}
-        return _score(parts == {_fold(one) for one in wanted}, f"used {found}")
+        parts = {part for part in _fold(str(found or "")).split(", ") if part}
+        each = all(parts & _spellings(one) for one in wanted)
+        return _score(each and len(parts) == len(wanted), f"used {found}")
     if isinstance(wanted, str):
-        return _score(_fold(str(found or "")) in {_fold(one) for one in wanted.split(" | ")}, f"used {found}")
+        return _score(_fold(str(found or "")) in _spellings(wanted), f"used {found}")
     return _score(found is not None and float(str(found)) == wanted, f"used {found}")
+
+
+def _spellings(wanted: str) -> set[str]:
+    return {_fold(one) for one in wanted.split(" | ")}
 
 
 def used(answer: Answer) -> dict[Used, object]:

@@ -356,7 +356,7 @@ def test_layer_bands_and_classes_are_read_from_the_plan() -> None:
     assert value("classes used", make_case(used={"classes": 6}), classified) == 0
     stack = make_plan(parameters={"variables": ["red", "NDVI"]})
     stacked = make_answer(plan=stack, tool_calls=(make_call("feature_stack"),))
-    assert value("bands used", make_case(used={"bands": ("ndvi", "red")}), stacked) == 1
+    assert value("bands used", make_case(used={"bands": ("ndvi", "B04 | red")}), stacked) == 1
     assert value("bands used", make_case(used={"bands": ("ndvi", "red", "nir")}), stacked) == 0
 
 
