@@ -136,12 +136,12 @@ def find_places(text: str, *, any_name: bool = True) -> tuple[str, ...]:
         rest = rest[:start] + "|" * (end - start) + rest[end:]
     if pair := _COORDINATES.search(rest):
         return (_widened(rest, pair[0].strip()),)
-    rest = without_product_names(rest)
     after = _after_prepositions(rest)
     # German writes all nouns with a capital.
     ending = 2 if language_of(text) == "de" else 0
     named = find_named(rest)
-    starts = [(end, match) for end in after if (match := _NAME.match(rest, end))]
+    unnamed = without_product_names(rest)
+    starts = [(end, match) for end in after if (match := _NAME.match(unnamed, end))]
     if not any_name:
         starts = [
             (end, match) for end, match in starts if _is_within(rest, end) or is_known_place(match[0].strip(" .,'’-"))
