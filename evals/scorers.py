@@ -38,7 +38,7 @@ DENIALS = re.compile(
 FUNCTION_WORDS: dict[Language, str] = {
     "en": "the of and for to is are it with from not you this that by at its which",
     "fr": "le les des du une et pour est sont dans avec pas vous sur par au aux qui ce",
-    "de": "der die das und für ist sind im mit nicht ein eine von auf den zu wird sie",
+    "de": "der die das und für ist sind im mit nicht ein eine von auf den zu wird sie gibt mehrere",
     "es": "el los las del y para es son con una por que se lo como más este",
     "it": "il gli di della e per è sono con non che da dei delle nel lo questo",
 }

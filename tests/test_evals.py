@@ -223,6 +223,7 @@ def test_the_language_of_the_answer_is_checked_without_its_quotes() -> None:
     assert language_of("Le produit est pour les prairies") == "fr"
     assert language_of("El producto es para los prados") == "es"
     assert language_of("Il prodotto è per i prati della zona") == "it"
+    assert language_of("Es gibt mehrere Orte namens 'San José'.") == "de"
     assert language_of("123") is None
 
 
