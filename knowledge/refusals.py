@@ -156,7 +156,7 @@ def metres(match: re.Match[str]) -> float:
 
 def _is_cancelled(text: str, start: re.Match[str]) -> bool:
     """Tell whether words around a refusal say that it is none: "not only", "why not", "cannot do without"."""
-    before = re.split(r"[.;:?!,]", text[: start.start()])[-1]
+    before = _clause_before(text, start.start())
     merely, asking, being, no = _around()
     if merely.match(text, start.end()) or being.search(before):
         return True
@@ -166,24 +166,35 @@ def _is_cancelled(text: str, start: re.Match[str]) -> bool:
     return bool(asking.search(before) or (may_cancel and no.search(before)))
 
 
+def _clause_before(text: str, at: int) -> str:
+    return re.split(r"[.;:?!,]", text[:at])[-1]
+
+
 def _list_of_things(text: str, start: re.Match[str], catalogue: Catalogue) -> list[_Thing]:
     """Read the names that follow a word of refusal."""
     found: list[_Thing] = []
-    at = start.end()
+    at, bare = start.end(), False
     strict = bool(start["absence"])
-    while True:
-        for _ in range(FILLERS_AT_MOST + 1):
-            if thing := _thing_at(text, at, catalogue, proper_only=strict):
-                break
-            if not (filler := _fillers().match(text, at)):
-                return found
-            at = filler.end()
-        else:
-            return found
+    while thing := _next_thing(text, at, catalogue, strict=strict, bare=bare):
         found.append(thing)
         if not (joiner := _joiners().match(text, thing.end)):
-            return found
-        at = joiner.end()
+            break
+        at, bare = joiner.end(), bool(joiner["bare"] and not joiner["again"])
+    return found
+
+
+def _next_thing(text: str, at: int, catalogue: Catalogue, *, strict: bool, bare: bool) -> _Thing | None:
+    """Read the next name of a list; what is wanted may stand behind a bare comma ("not CORINE, daily snow")."""
+    if bare:
+        thing = _product_at(text, at, catalogue, proper_only=True)
+        return thing if thing and _item_end().match(text, thing.end) else None
+    for _ in range(FILLERS_AT_MOST + 1):
+        if thing := _thing_at(text, at, catalogue, proper_only=strict):
+            return thing
+        if not (filler := _fillers().match(text, at)):
+            return None
+        at = filler.end()
+    return None
 
 
 def _thing_at(text: str, at: int, catalogue: Catalogue, *, proper_only: bool) -> _Thing | None:
@@ -195,21 +206,29 @@ def _thing_at(text: str, at: int, catalogue: Catalogue, *, proper_only: bool) ->
         for key, pattern in _named(slot).items():
             if match := pattern.match(text, at):
                 return _Thing(kind, frozenset({key}), match.end())
+    if thing := _product_at(text, at, catalogue, proper_only=proper_only):
+        return thing
+    thing = _product_at(text, at, catalogue, proper_only=False)
+    return thing if thing and _noun().match(text, thing.end) else None
+
+
+def _product_at(text: str, at: int, catalogue: Catalogue, *, proper_only: bool) -> _Thing | None:
     pattern, bearers = _products(catalogue, proper_only=proper_only)
     match = pattern.match(text, at)
-    if match is None and proper_only:
-        pattern, bearers = _products(catalogue, proper_only=False)
-        match = pattern.match(text, at)
-        match = match if match and _noun().match(text, match.end()) else None
     return _Thing("product", bearers[_even(match[1])], match.end()) if match else None
 
 
 def _refused_behind(text: str, catalogue: Catalogue) -> tuple[str, list[_Thing]]:
     """Read "CORINE won't do": the name before words of refusal."""
-    name, bearers = _products(catalogue, proper_only=True)
+    pattern, bearers = _products(catalogue, proper_only=True)
+    name = pattern.pattern
     after = _alternatives(one for words in _words().after.values() for one in words)
     found: list[_Thing] = []
-    for match in reversed(list(re.finditer(rf"{name.pattern},?\s+(?:{after})\s*(?=$|[.,;:!?])", text))):
+    for match in reversed(list(re.finditer(rf"{name}(?P<comma>,?)\s+(?P<after>{after})\s*(?=$|[.,;:!?])", text))):
+        bare = " " not in match["after"]
+        tag = bare and (match["comma"] or text.startswith("?", match.end()))  # "puedo usar CORINE, no?"
+        if tag or _around()[1].search(_clause_before(text, match.start())):
+            continue
         found.append(_Thing("product", bearers[_even(match[1])], match.end()))
         text = f"{text[: match.start()]} {text[match.end() :]}"
     return text, found
@@ -288,7 +307,14 @@ def _fillers() -> re.Pattern[str]:
 @cache
 def _joiners() -> re.Pattern[str]:
     no = f"{_all(_words().denial)}|{_all(_words().absence)}"
-    return re.compile(rf"\s*(?:[,/]|[,/]?\s+(?:{_alternatives(_words().joiners)})(?!\w))(?:\s+(?:{no})(?!\w))?\s*")
+    joined = rf"[,/]?\s+(?:{_alternatives(_words().joiners)})(?!\w)|/"
+    return re.compile(rf"\s*(?:{joined}|(?P<bare>,))(?P<again>\s+(?:{no})(?!\w))?\s*")
+
+
+@cache
+def _item_end() -> re.Pattern[str]:
+    """Give the pattern of what follows an item of a list: the next one, or the end of the clause."""
+    return re.compile(rf"\s*(?:$|[.,;:!?/)]|(?:{_alternatives(_words().joiners)})(?!\w))")
 
 
 @cache

@@ -31,6 +31,15 @@ def catalogue() -> Catalogue:
         "Landbedeckung, alles außer CORINE",
         "CORINE will ich nicht",
         "non voglio CORINE per la copertura del suolo",
+        "I can't use CORINE, what then?",
+        "no me gusta CORINE",
+        "CORINE mag ich nicht",
+        "non mi piace CORINE",
+        "cobertura del suelo, CORINE no",
+        "not CORINE, daily snow",
+        "not CORINE, Urban Atlas please",
+        "not CORINE, tree cover at 10 m",
+        "not CORINE, at 10 m",
     ],
 )
 def test_a_product_is_refused_in_many_ways(catalogue: Catalogue, question: str) -> None:
@@ -51,6 +60,11 @@ def test_a_product_is_refused_in_many_ways(catalogue: Catalogue, question: str) 
         "is there no CORINE for 2021?",
         "gibt es kein CORINE 2021?",
         "is CORINE not on CDSE?",
+        "why can't I use CORINE?",
+        "Warum ist CORINE zu grob?",
+        "How do I avoid CORINE errors?",
+        "Posso usare CORINE, no?",
+        "Sirve CORINE, no?",
         "areas without snow",
         "fields with no crops",
         "parcels not within 300 m of the road",
@@ -66,6 +80,17 @@ def test_a_list_of_refusals_is_read_to_its_end_and_no_further(catalogue: Catalog
     assert found.products >= {*CORINE, "clcplus-backbone", "urban-atlas"}
     assert found.rest.split()[-3:] == ["for", "a", "report"]
     assert "corine" not in found.rest
+
+
+def test_behind_a_bare_comma_only_a_name_at_the_end_of_its_clause_is_refused(catalogue: Catalogue) -> None:
+    trees = read_refusal("Not imperviousness, tree cover please", catalogue)
+    assert "imperviousness" in trees.products
+    assert "tree-cover-density" not in trees.products
+    graz = read_refusal("Not CORINE, not Urban Atlas, land cover of Graz at 10 m", catalogue)
+    assert graz.products >= {*CORINE, "urban-atlas"}
+    assert "clcplus-backbone" not in graz.products
+    assert graz.facts == Refused()
+    assert "urban-atlas" in read_refusal("land use without CORINE, Urban Atlas.", catalogue).products
 
 
 @pytest.mark.parametrize(
