@@ -59,7 +59,7 @@ def find_indices(text: str) -> tuple[str, ...]:
     left_out = {match.start(1) for match in unwanted.finditer(lexicon.fold(text))}
     tokens = [match for match in _TOKEN.finditer(text) if match.start() not in left_out]
     short = [name for match in tokens if (name := _index_name(match[0]))]
-    folded = lexicon.fold(text).replace("normalised", "normalized")
+    folded = lexicon.fold(text).replace("normalised", "normalized").replace("-", " ")
     longs = [long_name for long_name in _long_names() if long_name in folded]
     whole = [one for one in longs if not any(one != other and one in other for other in longs)]
     return tuple(dict.fromkeys([*short, *(_long_names()[one] for one in whole)]))
@@ -185,7 +185,8 @@ def _spyndex() -> Mapping[str, str]:
 @lru_cache(maxsize=1)
 def _long_names() -> Mapping[str, str]:
     """Give lower-case long names of three and more words."""
-    known = {lexicon.fold(long): name for name, long in _spyndex().items() if len(long.split()) > 2}
+    spaced = {lexicon.fold(long).replace("-", " "): name for name, long in _spyndex().items()}
+    known = {long: name for long, name in spaced.items() if len(long.split()) > 2}
     return {long: _id(name) for long, name in known.items()}
 
 

@@ -49,7 +49,8 @@ def _model(settings: Settings, base_url: str | None, name: str | None, key: Secr
             raise ModelNotInstalled(
                 "The library for Anthropic is not installed.", "Install it: pip install 'clms-assistant[anthropic]'."
             ) from error
-        return ChatAnthropic(model_name=name or "default", **options)
+        model: BaseChatModel = ChatAnthropic(model_name=name or "default", **options)
+        return model
     from langchain_openai import ChatOpenAI
 
     return ChatOpenAI(model=name or "default", **options)

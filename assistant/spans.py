@@ -153,8 +153,8 @@ def find_places(text: str, *, any_name: bool = True) -> tuple[str, ...]:
         found = [_place_name(words, ending) for words in _names_inside(rest)]
     if any_name and not any(found):
         language = language_of(text)
-        starts = [end for end in after if not _INFINITIVE.search(rest[:end])]
-        found = [_lower_name(match[0], language) for end in starts if (match := _LOWER_NAME.match(rest, end))]
+        there = [end for end in after if not _INFINITIVE.search(rest[:end])]
+        found = [_lower_name(match[0], language) for end in there if (match := _LOWER_NAME.match(rest, end))]
     if any_name and not any(found) and rest != text:
         found = _names_left(rest)
     return tuple(dict.fromkeys(_widened(rest, name) for name in dict.fromkeys(found) if name))
@@ -190,7 +190,11 @@ def _with_kind(text: str, match: "re.Match[str]", ending: int) -> str:
     name = _place_name(match[0], ending)
     if not name:
         return ""
-    before, after = kind_around(text[max(0, match.start() - _NEAR) : match.start()], text[match.end() :][:_NEAR])
+    ahead = text[max(0, match.start() - _NEAR) : match.start()]
+    before, after = kind_around(ahead, text[match.end() :][:_NEAR])
+    each = rf"(?<!\w)(?:{lexicon.alternatives('per')})\s+{re.escape(lexicon.fold(before))}\s*$"
+    if before and re.search(each, lexicon.fold(ahead)):
+        before = ""  # "each district of Rennes": parts of the place, not what the place is
     return f"{before} {name} {after}".strip()
 
 

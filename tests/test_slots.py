@@ -98,6 +98,13 @@ def test_two_places_can_be_compared() -> None:
         ("How much snow is mapped on daily maps of HR-VPP still to come?", ""),
         ("Nice maps of grassland please", ""),
         ("Split the land into forest and water", ""),
+        ("NDVI of each district of Metz in May 2025", "Metz"),
+        ("Tree cover density per district of Metz in 2024", "Metz"),
+        ("NDVI of the province of Luxembourg in June 2025", "province of Luxembourg"),
+        ("Wie war Dresden 2015 bebaut, Viertel für Viertel?", "Dresden"),
+        ("Wie viel Sonnenlicht wirft der Boden zurück?", ""),
+        ("Which update of the European Ground Motion Service is the newest?", ""),
+        ("resolution of Small Woody Features", ""),
     ],
 )
 def test_names_are_told_from_other_words(question: str, place: str) -> None:
@@ -226,6 +233,7 @@ def test_words_for_amounts_and_units_name_no_layer(question: str, words: str) ->
         ("Soil-Adjusted Vegetation Index map of Metz in 2025", ["savi"]),
         ("NDVI and NDMI of Metz in May 2025", ["ndvi", "ndmi"]),
         ("BAI map of Metz in May 2025", ["BAI"]),
+        ("soil adjusted vegetation index of Metz in May 2025", ["savi"]),
     ],
 )
 def test_indices_are_read_by_short_and_by_long_name(question: str, indices: list[str]) -> None:

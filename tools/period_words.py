@@ -106,14 +106,15 @@ GERMAN = {
     "summer": "sommer",
     "autumn": "herbst",
     "growing season": "vegetationsperiode vegetationszeit wachstumsperiode wachstumszeit",
-    "year": "jahr jahre jahren",
+    "year": "jahr jahre jahren jahres",
     "half": "halbjahr",
     "quarter": "quartal quartale quartalen",
     "month": "monat monate monaten",
     "week": "woche wochen kw kalenderwoche",
     "day": "tag tage tagen",
     "this": "diesen diesem dieser dieses",
-    "last": "letzten letzter letzte letztem letztes vergangenen vergangener vergangenes",
+    "last": "letzten letzter letzte letztem letztes vergangenen vergangener vergangenes vorigen voriges",
+    "last year": "vorjahr vorjahres",
     "next": "nachsten nachster nachstes",
     "early": "anfang",
     "mid": "mitte",
@@ -243,7 +244,7 @@ CANONICAL = {word: canonical for canonical, words in WORDS.items() for word in w
 
 FILLER_WORDS = """
 in on during over the of for from at within whole entire full all summertime
-de del della delle dello dei du des d le la les l las los el en gli il lo i di da hui
+de del dell della delle dello dei du des d le la les l las los el en gli il lo i di da hui
 im den der dem das die am von vom nel nella
 """
 FILLERS = frozenset(FILLER_WORDS.split())

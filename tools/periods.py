@@ -48,6 +48,7 @@ UNIT = "year|quarter|month|week|day"
 WHICH = "this|last|next"
 PART = r"(?:(?:early|mid|late)(?: -)? )?"
 GROWING = r"(?:growing season|season (?:growing|vegetation))"
+YEAR_SAID = rf"(?:(?P<before>{WHICH}) year|year (?P<after>{WHICH}))"
 ISO = r"\d{4}-\d{2}-\d{2}"
 ATOM = (
     rf"{ISO}|\d{{1,2}}[./]\d{{1,2}}[./]{YEAR}|{YEAR}-\d{{2}}(?!\d)|\d{{1,2}}[./]{YEAR}"
@@ -56,6 +57,8 @@ ATOM = (
     rf"|(?:quarter|half) [1-4] {YEAR}|[1-4] (?:quarter|half) {YEAR}|{YEAR}(?: -)? (?:quarter|half) [1-4]"
     rf"|week \d{{1,2}} {YEAR}|{YEAR}(?: -)? week \d{{1,2}}"
     rf"|{GROWING}(?: {YEAR}| (?:{WHICH}))?|{YEAR} {GROWING}|(?:{WHICH}) {GROWING}"
+    rf"|{PART}(?:\d{{1,2}} )?(?:{MONTH}) (?:(?:{WHICH}) year|year (?:{WHICH}))"
+    rf"|{PART}(?:{SEASON}) (?:(?:{WHICH}) year|year (?:{WHICH}))"
     rf"|(?:{WHICH}) (?:{SEASON}|{MONTH}|{UNIT})|(?:{SEASON}|{UNIT}) (?:{WHICH})"
     rf"|(?:last )?\d{{1,3}} (?:last )?(?:{UNIT})|\d{{1,3}} (?:{UNIT}) last"
     rf"|yesterday|today|tomorrow|{PART}(?:year )?{YEAR}"
@@ -278,7 +281,13 @@ def _relative(today: date, southern: bool) -> tuple[tuple[str, Reader], ...]:
         spans = [season(name, y) if name in starts else _month(y, MONTHS.index(name) + 1) for y in years]
         return _choose(which, spans, today)
 
+    def said(match: "re.Match[str]") -> int:
+        return today.year + OFFSETS[match["before"] or match["after"]]
+
     return (
+        (rf"(\d{{1,2}}) ({MONTH}) {YEAR_SAID}", lambda m: _day(str(said(m)), m[2], m[1])),
+        (rf"({MONTH}) {YEAR_SAID}", lambda m: _month(said(m), MONTHS.index(m[1]) + 1)),
+        (rf"({SEASON}) {YEAR_SAID}", lambda m: season(m[1], said(m))),
         (rf"({SEASON}) ({YEAR})(?:[/-]\d{{2,4}})?", lambda m: season(m[1], int(m[2]) + _two_years(m[0]))),
         (rf"({YEAR}) ({SEASON})", lambda m: season(m[2], int(m[1]))),
         (rf"(this|last|next) ({SEASON}|{MONTH}|{UNIT})", lambda m: named(m[1], m[2])),
