@@ -22,6 +22,7 @@ from tools.hub.add import add_files
 from tools.hub.server import running_hub
 from tools.layer_graphs import equal_area_epsg, is_equal_area
 from tools.layer_search import identify
+from tools.offers import make_offer
 from tools.schema import Polygons, ToolResult
 from tools.toolbox import Context, Services, Toolbox
 from tools.workspace import Workspace
@@ -333,3 +334,24 @@ def test_years_without_a_verified_rule_are_subtracted_and_told_so(services: Serv
     assert any("not verified" in one and "tree-cover-change" in one for one in found.warnings)
     assert found.estimate is not None
     assert found.estimate.scenes == 2
+
+
+def test_a_layer_is_offered_only_where_the_archive_has_an_item_of_it(services: Services, tmp_path: Path) -> None:
+    hub = services.workspace.root.parent / "hub"
+    for column in (9000, 30_000):
+        corner = Affine(PIXEL_M, 0, WEST + column * PIXEL_M, 0, -PIXEL_M, NORTH)
+        values = np.full((SIDE, SIDE), 30, "uint8")
+        add_files(hub, [_write(tmp_path / "DLT-.tif", values, corner=corner)], collection_id="types", datetime="2018")
+    for there in (9000, 30_000, None):
+        assert _offer(services, there).startswith("Statistics of this layer")
+    assert _offer(services, 20_000).startswith("Its own layer is not in the archive in use for this place")
+
+
+def _offer(services: Services, column: int | None) -> str:
+    box = None
+    if column is not None:
+        from shapely.geometry import shape
+
+        box = shape(_square(column, column + SIDE)).bounds
+    product = services.retriever.catalogue.get("dominant-leaf-type")
+    return make_offer(services, product, place="here", bbox=box, period="").text

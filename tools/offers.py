@@ -43,10 +43,10 @@ def make_offer(services: "Services", product: Product, *, place: str, bbox: Bbox
     if not services.stac_url:
         return Offer()
     try:
-        collections = _collections(services.stac_url, int(time.monotonic() // KEPT_S))
+        archive = _Archive(services.stac_url, bbox)
+        return _own_layer(services, product, archive, place) or _index(product, archive, place, period)
     except ClmsError:
         return Offer()
-    return _own_layer(services, product, collections, place, bbox) or _index(product, collections, place, bbox, period)
 
 
 def with_offer(
@@ -67,45 +67,49 @@ def _collections(url: str, _: int) -> tuple[dict[str, Any], ...]:
     return tuple(StacService(url, timeout_s=PATIENCE_S).collections())
 
 
-def _own_layer(
-    services: "Services", product: Product, collections: tuple[dict[str, Any], ...], place: str, bbox: Bbox | None
-) -> Offer | None:
+class _Archive:
+    """The collections of an archive, and which of them have anything at the place."""
+
+    def __init__(self, url: str, bbox: Bbox | None) -> None:
+        self.url = url
+        self.bbox = bbox
+        self.collections = _collections(url, int(time.monotonic() // KEPT_S))
+
+    def has(self, collection_id: str) -> bool:
+        """Tell whether a collection has an item at the place: its own box also spans what lies between its items."""
+        from tools.stac import StacService
+
+        return self.bbox is None or StacService(self.url, timeout_s=PATIENCE_S).covers(collection_id, self.bbox)
+
+
+def _own_layer(services: "Services", product: Product, archive: _Archive, place: str) -> Offer | None:
     """Offer statistics of the product's own layer, where the archive holds it over the place."""
     from tools.layer_search import find_holdings
 
-    reaching = [one for one in collections if bbox is None or _reaches(one, bbox)]
-    held = find_holdings(services.retriever.catalogue, reaching, product=product, wanted=product.title)
-    if not held:
+    held = find_holdings(services.retriever.catalogue, archive.collections, product=product, wanted=product.title)
+    layers = next((one.layers for one in held if archive.has(one.layers.collection_id)), None)
+    if layers is None:
         return None
-    layers = held[0].layers
     invented = " (synthetic demo data, not measured)" if layers.synthetic else ""
     text = f"Statistics of this layer for a place, its districts or your polygons: {layers.title} is here{invented}."
-    return Offer(text=text, question=f"What is the mean {product.title} of {place}?" if place and bbox else "")
+    return Offer(text=text, question=f"What is the mean {product.title} of {place}?" if place and archive.bbox else "")
 
 
-def _index(
-    product: Product, collections: tuple[dict[str, Any], ...], place: str, bbox: Bbox | None, period: str
-) -> Offer:
+def _index(product: Product, archive: _Archive, place: str, period: str) -> Offer:
     """Offer an index over scenes, which is not the product's own value, and say what the layer itself takes."""
     add = ": get it as told above, add it with `clms-assistant hub add`, then ask for its statistics"
-    lead = f"Its own layer is not in the archive in use{add if product.resolution_m else ''}."
+    here = " for this place" if archive.bbox else ""
+    lead = f"Its own layer is not in the archive in use{here}{add if product.resolution_m else ''}."
     index = next((INDEX_OF[theme] for theme in INDEX_OF if theme in product.themes), "")
-    scenes = [one for one in collections if "sentinel-2" in str(one.get("id", "")).lower()]
+    ids = [str(one.get("id", "")) for one in archive.collections]
+    scenes = [one for one in ids if "sentinel-2" in one.lower()]
     if not index or not scenes:
         return Offer(text=lead)
-    if bbox is None:
+    if archive.bbox is None:
         return Offer(text=f"{lead} Until then: {index} over Sentinel-2 scenes, once you name a place.")
-    if not any(_reaches(one, bbox) for one in scenes):
+    if not any(map(archive.has, scenes)):
         return Offer(text=f"{lead} The archive has no Sentinel-2 scenes of this place either.")
     text = (
         f"{lead} Until then: {index} over Sentinel-2 scenes of {place or 'your area'}, a sign of it, not this product."
     )
     return Offer(text=text, question=f"Show a map of {index} of {place}, {period or USUAL_PERIOD}." if place else "")
-
-
-def _reaches(collection: dict[str, Any], bbox: Bbox) -> bool:
-    """Tell whether a collection says that it has data where a box is; one that does not say may have."""
-    boxes = ((collection.get("extent") or {}).get("spatial") or {}).get("bbox") or []
-    west, south, east, north = bbox
-    flat = [(box[0], box[1], box[len(box) // 2], box[len(box) // 2 + 1]) for box in boxes if len(box) in (4, 6)]
-    return not flat or any(w <= east and e >= west and s <= north and n >= south for w, s, e, n in flat)
