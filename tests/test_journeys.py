@@ -200,7 +200,8 @@ def open_as(kind: str, content: bytes, fields: dict) -> None:
 
 def test_health_readiness_and_models(world: World, client: OpenAI) -> None:
     assert httpx.get(f"{world.url}/healthz").json() == {"status": "ok"}
-    assert httpx.get(f"{world.url}/readyz").json() == {"status": "ready"}
+    ready = httpx.get(f"{world.url}/readyz").json()
+    assert ready == {"status": "ready", "checks": dict.fromkeys(("index", "database", "scenes", "computing"), "ok")}
     assert [model.id for model in client.models.list()] == ["clms-assistant"]
     assert httpx.get(f"{world.url}/artifacts/../../etc/passwd").status_code == 404
     assert httpx.get(f"{world.url}/artifacts/{'0' * 32}").status_code == 404
