@@ -3,9 +3,10 @@
 import re
 import zipfile
 from collections.abc import Iterator
+from io import BytesIO
 from itertools import groupby
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 from xml.parsers.expat import ExpatError
 
 import yaml
@@ -27,7 +28,12 @@ DROPPED_TAGS = (
     "script", "style", "noscript", "template", "iframe", "object", "embed", "svg", "math", "form", "button", "select",
     "nav", "header", "footer", "aside", "head", "img", "video", "audio",
 )  # fmt: skip
-HIDDEN = re.compile(r"display\s*:\s*none|visibility\s*:\s*hidden|font-size\s*:\s*0", re.I)
+HIDDEN = re.compile(
+    r"display\s*:\s*none|visibility\s*:\s*hidden|(?:font-size|opacity)\s*:\s*0(?!\.?\d)|"
+    r"(?:left|top|text-indent)\s*:\s*-\d{3}",
+    re.I,
+)
+WORD = "{http://schemas.openxmlformats.org/wordprocessingml/2006/main}"
 TITLE_STYLE = "p[style-name='Title'] => h1.title:fresh\np[style-name='Subtitle'] => p:fresh"
 HEADINGS = {f"h{level}": level for level in range(1, 7)}
 
@@ -258,7 +264,7 @@ def read_docx(path: Path) -> Reading:
                 raise SourceInvalid("The Word document unpacks to too much.", "Save it without its pictures.")
             core = archive.read("docProps/core.xml") if "docProps/core.xml" in archive.namelist() else b"<none/>"
         tags = etree.fromstring(core, etree.XMLParser(resolve_entities=False, no_network=True))
-        with path.open("rb") as file:
+        with _without_hidden_runs(path) as file:
             html = mammoth.convert_to_html(file, convert_image=lambda _: [], style_map=TITLE_STYLE).value
     except (
         zipfile.BadZipFile,
@@ -278,6 +284,26 @@ def read_docx(path: Path) -> Reading:
     # What stands on the document is what readers call it; its properties often keep the template's title.
     title = clean(first.extract().get_text()) if first else clean(facts.get("title") or "")
     return Reading(html_blocks(soup), title or None, facts.get("version"), iso_date(facts.get("modified")))
+
+
+def _without_hidden_runs(path: Path) -> IO[bytes]:
+    """Copy a Word document without the runs that Word does not show (`w:vanish`), and without its pictures."""
+    from lxml import etree
+
+    copy = BytesIO()
+    with zipfile.ZipFile(path) as archive, zipfile.ZipFile(copy, "w", zipfile.ZIP_DEFLATED) as shown:
+        for name in dict.fromkeys(archive.namelist()):
+            data = b"" if name.startswith("word/media/") else archive.read(name)
+            if name == "word/document.xml":
+                root = etree.fromstring(data, etree.XMLParser(resolve_entities=False, no_network=True, huge_tree=False))
+                for mark in root.findall(f".//{WORD}r/{WORD}rPr/{WORD}vanish"):
+                    run = mark.getparent().getparent()
+                    if mark.get(f"{WORD}val", "1") not in ("0", "false", "off") and run.getparent() is not None:
+                        run.getparent().remove(run)
+                data = etree.tostring(root, xml_declaration=True, encoding="UTF-8", standalone=True)
+            shown.writestr(name, data)
+    copy.seek(0)
+    return copy
 
 
 def iso_date(text: str | None) -> str | None:

@@ -102,3 +102,21 @@ def test_facts_are_those_of_the_edition_and_encoding_meant(
 def test_how_often_something_happens_is_no_question_for_the_rhythm(catalogue: Catalogue) -> None:
     lines = asked_facts(catalogue.get("grassland-mowing"), "How often were the meadows cut in 2021?", catalogue)
     assert not any(line.startswith("Production rhythm") for line in lines)
+
+
+@pytest.mark.parametrize(
+    ("question", "product", "told"),
+    [
+        ("Can I use Sentinel-2 mosaics commercially?", "", False),
+        ("Can I use HR-VPP commercially?", "hr-vpp", True),
+        ("Wie genau ist die Baumbedeckungsdichte?", "tree-cover-density", True),
+        ("What is the licence of the tree cover density?", "tree-cover-density", True),
+    ],
+)
+def test_facts_are_told_of_a_product_that_the_question_names(
+    index_dir: Path, question: str, product: str, told: bool
+) -> None:
+    found = advise(Retriever(index_dir, embedding_model="none"), question)
+    assert found.recommendation is not None
+    assert found.recommendation.product_id == product or not told
+    assert bool(found.recommendation.facts) is told

@@ -75,7 +75,9 @@ def advise(
     if not matches or (found.elsewhere and found.certain) or not matches[0].fits:
         return _no_product(retriever, found, matches)
     best, *others = matches
-    facts = asked_facts(best.product, question, retriever.catalogue, start, end)
+    # A fact is told of the product that the question names; the nearest one found may not be what is meant.
+    named = best.product.id in retriever.named(question)
+    facts = asked_facts(best.product, question, retriever.catalogue, start, end) if named else ()
     recommendation = recommend(matches, facts=facts, certain=found.certain)
     recommendation = recommendation.model_copy(update={"left_out": left_out_text(found)})
     if not found.certain and found.elsewhere:

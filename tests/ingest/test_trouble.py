@@ -1,5 +1,6 @@
 """Taking documents in when something goes wrong: bad answers, broken documents, runs that meet or are killed."""
 
+import os
 import sqlite3
 import subprocess
 import sys
@@ -156,3 +157,29 @@ def test_a_run_killed_in_the_middle_leaves_no_half_document_and_goes_on(
     assert all("sleeps" in passage.text for passage in search(index_dir, "numbat number lives sleeps"))
     count = sqlite3.connect(index_dir / "index.sqlite").execute("SELECT count(*) FROM pieces").fetchone()[0]
     assert count == 301
+
+
+FILLING = "import resource, sys; resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[1]),) * 2); "
+FILLING += "from ui.cli import main; sys.argv = ['clms-assistant', *sys.argv[2:]]; main()"
+
+
+def test_a_disk_that_fills_up_is_told_and_what_was_whole_stays_searchable(
+    ingest: Ingest, index_dir: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / "m"
+    folder.mkdir()
+    (folder / "a.md").write_text(manual(1))
+    words = "\n\n".join(f"# Part {n}\n\nNumbat number {n} lives here." + " More of it." * 60 for n in range(600))
+    (folder / "big.md").write_text(words)
+    room = (index_dir / "index.sqlite").stat().st_size + 100_000
+    environment = {**os.environ, "CLMS_DATA_DIR": str(tmp_path), "CLMS_EMBEDDING_MODEL": "none"}
+    command = [sys.executable, "-c", FILLING, str(room), "ingest", str(folder)]
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False, timeout=60)
+    assert done.returncode == 1
+    assert done.stderr.startswith("Error: ")
+    assert str(tmp_path) in done.stderr
+    assert "Traceback" not in done.stdout + done.stderr
+    assert search(index_dir, "quokkameter")
+    assert search(index_dir, "numbat") == []
+    assert outcomes(ingest(folder)) == ["unchanged", "added"]
+    assert search(index_dir, "numbat number 599")
