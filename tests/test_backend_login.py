@@ -201,7 +201,7 @@ async def test_the_chat_door_gives_link_and_code(assistant: Assistant, cdse: Cds
     app = FastAPI()
     add_doors(app, assistant, assistant.settings)
     body = {"messages": [{"role": "user", "content": QUESTION}], "clms": {"session_id": ADA}}
-    async with httpx.AsyncClient(transport=httpx.ASGITransport(app=app), base_url="http://test") as client:
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app=app), base_url="http://127.0.0.1") as client:
         told = (await client.post("/v1/chat/completions", json=body, timeout=60)).json()
     asked = told["clms"]["question"]
     assert asked["code"] in told["choices"][0]["message"]["content"]
