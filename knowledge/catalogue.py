@@ -2,7 +2,7 @@
 
 import re
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property
 from pathlib import Path
@@ -222,13 +222,11 @@ def _product(data: dict[str, Any]) -> Product:
     facts = {
         "themes": _union(e.themes for e in editions),
         "component": in_use[0].component or "unknown",
-        "resolution_m": min((m for e in in_use for r in e.resolution if (m := _metres(r)) is not None), default=None),
         "start": min((e.start for e in offered if e.start), default=None),
         "end": max((e.end for e in offered if e.end), default=None),  # "present" sorts after digits
-        "cadence": in_use[-1].cadence,
-        "coverage": "; ".join(_union([e.extent] for e in in_use if e.extent)) or "not verified",
         "bbox": next((e.bbox for e in in_use if e.bbox), None),
-        "boxes": _boxes(offered),
+        "boxes": joined_boxes(offered),
+        **joined_facts(in_use),
         "access": _access(editions),
         "documents": _documents(editions),
         "editions": editions,
@@ -237,6 +235,29 @@ def _product(data: dict[str, Any]) -> Product:
         return Product.model_validate({**facts, **data})
     except ValidationError as error:
         raise SourceInvalid(f"{faults(error, Product)}.", hint=SEE) from error
+
+
+def joined_facts(editions: Sequence[Edition]) -> dict[str, Any]:
+    """Say what editions have together; how often they come is told of maps of states that still go on, if any do."""
+    rhythmic = [e for e in reversed(editions) if e.cadence] or editions
+    newest = max(rhythmic, key=lambda one: (not one.is_change, one.end or ""))
+    return {
+        "resolution_m": min((m for one in editions if (m := finest_m(one)) is not None), default=None),
+        "cadence": newest.cadence,
+        "coverage": "; ".join(_union([e.extent] for e in editions if e.extent)) or "not verified",
+        "parts_only": all(e.parts_only for e in editions),
+    }
+
+
+def finest_m(edition: Edition) -> float | None:
+    """Give the finest pixel of an edition, metres; None for vector data or where it is not known."""
+    return min((m for r in edition.resolution if (m := _metres(r)) is not None), default=None)
+
+
+def joined_boxes(editions: Iterable[Edition]) -> tuple[Bbox, ...]:
+    """Join the boxes of the editions; nothing may be ruled out when one of them is unknown."""
+    boxes = [edition.boxes for edition in editions]
+    return tuple(dict.fromkeys(box for part in boxes for box in part)) if all(boxes) else ()
 
 
 def _edition(data: dict[str, Any]) -> Edition:
@@ -271,7 +292,7 @@ def _area_boxes(areas: tuple[str, ...]) -> tuple[Bbox, ...]:
 
 def _pixels_differ(one: Edition, other: Edition) -> Comparability | None:
     """Refuse a difference of grids with other pixel sizes: the editions' own metadata say so."""
-    finest = [min((m for r in e.resolution if (m := _metres(r)) is not None), default=None) for e in (one, other)]
+    finest = [finest_m(one), finest_m(other)]
     if None in finest or finest[0] == finest[1]:
         return None
     sizes = " against ".join(f"{m:g} m" for m in finest)
@@ -286,12 +307,6 @@ def _replaced(old: Edition, new: Edition) -> Comparability | None:
         return None
     reason = f"{new.id} replaces {old.id}; whether their values agree is not verified: take one version for all dates."
     return Comparability(editions=(old.id, new.id), allowed=None, reason=reason, source="versions of the editions")
-
-
-def _boxes(editions: Iterable[Edition]) -> tuple[Bbox, ...]:
-    """Join the boxes of the editions; nothing may be ruled out when one of them is unknown."""
-    boxes = [edition.boxes for edition in editions]
-    return tuple(dict.fromkeys(box for part in boxes for box in part)) if all(boxes) else ()
 
 
 def _access(editions: tuple[Edition, ...]) -> tuple[str, ...]:

@@ -5,7 +5,7 @@ import re
 from datetime import date
 from functools import lru_cache
 
-from knowledge.catalogue import Catalogue
+from knowledge.catalogue import Catalogue, finest_m, joined_boxes, joined_facts
 from knowledge.matches import Shortfall
 from knowledge.refusals import Refused
 from knowledge.schema import Bbox, Boxes, Edition, Frozen, Product, reaches
@@ -59,17 +59,48 @@ class Need(Frozen):
 
 
 def shortfalls(product: Product, need: Need, catalogue: Catalogue) -> tuple[Shortfall, ...]:
-    """Say what the product's facts lack for the need, the gravest first; unknown facts are no shortfall."""
+    """Say what the product's facts lack for the need, the gravest first; an unknown place or period is told, too."""
+    meant = suited(product, need)
     found = [
         *_refused(product, need.refused),
         _status(product),
-        _place(product, need),
+        _place(meant, need),
         _period(product, need),
-        _pixel(product, need),
+        _pixel(meant, need),
         _cadence(product, need),
         _change(product, need, catalogue),
     ]
     return tuple(sorted((one for one in found if one), key=lambda one: not one.blocks))
+
+
+def suited(product: Product, need: Need) -> Product:
+    """Give the product with only those editions, and their facts, that have the place, period and pixel together.
+
+    Where no edition has all of them, the pixel is left out first, then the period, then the place.
+    """
+    if need.bbox is None and need.start is None and need.pixel_m is None:
+        return product
+    offered = [one for one in product.editions if one.status not in NOT_OFFERED]
+    here = [one for one in offered if covers(one.boxes, need)]
+    if not here:
+        return product
+    found = [one for one in here if one.status == "current"] or here
+    if need.start and need.end:
+        found = _inside(_dated(product, need), need.start.year, need.end.year) or found
+    found = [one for one in found if _is_fine(one, need)] or found
+    found = [one for one in found if covers_whole(one.boxes, need)] or found
+    facts = {"boxes": joined_boxes(found), "editions": tuple(found), **joined_facts(found)}
+    if len(here) < len(offered):
+        facts["start"] = min((one.start for one in here if one.start), default=None)
+        facts["end"] = max((one.end for one in here if one.end), default=None)
+    return product.model_copy(update=facts)
+
+
+def _is_fine(edition: Edition, need: Need) -> bool:
+    pixel = finest_m(edition)
+    if need.pixel_m is None or pixel is None:
+        return need.pixel_m is None
+    return pixel < need.pixel_m if need.pixel_below else pixel <= need.pixel_m
 
 
 def period_note(product: Product, need: Need) -> str:
@@ -94,23 +125,18 @@ def period_note(product: Product, need: Need) -> str:
     return f"Nothing for {when}: its data begin with {_label(after)}." if after else ""
 
 
-def is_change(edition: Edition) -> bool:
-    """Tell whether an edition maps the change from its first year to its last one, by its title."""
-    return edition.start != edition.end and bool(re.search(r"\bchange\b", edition.title, re.IGNORECASE))
-
-
 def _inside(dated: list[Edition], start: int, end: int) -> list[Edition]:
     """Give the editions with data in a period; change that shares only the first or the last year is not of it."""
     found = [one for one in dated if _first(one) <= end and _last(one) >= start]
     if start == end:
-        return [one for one in found if not is_change(one)] or found
-    return [one for one in found if not is_change(one) or _shared_years(one, start, end) > 0]
+        return [one for one in found if not one.is_change] or found
+    return [one for one in found if not one.is_change or _shared_years(one, start, end) > 0]
 
 
 def _is_parted(inside: list[Edition], start: int, end: int) -> bool:
     """Tell whether there are only layers of change, none of them for the whole of a period of several years."""
     whole = any(_first(one) <= start and _last(one) >= end for one in inside)
-    return start != end and all(map(is_change, inside)) and not whole
+    return start != end and all(one.is_change for one in inside) and not whole
 
 
 def _listed(editions: list[Edition]) -> str:
@@ -215,6 +241,10 @@ def _share(boxes: Boxes, points: tuple[Point, ...]) -> float:
 
 
 def _place(product: Product, need: Need) -> Shortfall | None:
+    known = bool(product.boxes) and not product.parts_only
+    if need.bbox is not None and not known and covers(product.boxes, need):
+        text = f"Whether this place is among what it maps was not verified (coverage: {product.coverage})."
+        return Shortfall(kind="unverified", text=text, blocks=False)
     if covers(product.boxes, need):
         text = f"It covers only a part of the place (coverage: {product.coverage})."
         return None if covers_whole(product.boxes, need) else Shortfall(kind="place", text=text, blocks=False)
@@ -223,8 +253,12 @@ def _place(product: Product, need: Need) -> Shortfall | None:
 
 def _period(product: Product, need: Need) -> Shortfall | None:
     dated = _dated(product, need)
-    if need.start is None or need.end is None or not dated:
+    if need.start is None or need.end is None:
         return None
+    if not dated:
+        text = "For which years it has data was not verified."
+        undated = all(_year(one.start) is None for one in product.editions)
+        return Shortfall(kind="unverified", text=text, blocks=False) if undated else None
     start, end = need.start.year, need.end.year
     if inside := _inside(dated, start, end):
         begin, last = min(map(_first, dated)), max(map(_last, inside))

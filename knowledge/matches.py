@@ -8,7 +8,9 @@ from knowledge.schema import Frozen, Product
 class Shortfall(Frozen):
     """One thing a question asks for that a product's facts do not give."""
 
-    kind: Literal["refused", "status", "place", "period", "pixel", "units", "extent", "cadence", "change", "compare"]
+    kind: Literal[
+        "refused", "status", "place", "period", "pixel", "units", "extent", "cadence", "change", "compare", "unverified"
+    ]
     text: str
     blocks: bool
     """True when the product cannot answer the question because of it."""
@@ -28,6 +30,8 @@ class ProductMatch(Frozen):
     """What it lacks for the question; empty when nothing is known to be missing."""
     shortfalls: tuple[Shortfall, ...] = ()
     """Facts behind `lacks`."""
+    pixel_m: float | None = None
+    """Finest pixel of the editions for the place and the period asked for, metres."""
     not_for: str = ""
     """The sentence of `lacks` that the product itself says, as it stands in its passage."""
 
@@ -35,3 +39,8 @@ class ProductMatch(Frozen):
     def fits(self) -> bool:
         """Tell whether nothing is known that keeps the product from answering."""
         return not any(one.blocks for one in self.shortfalls)
+
+    @property
+    def verified(self) -> bool:
+        """Tell whether it is known to have the place and the period, as far as they are asked."""
+        return not any(one.kind == "unverified" for one in self.shortfalls)

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 
 from knowledge.catalogue import Catalogue
 from knowledge.elsewhere import Elsewhere, load_elsewhere
-from knowledge.fitness import Need, covers_whole, period_note, shortfalls
+from knowledge.fitness import Need, covers_whole, period_note, shortfalls, suited
 from knowledge.ingest import facts_sentence, policy_sentences, stems
 from knowledge.matches import ProductMatch
 from knowledge.schema import Frozen, Product
@@ -26,7 +26,7 @@ LEAST_RELEVANCE = 0.55
 BLOCKED_FACTOR = 0.3
 SHORT_FACTORS = {
     "place": 0.9, "units": 0.5, "extent": 0.7, "period": 0.8, "status": 0.8, "cadence": 0.9, "change": 0.7,
-    "compare": 1.0,
+    "compare": 1.0, "unverified": 0.8,
 }  # fmt: skip
 """How far a shortfall lowers a product: one that it blocks, and one that can still be used."""
 
@@ -73,7 +73,7 @@ def judge(matches: list[ProductMatch], others: Mapping[str, float], *, named: fr
     ahead = others[other] >= LEAST_RELEVANCE and others[other] > nearest and not known
     clearly = ahead and others[other] > CLEARLY * nearest
     if not clearly and matches and not matches[0].fits and not known:
-        first = next((one for one in matches if one.fits and one.relevance >= INSTEAD * nearest), None)
+        first = next((o for o in matches if o.fits and o.verified and o.relevance >= INSTEAD * nearest), None)
         if first:
             rest = [one for one in matches if one is not first]
             return Findings(matches=(first, *rest[: limit - 1]), relevant=nearest >= LEAST_RELEVANCE, certain=False)
@@ -137,6 +137,7 @@ def order(
         if relevance[one.id] >= NEAR * relevance[nearest.id] and not set(one.themes).isdisjoint(nearest.themes)
     }
     found = [_match(one, relevance[one.id], question, need, catalogue) for one in products]
+    found = [one if one.product is nearest else _behind_the_known(one) for one in found]
     if need.bbox and any(_is_for_region(one, near, need) for one in found):
         found = [_lowered(one) if _is_wide(one.product) else one for one in found]
     return sorted(found, key=lambda one: (one.product.id not in near, -one.score, one.product.id))
@@ -149,11 +150,17 @@ def _is_wide(product: Product) -> bool:
 def _is_for_region(match: ProductMatch, near: set[str], need: Need) -> bool:
     product = match.product
     regional = product.coverage.startswith(REGIONAL)
-    return match.fits and product.id in near and regional and covers_whole(product.boxes, need)
+    taken = match.fits and match.verified and product.id in near
+    return taken and regional and covers_whole(product.boxes, need)
 
 
 def _lowered(match: ProductMatch) -> ProductMatch:
     return match.model_copy(update={"score": WIDE_FACTOR * match.score})
+
+
+def _behind_the_known(match: ProductMatch) -> ProductMatch:
+    """Hold a product of which it is not known whether it has the place or the period for one that has not."""
+    return match if match.verified else match.model_copy(update={"score": BLOCKED_FACTOR * match.score})
 
 
 def _match(product: Product, relevance: float, question: str, need: Need, catalogue: Catalogue) -> ProductMatch:
@@ -167,6 +174,7 @@ def _match(product: Product, relevance: float, question: str, need: Need, catalo
         why=_reasons(product, question, need),
         lacks=" ".join((*(one.text for one in short), not_for)).strip(),
         shortfalls=short,
+        pixel_m=suited(product, need).resolution_m,
         not_for=not_for,
     )
 
@@ -174,11 +182,12 @@ def _match(product: Product, relevance: float, question: str, need: Need, catalo
 def _reasons(product: Product, question: str, need: Need) -> tuple[str, ...]:
     """Say why: when to choose it, what it is, its facts, and what holds for the period and the place."""
     period = period_note(product, need)
-    known = need.bbox is not None and bool(product.boxes)
-    place = f"It covers the place ({product.coverage})." if known and covers_whole(product.boxes, need) else ""
+    meant = suited(product, need)
+    known = need.bbox is not None and bool(meant.boxes) and not meant.parts_only
+    place = f"It covers the place ({meant.coverage})." if known and covers_whole(meant.boxes, need) else ""
     policies = [text for policy, text in policy_sentences(product).items() if _is_named(policy, question)]
     fit = _closest(product.choose_when, question)
-    reasons = (fit, product.summary, *policies, facts_sentence(product), period, place)
+    reasons = (fit, product.summary, *policies, facts_sentence(meant), period, place)
     return tuple(reason for reason in reasons if reason)
 
 

@@ -1,5 +1,6 @@
 """The nouns of knowledge: product, edition, passage, citation; those of a search are in `matches.py`."""
 
+import re
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, SkipValidation
@@ -257,6 +258,8 @@ class Edition(Frozen):
     bbox_basis: str | None = None
     areas: tuple[str, ...] = ()
     """Names from `areas.yaml` when the extent is not one box."""
+    parts_only: bool = False
+    """True when it maps only parts of `areas` whose outlines are not known, such as cities, river belts or sites."""
     boxes: Boxes = ()
     """Worked out from `areas` or `bbox`: where it has data; empty when unknown."""
     start: str | None = None
@@ -312,6 +315,11 @@ class Edition(Frozen):
     confidence: Confidence
     sources: tuple[str, ...] = ()
 
+    @property
+    def is_change(self) -> bool:
+        """Tell whether it maps the change from its first year to its last one, by its title."""
+        return self.start != self.end and bool(re.search(r"\bchange\b", self.title, re.IGNORECASE))
+
 
 class Product(Frozen):
     """What a user chooses: one measured thing, with all its editions."""
@@ -338,6 +346,8 @@ class Product(Frozen):
     cautions: tuple[str, ...] = ()
     resolution_m: float | None = None
     """Finest pixel of the editions in use, metres; None for vector data."""
+    parts_only: bool = False
+    """True when all editions in use map only parts of their areas, whose outlines are not known."""
     start: str | None = None
     end: str | None = None
     cadence: str | None = None

@@ -136,16 +136,16 @@ def _finest(found: "Findings") -> list[str]:
     """Say how fine the finest product of the kind is, where its pixels are all that it lacks."""
     kin = set(found.matches[0].product.themes)
     coarse = [
-        (one.product.resolution_m, one.product.title)
+        (one.pixel_m, one.product.title)
         for one in found.matches
         if {short.kind for short in one.shortfalls if short.blocks} == {"pixel"}
-        and one.product.resolution_m
+        and one.pixel_m
         and one.relevance >= NEAR * found.matches[0].relevance
         and not kin.isdisjoint(one.product.themes)
     ]
     if not coarse:
         return []
-    pixel, title = min(coarse)
+    pixel, title = min(coarse, key=lambda one: one[0])
     return [f"None of this kind is that fine: the finest is {title}, with pixels of {pixel:g} m."]
 
 

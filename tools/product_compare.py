@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from knowledge.fitness import is_change, is_vector
+from knowledge.fitness import is_vector
 from knowledge.schema import Edition, Product
 from tools.errors import ToolInputError
 from tools.schema import ToolResult
@@ -100,7 +100,7 @@ ASPECTS: dict[str, Callable[[Product, "Catalogue"], str]] = {
 
 def told_together(one: Product, other: Product, catalogue: "Catalogue") -> str:
     """Tell whether editions of the two may be subtracted from each other."""
-    first, second = ([e for e in _current(p) if not is_change(e)] or _current(p) for p in (one, other))
+    first, second = ([e for e in _current(p) if not e.is_change] or _current(p) for p in (one, other))
     pairs = sorted(((a, b) for a in first for b in second), key=lambda pair: pair[0].start == pair[1].start)
     alike = [(a, b) for a, b in pairs if set(a.resolution) & set(b.resolution)]
     ruled = [(catalogue.comparability(a.id, b.id), a, b) for a, b in alike or pairs]

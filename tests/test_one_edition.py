@@ -1,0 +1,138 @@
+"""Place, period and pixel are held against one edition together; what is not known is told and comes last."""
+
+from datetime import date
+
+import pytest
+
+from knowledge.catalogue import Catalogue, load_catalogue
+from knowledge.fitness import Need, shortfalls, suited
+from knowledge.ranking import judge, order
+
+KENYA = (33.9, -4.7, 41.9, 5.0)
+CANADA = (-141.0, 41.7, -52.6, 83.1)
+GREENLAND = (-73.3, 59.8, -11.3, 83.6)
+RUSSIA = (27.3, 41.2, 180.0, 81.9)
+VIENNA = (16.2, 48.1, 16.6, 48.3)
+ZERMATT = (7.6, 45.9, 7.9, 46.1)
+UKRAINE = (22.1, 44.4, 40.2, 52.4)
+WITHIN_UKRAINE = ((30.5, 50.4), (36.2, 50.0), (32.0, 47.5), (34.0, 49.0))
+OTHERS = {"sea": 0.0}
+
+
+@pytest.fixture(scope="module")
+def catalogue() -> Catalogue:
+    return load_catalogue()
+
+
+def in_year(year: int) -> tuple[date, date]:
+    return date(year, 1, 1), date(year, 12, 31)
+
+
+def kinds(catalogue: Catalogue, product_id: str, need: Need) -> set[str]:
+    return {one.kind for one in shortfalls(catalogue.get(product_id), need, catalogue)}
+
+
+@pytest.mark.parametrize(
+    ("product_id", "bbox", "year", "pixel_m", "finest_m"),
+    [
+        ("soil-water-index", KENYA, None, 1000, 12_500),
+        ("imperviousness", VIENNA, 2009, 10, 20),
+        ("tree-cover-density", VIENNA, 2012, 10, 20),
+        ("water-bodies", None, 2005, 100, 1000),
+        ("leaf-area-index", None, 2005, 300, 1000),
+        ("lake-ice-extent", CANADA, None, 250, 500),
+        ("snow-cover-extent", GREENLAND, 2018, 500, 1000),
+    ],
+)
+def test_the_pixel_is_of_an_edition_that_has_the_place_and_the_period(
+    catalogue: Catalogue,
+    product_id: str,
+    bbox: tuple[float, float, float, float] | None,
+    year: int | None,
+    pixel_m: float,
+    finest_m: float,
+) -> None:
+    start, end = in_year(year) if year else (None, None)
+    need = Need(bbox=bbox, start=start, end=end, pixel_m=pixel_m)
+    assert suited(catalogue.get(product_id), need).resolution_m == finest_m
+    assert "pixel" in kinds(catalogue, product_id, need)
+
+
+@pytest.mark.parametrize(
+    ("product_id", "bbox", "year", "pixel_m"),
+    [
+        ("soil-water-index", VIENNA, 2024, 1000),
+        ("imperviousness", VIENNA, 2018, 10),
+        ("tree-cover-density", VIENNA, 2020, 10),
+        ("leaf-area-index", KENYA, 2016, 300),
+        ("lake-ice-extent", VIENNA, 2025, 250),
+    ],
+)
+def test_an_edition_that_has_all_three_lacks_nothing(
+    catalogue: Catalogue, product_id: str, bbox: tuple[float, float, float, float], year: int, pixel_m: float
+) -> None:
+    start, end = in_year(year)
+    assert not kinds(catalogue, product_id, Need(bbox=bbox, start=start, end=end, pixel_m=pixel_m))
+
+
+def test_a_fine_edition_that_has_a_part_of_the_place_is_no_fine_edition_of_the_whole(catalogue: Catalogue) -> None:
+    points = tuple((float(lon), 60.0) for lon in range(32, 170, 4))
+    snow = catalogue.get("snow-cover-extent")
+    assert suited(snow, Need(bbox=RUSSIA, points=points)).resolution_m == 1000
+    assert kinds(catalogue, snow.id, Need(bbox=RUSSIA, points=points, pixel_m=500)) == {"place"}
+
+
+def test_facts_are_told_of_the_place_and_the_period(catalogue: Catalogue) -> None:
+    start, end = in_year(2009)
+    found = order({"imperviousness": 1.0}, catalogue, "sealing", Need(bbox=VIENNA, start=start, end=end), frozenset())
+    assert any(one.startswith("Facts: pixels of 20 m;") for one in found[0].why)
+    (soil,) = order({"soil-water-index": 1.0}, catalogue, "soil", Need(bbox=KENYA), frozenset())
+    assert "It covers the place (Global)." in soil.why
+    assert soil.pixel_m == 12_500
+
+
+@pytest.mark.parametrize("product_id", ["urban-atlas", "riparian-zones", "coastal-zones", "natura-2000", "hot-spots"])
+def test_that_a_place_is_covered_is_not_said_without_its_outline(catalogue: Catalogue, product_id: str) -> None:
+    (found,) = order({product_id: 1.0}, catalogue, "land cover", Need(bbox=VIENNA), frozenset())
+    assert "was not verified (coverage:" in found.lacks
+    assert not any(one.startswith("It covers the place") for one in found.why)
+    assert found.fits
+    assert not found.verified
+
+
+def test_parts_of_an_area_are_denied_outside_it(catalogue: Catalogue) -> None:
+    assert kinds(catalogue, "urban-atlas", Need(bbox=KENYA)) == {"place"}
+
+
+def test_years_that_are_not_known_are_not_taken_for_the_years_asked(catalogue: Catalogue) -> None:
+    start, end = in_year(1985)
+    assert kinds(catalogue, "clcplus-core", Need(start=start, end=end)) == {"unverified"}
+    assert not kinds(catalogue, "clcplus-core", Need())
+
+
+def test_what_is_not_known_comes_after_what_is(catalogue: Catalogue) -> None:
+    nearness = {"clcplus-backbone": 1.0, "clcplus-core": 0.9, "global-land-cover-10m": 0.6}
+    found = order(nearness, catalogue, "land cover", Need(bbox=UKRAINE, points=WITHIN_UKRAINE), frozenset())
+    assert [one.product.id for one in found] == ["global-land-cover-10m", "clcplus-backbone", "clcplus-core"]
+
+
+def test_what_is_not_known_is_not_offered_in_place_of_what_was_asked(catalogue: Catalogue) -> None:
+    nearness = {"tree-cover-change": 1.0, "hot-spots": 0.9}
+    found = order(nearness, catalogue, "tree cover change", Need(bbox=UKRAINE, points=WITHIN_UKRAINE), frozenset())
+    answer = judge(found, OTHERS, named=frozenset(), limit=2)
+    assert [one.product.id for one in answer.matches] == ["tree-cover-change", "hot-spots"]
+    assert not answer.matches[0].fits
+
+
+def test_a_product_asked_for_is_given_with_what_is_not_known(catalogue: Catalogue) -> None:
+    nearness = {"urban-atlas": 1.0, "corine-land-cover": 0.7}
+    found = order(nearness, catalogue, "urban", Need(bbox=ZERMATT), frozenset())
+    assert found[0].product.id == "urban-atlas"
+    assert found[0].shortfalls[0].kind == "unverified"
+
+
+@pytest.mark.parametrize(
+    ("product_id", "cadence"), [("leaf-type", "yearly"), ("water-bodies", "monthly"), ("imperviousness", "3-yearly")]
+)
+def test_how_often_is_told_of_the_map_that_goes_on(catalogue: Catalogue, product_id: str, cadence: str) -> None:
+    assert catalogue.get(product_id).cadence == cadence
