@@ -244,7 +244,8 @@ def _place(product: Product, need: Need) -> Shortfall | None:
     known = bool(product.boxes) and not product.parts_only
     if need.bbox is not None and not known and covers(product.boxes, need):
         text = f"Whether this place is among what it maps was not verified (coverage: {product.coverage})."
-        return Shortfall(kind="unverified", text=text, blocks=False)
+        # Parts of an area are known to lie in it; of what has no outline at all, nothing is known.
+        return Shortfall(kind="place" if product.boxes else "unverified", text=text, blocks=False)
     if covers(product.boxes, need):
         text = f"It covers only a part of the place (coverage: {product.coverage})."
         return None if covers_whole(product.boxes, need) else Shortfall(kind="place", text=text, blocks=False)
