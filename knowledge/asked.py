@@ -2,15 +2,18 @@
 
 import re
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date
 
 from knowledge.asked_codes import code_lines, codes_in, no_data_lines
 from knowledge.catalogue import Catalogue, licence, normalise
-from knowledge.ingest import stems
-from knowledge.lexicon import in_english
+from knowledge.errors import ProductNotFound
+from knowledge.ingest import policy_sentences, stems
+from knowledge.lexicon import fold, in_english
+from knowledge.refusals import product_at
 from knowledge.schema import Document, Edition, Encoding, Product, Variable
-from knowledge.services import services
+from knowledge.services import CDSE_SERVICES, services
 
 MOST_EDITIONS = 6
 MOST_CODES = 5
@@ -18,17 +21,25 @@ MOST_DOCUMENTS = 2
 MOST_SOURCES = 2
 UNKNOWN, NOT_STATED = ": not verified.", "not stated in this catalogue"
 _CUES = {
-    "doi": r"doi|cit(?:e|es|ed|ation|er|ons|ar|o|are|azione)|zitier\w*|reference for a paper",
-    "decoding": r"scal(?:e|ing)\w*|offset|digital numbers?|dn|decod\w*|dekodier\w*|raw (?:values?|numbers?)|"
-    r"stored values?|pixel values?|unit|units|skalier\w*|umrechn\w*|einheit\w*|facteurs?|echelle|unites?|convert\w*|"
-    r"my pixels|factor(?:es)?|escala|unidad(?:es)?|fattor[ei]|scala|unita|valid range|pixelwerte?",
+    "doi": r"doi|cit(?:ed|ation|are|azione)|(?:to|i|we|you|should) cite|citer|citar|zitier\w*|reference for a paper",
+    "decoding": r"(?<!at the )(?<!on the )scale (?:factors?|of)|scal(?:ing|ed)|(?<!carbon )offset|digital numbers?|dn|"
+    r"decod\w*|dekodier\w*|raw (?:values?|numbers?)|stored values?|pixel values?|my pixels|valid range|"
+    r"(?:what|which|its|physical) units?|(?<!mapping )units? of|convert\b.*\b(?:values?|numbers?|pixels?)|"
+    r"(?:values?|numbers?|pixels?)\b.*\bconvert\w*|skalier\w*|umrechn\w*|(?:welche[rn]?) einheit\w*|einheit von|"
+    r"pixelwerte?|"
+    r"facteurs? (?:d.echelle|de conversion)|quelles? unites?|unite (?:de|du|des) (?!carto)|"
+    r"factor(?:es)? de (?:escala|conversion)|que unidad(?:es)?|unidad(?:es)? de (?!carto)|"
+    r"fattor[ei] di (?:scala|conversione)|(?:che|quale) unita",
     "no data": r"no.?data|fill values?|missing values?|keine daten|fehlwert\w*|valeurs? (?:manquantes?|de remplissage)|"
     r"(?:sans|pas de) donnees?|sin datos|valor(?:es)? nulos?|(?:senza|nessun) dat[io]",
-    "patch": r"mmu|minimum mapping|small(?:est)?|tiny|mapping unit|mindest\w*|kleinste?n?|klein|unite minimale|"
-    r"surface minimale|petite?s?|unidad minima|superficie minima|pequen[oa]s?|unita minima|"
-    r"piccol[oaie]",
-    "classes": r"class(?:es)?|codes?|legend|nomenclature|types|klassen?|schlussel|legende|nomenklatur|codigos?|clases?|"
-    r"leyenda|codic[ei]|classi|legenda|tipos|tipi|typen|arten",
+    "patch": r"mmu|minimum mapping|mapping unit|"
+    r"smallest (?:\w+ ){0,2}(?:patch|area|object|feature|unit|size|polygon)\w*|"
+    r"how small|too small|small enough|smaller than \d+|(?:small|tiny) (?:patch|feature|object|polygon|area)\w*|"
+    r"mindest(?!ens\b)\w+|(?:zu|wie) klein\w*|kleinste\w*|unite minimale|surface minimale|(?:trop|plus) petite?s?|"
+    r"unidad minima|superficie minima|(?:demasiado|mas) pequen[oa]s?|unita minima|(?:troppo|piu) piccol[oaie]",
+    "classes": r"class(?:es)?|codes?|legend|nomenclature|klassen?|schlussel|legende|nomenklatur|codigos?|clases?|"
+    r"leyenda|codic[ei]|classi|legenda|(?:what|which|how many) (?:\w+ )?types|(?:welche|wie viele) (?:arten|typen)|"
+    r"quels types|(?:que|cuantos) tipos|(?:che|quali|quanti) tipi",
     "licence": r"licen[cs]\w*|lizenz\w*|terms of use|nutzungsbedingungen|commercial\w*|kommerziell\w*|attribution|"
     r"copyright|conditions d.utilisation|condiciones de uso|condizioni d.uso",
     "accuracy": r"accura\w+|genauigkeit\w*|wie genau|exactitude|fiabilite|precision(?! (?:agricult|farming))|"
@@ -51,11 +62,38 @@ _CUES = {
     r"frequenza\b.*\b(?:aggiorna\w*|pubblica\w*|prodott[oaie]|esce|escono)",
     "timeliness": r"how (?:soon|quickly|fast)|timeliness|latency|publication delay|wie schnell|verzogerung\w*|"
     r"sous quel delai|delai|retraso|con que rapidez|ritardo|quanto tempo dopo",
-    "versions": r"latest|newest|newer|replac\w*|updates?|versions?|editions?|which years|reference years?|recent|"
-    r"last one|neue[rsn]?|neueste\w*|ersetz\w*|aktuell\w*|version(?:en)?|ausgaben?|remplac\w*|dernier\w*|mise a jour|"
-    r"annees|sustituy\w*|actualiza\w*|ultim[oa]s?|nuev[oa]s?|versione|sostitui\w*|aggiorna\w*|edizion[ei]|quand|years|anos",
+    "versions": r"latest|newest|newer|most recent|replac\w*|updates?|versions?|editions?|(?:which|what) years|"
+    r"reference years?|last one|neuer|neueste\w*|neue (?:version|ausgabe)|ersetz\w*|aktuellste\w*|"
+    r"version(?:en)?|ausgaben?|"
+    r"welche jahre|remplac\w*|derniere (?:edition|version)|mise a jour|quelles annees|sustituy\w*|actualiza\w*|"
+    r"ultima (?:edicion|version)|nueva (?:edicion|version)|que anos|versione|sostitui\w*|aggiorna\w*|edizion[ei]|"
+    r"quali anni|"
+    r"ultima (?:edizione|versione)",
+    "policies": r"(?<!data )polic(?:y|ies)|directives?|regulations?|legislation|politiques?|reglements?|"
+    r"(?:eu.)?richtlinien?|verordnung\w*|politicas?|directivas?|reglamentos?|politiche|direttiv[ae]|regolament[oi]",
+    "status": r"still (?:being )?(?:produced|updated|made|published|continued|maintained)|discontinued|supersed\w*|"
+    r"obsolete|outdated|noch (?:produziert|aktualisiert|hergestellt|veroffentlicht)|eingestellt|veraltet|abgelost|"
+    r"uberholt|(?:encore|toujours) (?:produite?|mise? a jour|publiee?)s?|obsoletes?|perimee?s?|todavia se \w+|"
+    r"sigue\w* \w+|obsolet[oa]s?|descontinuad[oa]s?|ancora (?:prodott|aggiornat|pubblicat)\w*|superat[oaie]",
     "services": r"stac|openeo|wms|wmts|sentinel hub|byoc|s3|odata|wekeo|cdse|data space|collections?|api|identifier|id",
 }
+SERVICES = {
+    "stac": "STAC",
+    "openeo": "openEO",
+    "sentinelhub": "Sentinel Hub",
+    "s3": "S3",
+    "odata": "OData",
+    "wekeo": "WEkEO",
+    "wms": "WMS",
+    "portal": "CLMS portal",
+}
+ANSWER = {"available": "Yes", "absent": "No"}
+_YES_OR_NO = re.compile(
+    r"(?:is|are|was|has|have|does|do|can|ist|sind|gibt|kann|est|est-ce|peut-on|puis-je|esta|estan|hay|se puede|puedo|"
+    r"e|sono|c e|posso|si puo)\b"
+)
+_PRODUCED = re.compile(r"\b(?:still|noch|encore|toujours|todavia|sigue\w*|ancora)\b")
+_STOPPED = re.compile(r"\b(?:discontinued|eingestellt|descontinuad[oa]s?)\b")
 CODED = {"class": "class codes", "presence": "codes for yes and no", "date": "dates", "bits": "bit flags"}
 """Kinds of layers whose stored numbers are no quantities."""
 STRICT_PATCH = re.compile(r"\b(?:mmu|(?:mapping|kartier|cartografi|cartograph|mappatura)\w*)\b")
@@ -72,6 +110,12 @@ class _Asked:
     catalogue: Catalogue
     documents: tuple[Document, ...]
     """Those of all editions."""
+    product: Product
+
+    @property
+    def told_apart(self) -> list[Edition]:
+        """Editions of the product that the question speaks of more than of the others; all where it speaks of none."""
+        return _ranked(self.product, self.question)[1]
 
 
 def asked_facts(
@@ -82,7 +126,7 @@ def asked_facts(
     Unknown facts are said to be not verified; a question that names no kind gets none.
     """
     text = _without_name(product, normalise(question))
-    asked = _Asked(tuple(_meant(product, question, start, end)), question, catalogue, product.documents)
+    asked = _Asked(tuple(_meant(product, question, start, end)), question, catalogue, product.documents, product)
     kinds = ["codes"] * bool(codes_in(text)) + [kind for kind, cue in CUES.items() if cue.search(text)]
     said = [one for one in product.cautions if any(CUES[kind].search(normalise(one)) for kind in kinds if kind in CUES)]
     told = [line for kind in kinds for line in _TELL[kind](asked)]
@@ -92,9 +136,23 @@ def asked_facts(
     return tuple(dict.fromkeys([*told, *said, *source]))
 
 
+def products_named(question: str, catalogue: Catalogue) -> list[Product]:
+    """Give the products that a question calls by title, abbreviation or alias, the longest name at each place."""
+    found: dict[str, Product] = {}
+    text = fold(question)
+    while text:
+        name, bearers = product_at(text, catalogue)
+        if name:
+            with suppress(ProductNotFound):
+                one = catalogue.get(name)
+                found |= {one.id: one} if one.id in bearers else {}
+        text = text.lstrip()[len(name) :] if name else text.lstrip().partition(" ")[2]
+    return [*found.values()]
+
+
 def is_unknown(fact: str) -> bool:
     """Tell whether a line of `asked_facts` says that the catalogue does not hold the fact."""
-    return UNKNOWN in fact or NOT_STATED in fact
+    return any(said in fact for said in (UNKNOWN, NOT_STATED, "not verified: "))
 
 
 def _without_name(product: Product, text: str) -> str:
@@ -106,20 +164,25 @@ def _without_name(product: Product, text: str) -> str:
 
 def _meant(product: Product, question: str, start: date | None, end: date | None) -> list[Edition]:
     """Give the editions of a period, those first that a question tells from the others, then the newest in use."""
-    words = {one.id: _telling(f"{one.id} {one.title}") for one in product.editions}
-    shared = set.intersection(*words.values())
-    said = _telling(_without_name(product, normalise(f"{question} {in_english(question)}")))
-
-    def rank(one: Edition) -> tuple[int, bool, str]:
-        return len((words[one.id] - shared) & said), one.status == "current", one.start or ""
-
-    editions = sorted(product.editions, key=rank, reverse=True)
+    editions, _ = _ranked(product, question)
     if start and end:
         ids = {
             one.id for one in editions if _years(one) and _years(one)[0] <= end.year and _years(one)[1] >= start.year
         }
         editions = [one for one in editions if one.id in ids] or editions
     return editions[:MOST_EDITIONS]
+
+
+def _ranked(product: Product, question: str) -> tuple[list[Edition], list[Edition]]:
+    """Give all editions, those first whose own words a question holds, and those of them that hold most of these."""
+    words = {one.id: _telling(f"{one.id} {one.title}") for one in product.editions}
+    shared = set.intersection(*words.values())
+    said = _telling(_without_name(product, normalise(f"{question} {in_english(question)}")))
+    held = {one.id: len((words[one.id] - shared) & said) for one in product.editions}
+    ranked = sorted(
+        product.editions, key=lambda one: (held[one.id], one.status == "current", one.start or ""), reverse=True
+    )
+    return ranked, [one for one in ranked if held[one.id] == max(held.values())]
 
 
 def _telling(text: str) -> set[str]:
@@ -184,7 +247,12 @@ def _sensors(asked: _Asked) -> list[str]:
 
 
 def _since(asked: _Asked) -> list[str]:
-    return _per_edition(asked, "First year", lambda one: one.start or "")
+    """Tell the earliest start: of the editions that the question tells apart, else of all."""
+    dated = [one for one in asked.told_apart if one.start]
+    first = min(dated, key=lambda one: one.start or "", default=None)
+    return [
+        f"First year: {first.start} ({first.id})." if first else f"First year of {asked.editions[0].id}: not verified."
+    ]
 
 
 def _rhythm(asked: _Asked) -> list[str]:
@@ -241,23 +309,31 @@ def _classes(asked: _Asked) -> list[str]:
     )
     lines: list[str] = []
     words_asked = set(stems(in_english(asked.question)))
-    codes = set(re.findall(r"(?<![\d.,-])(?!(?:19|20)\d\d\b)\d{1,4}(?![\d.,]*\d)", asked.question))
     for legend in [asked.catalogue.legend(name) for name in names][:3]:
         if not legend.classes:
             continue
         lines.append(f"{legend.title}: {len(legend.classes)} classes.")
-        hits = [
-            one
-            for one in legend.classes
-            if codes & {str(one.code), str(one.grid_code)}
-            or ((words := set(stems(one.label))) and words <= words_asked)
-        ]
-        lines += [
-            f"{f'Grid code {one.grid_code}, code' if str(one.grid_code) in codes else 'Code'} {one.code}: {one.label} "
-            f"({legend.title})."
-            for one in hits[:MOST_CODES]
-        ]
+        hits = [one for one in legend.classes if (words := set(stems(one.label))) and words <= words_asked]
+        lines += [f"Code {one.code}: {one.label} ({legend.title})." for one in hits[:MOST_CODES]]
     return lines
+
+
+def _status(asked: _Asked) -> list[str]:
+    """Say whether data of the edition meant still come, or whether another replaces it."""
+    one, text = asked.told_apart[0], normalise(asked.question)
+    goes_on = one.end == "present" and one.status == "current"
+    if _PRODUCED.search(text) or _STOPPED.search(text):
+        if not goes_on and (one.end in (None, one.start) or one.end == "present"):
+            return [f"Production of {one.id} today{UNKNOWN}", *_versions(asked)]
+        yes = goes_on == bool(_PRODUCED.search(text))
+        told = f"Data of {one.id} go on to today." if goes_on else f"Data of {one.id} end in {one.end}."
+    else:
+        if one.status not in ("current", "superseded") and not one.superseded_by:
+            return [f"Replacement of {one.id}{UNKNOWN}", *_versions(asked)]
+        yes = one.status == "superseded" or bool(one.superseded_by)
+        by = f"replaced by {one.superseded_by}" if one.superseded_by else "superseded"
+        told = f"{one.id} is {by}." if yes else f"{one.id} is not superseded."
+    return [f"{'Yes' if yes else 'No'}. {told}" if _YES_OR_NO.match(text) else told]
 
 
 def _versions(asked: _Asked) -> list[str]:
@@ -270,13 +346,29 @@ def _versions(asked: _Asked) -> list[str]:
     return [f"Editions: {'; '.join(told)}.", *(f"{text.rstrip('.')}." for text in [*updates][-4:])]
 
 
+def _policies(asked: _Asked) -> list[str]:
+    told = sorted(policy_sentences(asked.product).values(), key=lambda text: "our reading" in text)
+    return told or [f"Policies it serves{UNKNOWN}"]
+
+
 def _services(asked: _Asked) -> list[str]:
-    edition = asked.editions[0]
-    told = []
-    for one in services(edition):
-        ids = f" {', '.join(one.ids)}" if one.ids else ""
-        told.append(f"{one.name}: {one.state}{ids}")
-    return [f"Services of {edition.id}: {'; '.join(told)}."]
+    """Tell by which services the edition can be had: those that the question names, else all."""
+    edition, text = asked.editions[0], normalise(asked.question)
+    every = services(edition)
+    named = [one for one in every if re.search(rf"\b{normalise(SERVICES[one.name])}\b", text)]
+    told: dict[str, list[str]] = {}
+    for one in named or every:
+        ids = f" ({', '.join(one.ids)})" if one.ids else ""
+        told.setdefault(one.state, []).append(f"{SERVICES[one.name]}{' on CDSE' * (one.name in CDSE_SERVICES)}{ids}")
+    lines = {
+        "available": f"Available for {edition.id}: {'; '.join(told.get('available', ()))}.",
+        "absent": f"Not available for {edition.id}: {'; '.join(told.get('absent', ()))}.",
+        "unverified": f"Services for {edition.id}, not verified: {'; '.join(told.get('unverified', ()))}.",
+    }
+    found = [lines[state] for state in lines if state in told]
+    if len(named) == 1 and _YES_OR_NO.match(text):
+        return [f"{ANSWER[named[0].state]}. {found[0]}"] if named[0].state in ANSWER else found
+    return found
 
 
 _TELL: dict[str, Callable[[_Asked], list[str]]] = {
@@ -296,5 +388,7 @@ _TELL: dict[str, Callable[[_Asked], list[str]]] = {
     "patch": _patch,
     "classes": _classes,
     "versions": _versions,
+    "status": _status,
+    "policies": _policies,
     "services": _services,
 }

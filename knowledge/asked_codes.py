@@ -19,6 +19,7 @@ _MEANS = (
     r"(?:mean\w*|stands?|bedeute\w*|heisst|signifi\w*|veut dire|vuol dire|quiere decir|indicat\w*|represent\w*|steht)"
 )
 _NUMBER = r"(?P<number>\d{1,5})(?![.,]?\d)(?!\s?(?:m|km|ha|cm|%|percent|days?|metres?|meters?)\b)"
+_NEXT = re.compile(rf"\W+(?:(?:and|or|und|oder|et|ou|y|o|e)\W+)?(?!(?:19|20)\d\d\b){_NUMBER}")
 _CODES = (
     re.compile(rf"\b{_THING}\W{{0,3}}(?:of |is |de |di |von |= ?|el |le |la |der )?{_NUMBER}"),
     re.compile(rf"(?<![\w.]){_NUMBER}(?=\W+{_MEANS}\b)"),
@@ -28,7 +29,12 @@ _CODES = (
 
 def codes_in(question: str) -> list[int]:
     """Give the numbers of a question, without accents and in lower case, that it asks the meaning of."""
-    found = [match["number"] for pattern in _CODES for match in pattern.finditer(question)]
+    found = []
+    for match in (match for pattern in _CODES for match in pattern.finditer(question)):
+        one: re.Match[str] | None = match
+        while one:
+            found.append(one["number"])
+            one = _NEXT.match(question, one.end())
     return [int(one) for one in dict.fromkeys(found)]
 
 
@@ -69,9 +75,13 @@ def _layers(editions: Sequence[Edition]) -> list[tuple[Edition, Variable]]:
 def _meaning(edition: Edition, layer: Variable, code: int, catalogue: Catalogue) -> str:
     """Say what a number is in one layer: a class, a code, or a value; empty where that is not known."""
     legend = _legend(edition, layer, catalogue)
-    for one in (*legend.classes, *legend.special_values) if legend else ():
-        if one.code == code:
-            return f"Code {code}: {one.label} ({legend.title})." if legend else ""
+    known = (*legend.classes, *legend.special_values) if legend else ()
+    for one in known:
+        if legend and one.code == code:
+            return f"Code {code}: {one.label} ({legend.title})."
+    for one in known:
+        if legend and one.grid_code == code:
+            return f"Grid code {code}, code {one.code}: {one.label} ({legend.title})."
     special = _special(edition, layer, catalogue)
     if code in special:
         return f"Code {code}: {special[code]} ({layer.name})."

@@ -192,7 +192,7 @@ def test_an_explained_product_is_quoted_from_its_passages(toolbox: Toolbox) -> N
         ("How many classes has CORINE?", "CORINE Land Cover nomenclature, 44 level-3 classes: 44 classes."),
         ("Welchen Code hat Mais in den HRL Crop Types?", "Code 1130: Maize"),
         ("latest update of EGMS", "update 3: 2019-01 to 2023-12"),
-        ("Is CORINE Land Cover a STAC collection?", "stac: absent"),
+        ("Is CORINE Land Cover a STAC collection?", "No. Not available for clc-2018: STAC on CDSE."),
     ],
 )
 def test_the_kind_of_fact_asked_for_is_told(toolbox: Toolbox, question: str, fact: str) -> None:

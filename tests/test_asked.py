@@ -49,6 +49,21 @@ def index_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ("Dateiformat von HR-VPP?", "hr-vpp", "Format: COG (hrvpp-vpp"),
         ("How soon is LAI published?", "leaf-area-index", "Time until published of lai_global_300m_10daily_v2: not"),
         ("MMU of Urban Atlas", "urban-atlas", "Minimum mapping unit: 0.25 ha"),
+        ("Qué significa el código 41 en CORINE?", "corine-land-cover", "Grid code 41, code 512: Water bodies (CORINE"),
+        ("What are classes 311, 312 and 313 of CLC?", "corine-land-cover", "Code 313: Mixed forest (CORINE"),
+        ("Since when is there CORINE?", "corine-land-cover", "First year: 1990 (clc-1990)"),
+        ("Which policies does it serve?", "riparian-zones", "Its documents name it for Floods Directive."),
+        ("Which policies does it serve?", "surface-albedo", "Policies it serves: not verified."),
+        (
+            "Is CORINE Land Cover a STAC collection?",
+            "corine-land-cover",
+            "No. Not available for clc-2018: STAC on CDSE.",
+        ),
+        ("Is the 1 km LAI still produced?", "leaf-area-index", "No. Data of lai_global_1km_10daily_v2 end in 2020."),
+        ("Is the 300 m LAI v2 still produced?", "leaf-area-index", "Yes. Data of lai_global_300m_10daily_v2 go on"),
+        ("Is ndvi v1 superseded?", "ndvi-global", "Yes. ndvi_global_300m_10daily_v1 is replaced by ndvi_global_300m"),
+        ("Is CLC 2018 superseded?", "corine-land-cover", "No. clc-2018 is not superseded."),
+        ("Is CLC 2018 still produced?", "corine-land-cover", "Production of clc-2018 today: not verified."),
         ("DOI of CLC", "corine-land-cover", "DOI: clc-2018: 10.2909/960998c1"),
     ],
 )
@@ -69,7 +84,18 @@ def test_facts_name_their_source_and_stand_first(index_dir: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "question", ["precision agriculture in the Po valley", "what does it show at 300 m", "CLC in 2018"]
+    "question",
+    [
+        "precision agriculture in the Po valley",
+        "what does it show at 300 m",
+        "CLC in 2018",
+        "land cover for my unit",
+        "forest in small towns",
+        "drought after years of heat",
+        "land cover at the scale of districts",
+        "CLC des cités, quand il pleut",
+        "fields converted to forest",
+    ],
 )
 def test_words_that_only_look_like_a_fact_bring_none(catalogue: Catalogue, question: str) -> None:
     assert asked_facts(catalogue.get("corine-land-cover"), question, catalogue) == ()
@@ -78,11 +104,15 @@ def test_words_that_only_look_like_a_fact_bring_none(catalogue: Catalogue, quest
 @pytest.mark.parametrize(
     ("question", "product", "told"),
     [
-        ("openEO id of the monthly burnt area v4?", "burnt-area", "Services of ba_global_300m_monthly_v4: "),
+        (
+            "openEO id of the monthly burnt area v4?",
+            "burnt-area",
+            "Available for ba_global_300m_monthly_v4: openEO on CDSE (",
+        ),
         (
             "Since when is there a soil water index at 1 km over Europe?",
             "soil-water-index",
-            "First year: 2025 (swi",
+            "First year: 2015 (swi_europe_1km_daily_v1",
         ),
         ("Welche Auflösung hat Small Woody Features?", "small-woody-features", "Resolution: 5 m, 100 m (swf-2021"),
         ("How often is CORINE updated?", "corine-land-cover", "Production rhythm: 6-yearly (clc-2018"),
@@ -120,3 +150,22 @@ def test_facts_are_told_of_a_product_that_the_question_names(
     assert found.recommendation is not None
     assert found.recommendation.product_id == product or not told
     assert bool(found.recommendation.facts) is told
+
+
+def test_a_code_is_told_once(catalogue: Catalogue) -> None:
+    lines = asked_facts(catalogue.get("corine-land-cover"), "What does CLC code 41 mean?", catalogue)
+    assert [line for line in lines if "41" in line] == [lines[0]]
+    assert not any("not verified" in line for line in lines)
+
+
+def test_facts_are_told_of_each_product_named_not_of_an_everyday_word(index_dir: Path) -> None:
+    retriever = Retriever(index_dir, embedding_model="none")
+    both = advise(retriever, "What is the minimum mapping unit of CORINE Land Cover and of CLC change?")
+    assert both.recommendation is not None
+    assert {"Minimum mapping unit: 25 ha", "Minimum mapping unit: 5 ha"} <= {
+        line.split(";")[0].split(" (")[0] for line in both.recommendation.facts
+    }
+    mowing = advise(retriever, "Where do farmers cut grass in spring, and in which format?")
+    assert mowing.recommendation is not None
+    assert mowing.recommendation.product_id == "grassland-mowing"
+    assert len([line for line in mowing.recommendation.facts if line.startswith("Format")]) == 1

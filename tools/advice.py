@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from statistics import median
 from typing import TYPE_CHECKING
 
-from knowledge.asked import asked_facts
+from knowledge.asked import asked_facts, products_named
 from knowledge.elsewhere import Elsewhere
 from knowledge.fitness import Need, differences
 from knowledge.matches import ProductMatch
@@ -75,9 +75,11 @@ def advise(
     if not matches or (found.elsewhere and found.certain) or not matches[0].fits:
         return _no_product(retriever, found, matches)
     best, *others = matches
-    # A fact is told of the product that the question names; the nearest one found may not be what is meant.
-    named = best.product.id in retriever.named(question)
-    facts = asked_facts(best.product, question, retriever.catalogue, start, end) if named else ()
+    # A fact is told of products that the question names; the nearest one found may not be what is meant.
+    named = products_named(question, retriever.catalogue)
+    meant = [best.product] * (best.product.id in retriever.named(question))
+    meant += [one.product for one in others if best.product in named and one.product in named]
+    facts = tuple(fact for one in meant for fact in asked_facts(one, question, retriever.catalogue, start, end))
     recommendation = recommend(matches, facts=facts, certain=found.certain)
     recommendation = recommendation.model_copy(update={"left_out": left_out_text(found)})
     if not found.certain and found.elsewhere:
