@@ -27,6 +27,10 @@ SEE = "docs/add-a-product.md lists the fields."
 CDSE_UNKNOWN = "Whether the Copernicus Data Space Ecosystem (CDSE) has it has not been verified."
 
 
+SIZED = re.compile(r"\d k?m$")
+"""Ends the plain name of a product that is told by its pixels from others of its kind."""
+
+
 @dataclass(frozen=True, eq=False)
 class Catalogue:
     """All products and legends; known by identity, so that what is worked out for one can be kept."""
@@ -65,6 +69,24 @@ class Catalogue:
             for name in {*capital, *numbered} - {product.component, product.family_abbr, "HRL"}:
                 names.setdefault(name, []).append(product.id)
         return {name: bearers for name, bearers in names.items() if self._users(name) <= set(bearers)}
+
+    @cached_property
+    def plain_names(self) -> dict[str, str]:
+        """Give all aliases in plain words, with the product that an alias names: "imperviousness", "clc", "burnt area".
+
+        An alias names a product when its title or abbreviation begins with it and no other's holds it but that of a
+        layer of change, or when it ends in a size of pixels; of others (empty here) several products may be meant.
+        """
+        heads = {product.id: (_head(product.title), normalise(product.abbr)) for product in self.products}
+        aliases = [(normalise(alias), product.id) for product in self.products for alias in product.aliases]
+        names = {name: bearer if SIZED.search(name) else "" for name, bearer in reversed(aliases)}
+        for product in self.products:
+            for name in {heads[product.id][0], *map(normalise, product.aliases)}:
+                others = {one for one, texts in heads.items() if any(f" {name} " in f" {text} " for text in texts)}
+                others -= {product.id, *(one for one in others if one.endswith("-change"))}
+                if not others and any(f"{text} ".startswith(f"{name} ") for text in heads[product.id]):
+                    names[name] = product.id
+        return names
 
     def _users(self, name: str) -> set[str]:
         """Give the products that use a word for themselves."""
@@ -180,6 +202,11 @@ def licence(name: str) -> str:
         SourceInvalid: there is no such licence.
     """
     return str(_named("licences.yaml", name))
+
+
+def _head(title: str) -> str:
+    """Give the words of a title that are its own: no name of a family before it, nothing behind a comma."""
+    return normalise(re.sub(r"^(?:HRL|HR-WSI)\s|[,(].*$", "", title))
 
 
 def normalise(name: str) -> str:

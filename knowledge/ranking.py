@@ -65,13 +65,24 @@ class Findings(Frozen):
     """What the question does not want, in words: titles of products, sensors, formats, pixels, rhythms."""
 
 
-def judge(matches: list[ProductMatch], others: Mapping[str, float], *, named: frozenset[str], limit: int) -> Findings:
-    """Decide between the products, in order, and who else has a subject: nothing is denied on a mere guess."""
+def judge(
+    matches: list[ProductMatch],
+    others: Mapping[str, float],
+    *,
+    named: frozenset[str],
+    limit: int,
+    question: str = "",
+) -> Findings:
+    """Decide between the products, in order, and who else has a subject: nothing is denied on a mere guess.
+
+    A product that is near and serves a policy the question names may be meant, however near another subject is.
+    """
     nearest = max((one.relevance for one in matches), default=0.0)
     other = max(others, key=lambda one: others[one])
     known = bool(named.intersection(one.product.id for one in matches if one.relevance >= NEAR * nearest))
     ahead = others[other] >= LEAST_RELEVANCE and others[other] > nearest and not known
-    clearly = ahead and others[other] > CLEARLY * nearest
+    served = any(one.relevance >= LEAST_RELEVANCE and serves(one.product, question) for one in matches)
+    clearly = ahead and others[other] > CLEARLY * nearest and not served
     if not clearly and matches and not matches[0].fits and not known:
         first = next((o for o in matches if o.fits and o.verified and o.relevance >= INSTEAD * nearest), None)
         if first:
@@ -185,10 +196,15 @@ def _reasons(product: Product, question: str, need: Need) -> tuple[str, ...]:
     meant = suited(product, need)
     known = need.bbox is not None and bool(meant.boxes) and not meant.parts_only
     place = f"It covers the place ({meant.coverage})." if known and covers_whole(meant.boxes, need) else ""
-    policies = [text for policy, text in policy_sentences(product).items() if _is_named(policy, question)]
+    policies = serves(product, question)
     fit = _closest(product.choose_when, question)
     reasons = (fit, product.summary, *policies, facts_sentence(meant), period, place)
     return tuple(reason for reason in reasons if reason)
+
+
+def serves(product: Product, question: str) -> list[str]:
+    """Say for which policies that the question names a product may be taken."""
+    return [text for policy, text in policy_sentences(product).items() if _is_named(policy, question)]
 
 
 def _is_named(policy: str, question: str) -> bool:

@@ -136,7 +136,7 @@ class Retriever:
         need = need.model_copy(update={"pixel_m": need.pixel_m or wording.pixel_m, **asked})
         words = set_aside(wording.subject, spoken, self.catalogue)
         subject, relevance = in_english(words), self._relevance(words)
-        for one, extra in extra_words(question, wording.named, self.catalogue).items():
+        for one, extra in extra_words(question, wording.named | wording.called, self.catalogue).items():
             relevance[one] = relevance.get(one, 0.0) + (NAMED if extra == 0 else NAMED / 2)
         for thing in wording.unwanted:
             alike = self._relevance(thing)
@@ -148,7 +148,7 @@ class Retriever:
         shares = name_shares(subject, self._names)
         theirs = max((share for one, share in shares.items() if one.startswith(ELSEWHERE)), default=0.0)
         called = {one for one, share in shares.items() if share >= MOSTLY and share > theirs}
-        found = judge(matches, others, named=wording.named | called, limit=limit)
+        found = judge(matches, others, named=wording.named | called, limit=limit, question=subject)
         titles = (one.title for one in self.catalogue.products if one.id in wording.excluded)
         return found.model_copy(update={"left_out": (*titles, *wording.refused.told)})
 

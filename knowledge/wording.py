@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterable
 
-from knowledge.catalogue import Catalogue, normalise
+from knowledge.catalogue import SIZED, Catalogue, normalise
 from knowledge.ingest import stems
 from knowledge.lexicon import to_english
 from knowledge.refusals import NO_PIXEL, SIZE, Refused, cadences_in, is_finer, limit_m, metres, product_at, read_refusal
@@ -31,6 +31,9 @@ _DISTANCE = re.compile(
     r"bis|als|dans|sur|sous|rayon|jusqu|que|sobre|bajo|hasta|radio|radius|buffer|di|entro|raggio|oltre|sotto|sopra|and|y|et|e|und|\d+"
 )
 """Words before a bare number of metres that make it a distance or a height."""
+_KIND_OF_DATA = re.compile(
+    r"\s+(?:series|layers?|maps?|products?|data ?sets?|serien?|reihe|karte|produkt|produit|capa|strato)\b"
+)
 _SUB_METRE = re.compile(r"\bsub[\s-]?met(?:re|er|rique|rico|rica)\b|\bsubmetr\w*")
 _ARTICLE = r"(?:the|le|la|les|l'|das|die|den|der|dem|el|los|las|il|lo|i|gli)"
 # These speak of a thing that is to stay away; a bare "not" may as well belong to a verb ("not ploughed").
@@ -77,13 +80,15 @@ class Wording(Frozen):
     unwanted: tuple[str, ...] = ()
     """Things that it does not want, in its own words."""
     named: frozenset[str] = frozenset()
-    """Ids of products that it calls by their names."""
+    """Ids of products that it calls by names of their own, such as CORINE."""
+    called: frozenset[str] = frozenset()
+    """Ids of products whose titles begin with its words, such as imperviousness."""
 
 
 def read_wording(question: str, catalogue: Catalogue) -> Wording:
     """Take the demands out of a question."""
     refusal = read_refusal(question, catalogue)
-    pixel_m, below, text = _pixel_size(refusal.rest)
+    pixel_m, below, text = _pixel_size(refusal.rest, catalogue)
     if pixel_m is None and refusal.facts.pixels_m and (finer := is_finer(text)):
         pixel_m, below = min(refusal.facts.pixels_m), True
         text = f"{text[: finer.start()]} {text[finer.end() :]}"
@@ -101,10 +106,11 @@ def read_wording(question: str, catalogue: Catalogue) -> Wording:
         excluded=frozenset(excluded),
         unwanted=unwanted,
         named=frozenset(one for one, _ in _names_in(question, catalogue)) - excluded,
+        called=_called_in(question, catalogue) - excluded,
     )
 
 
-def _pixel_size(text: str) -> tuple[float | None, bool, str]:
+def _pixel_size(text: str, catalogue: Catalogue) -> tuple[float | None, bool, str]:
     """Read the largest pixel allowed, metres; whether pixels must be smaller; and the text without these words."""
     if limit := limit_m(text):
         return limit
@@ -113,11 +119,19 @@ def _pixel_size(text: str) -> tuple[float | None, bool, str]:
     found = next((found for pattern in _PIXEL_SIZES if (found := pattern.search(text))), None)
     if found is None:
         bare = (one for one in _BARE_SIZE.finditer(text) if one["unit"] != "km")
-        found = next((one for one in bare if not _DISTANCE.fullmatch(one["before"] or "")), None)
+        bare = (one for one in bare if not _DISTANCE.fullmatch(one["before"] or ""))
+        found = next((one for one in bare if not _ends_name(text, one.end(), catalogue)), None)
     if found is None:
         return None, False, text
     start = found.start("number") if "before" in found.groupdict() else found.start()
     return metres(found), False, f"{text[:start]} {text[found.end() :]}"
+
+
+def _ends_name(text: str, end: int, catalogue: Catalogue) -> bool:
+    """Tell whether a size ends the name of a product, as in "the global land cover 100 m series"."""
+    before = f" {normalise(text[:end])}"
+    named = any(before.endswith(f" {name}") for name in catalogue.plain_names if SIZED.search(name))
+    return named and bool(_KIND_OF_DATA.match(text, end))
 
 
 def without_names(text: str, catalogue: Catalogue) -> str:
@@ -158,6 +172,16 @@ def _names_in(text: str, catalogue: Catalogue) -> list[tuple[str, str]]:
         if name in words or (_is_telling(name, catalogue) and f" {normalise(name)} " in plain)
         for bearer in bearers
     ]
+
+
+def _called_in(text: str, catalogue: Catalogue) -> frozenset[str]:
+    """Give the products that a text calls by the first words of their titles; the longest names are read first."""
+    plain, found = f" {normalise(text)} ", set()
+    for name in sorted(catalogue.plain_names, key=len, reverse=True):
+        if name and f" {name} " in plain:
+            found.add(catalogue.plain_names[name])
+            plain = plain.replace(f" {name} ", " | ")
+    return frozenset(found - {""})
 
 
 def _is_telling(name: str, catalogue: Catalogue) -> bool:

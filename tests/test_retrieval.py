@@ -267,3 +267,43 @@ def test_vectors_find_what_shares_no_word_with_the_product(tmp_path: Path) -> No
     assert again.unchanged == report.added
     assert retriever.products("charred woodland after a blaze")[0].product.id == "burnt-area"
     assert retriever.embedding_problem == ""
+
+
+@pytest.mark.parametrize(
+    ("question", "product_id"),
+    [
+        ("What does CLC code 312 mean?", "corine-land-cover"),
+        ("Was bedeutet CLC-Code 211?", "corine-land-cover"),
+        ("What is the overall accuracy of the Imperviousness 2018 layer?", "imperviousness"),
+        ("Is the imperviousness layer on openEO?", "imperviousness"),
+        ("imperviousness change in Lyon", "imperviousness-change"),
+        ("Since when does the Global Land Cover 100 m series exist?", "global-dynamic-land-cover"),
+    ],
+)
+def test_the_words_that_begin_a_title_name_the_product(retriever: Retriever, question: str, product_id: str) -> None:
+    found = retriever.find(question)
+    assert (found.matches[0].product.id, found.elsewhere) == (product_id, None)
+
+
+def test_words_of_several_products_name_none(retriever: Retriever) -> None:
+    names = retriever.catalogue.plain_names
+    assert (names["imperviousness"], names["clc"]) == ("imperviousness", "corine-land-cover")
+    assert {names["snow cover"], names["tree cover"], names["water quality"]} == {""}
+    assert read_wording("CLC plus for Riga", retriever.catalogue).called == frozenset()
+
+
+def test_the_size_in_a_name_is_no_wish_but_that_of_a_subject_is(retriever: Retriever) -> None:
+    series = read_wording("the Global Land Cover 100 m series", retriever.catalogue)
+    assert series.pixel_m is None
+    assert series.called == {"global-dynamic-land-cover"}
+    assert read_wording("land cover 10 m Graz", retriever.catalogue).pixel_m == 10
+
+
+def test_a_product_for_the_policy_named_is_not_denied_for_a_subject_of_others(retriever: Retriever) -> None:
+    river = retriever.products("riparian zones")[0].model_copy(update={"relevance": 0.9})
+    others = {"flood-forecast": 1.6}
+    named = judge(
+        [river], others, named=frozenset(), limit=3, question="EU Floods Directive: which data for flood risk?"
+    )
+    assert (named.certain, named.elsewhere is None) == (False, False)
+    assert judge([river], others, named=frozenset(), limit=3, question="which data for flood risk?").certain
