@@ -348,7 +348,7 @@ def _versions(asked: _Asked) -> list[str]:
 
 def _policies(asked: _Asked) -> list[str]:
     told = sorted(policy_sentences(asked.product).values(), key=lambda text: "our reading" in text)
-    return told or [f"Policies it serves{UNKNOWN}"]
+    return told or ["Policies it serves: not verified."]
 
 
 def _services(asked: _Asked) -> list[str]:

@@ -95,11 +95,15 @@ def _own_layer(services: "Services", product: Product, archive: _Archive, place:
     return Offer(text=text, question=f"What is the mean {product.title} of {place}?" if place and archive.bbox else "")
 
 
+_MISSING = "Its own layer is not in the archive in use."
+_MISSING_HERE = "Its own layer is not in the archive in use for this place."
+_GET_IT = "Get it as told above, add it with `clms-assistant hub add`, then ask for its statistics."
+
+
 def _index(product: Product, archive: _Archive, place: str, period: str) -> Offer:
     """Offer an index over scenes, which is not the product's own value, and say what the layer itself takes."""
-    add = ": get it as told above, add it with `clms-assistant hub add`, then ask for its statistics"
-    here = " for this place" if archive.bbox else ""
-    lead = f"Its own layer is not in the archive in use{here}{add if product.resolution_m else ''}."
+    lead = _MISSING_HERE if archive.bbox else _MISSING
+    lead = f"{lead} {_GET_IT}" if product.resolution_m else lead
     index = next((INDEX_OF[theme] for theme in INDEX_OF if theme in product.themes), "")
     ids = [str(one.get("id", "")) for one in archive.collections]
     scenes = [one for one in ids if "sentinel-2" in one.lower()]
