@@ -46,6 +46,8 @@ ALIKE = 0.8
 """Only products from this share of the likeness of the most alike one on lose, in proportion."""
 CLEARLY = 1.1
 """A subject that others have is taken to be meant when it is nearer than any product by this factor."""
+BY_FAR = 2.0
+"""The same where a product near to the question serves a policy that it names."""
 INSTEAD = 0.65
 """A fitting product from this share of the nearest one's relevance on is offered before there is said to be none."""
 
@@ -82,7 +84,7 @@ def judge(
     known = bool(named.intersection(one.product.id for one in matches if one.relevance >= NEAR * nearest))
     ahead = others[other] >= LEAST_RELEVANCE and others[other] > nearest and not known
     served = any(one.relevance >= LEAST_RELEVANCE and serves(one.product, question) for one in matches)
-    clearly = ahead and others[other] > CLEARLY * nearest and not served
+    clearly = ahead and others[other] > (BY_FAR if served else CLEARLY) * nearest
     if not clearly and matches and not matches[0].fits and not known:
         first = next((o for o in matches if o.fits and o.verified and o.relevance >= INSTEAD * nearest), None)
         if first:
