@@ -150,6 +150,20 @@ class Result(Frozen):
     """Product ids in the order in which they were offered."""
     text: str = ""
     seconds: float = Field(ge=0)
+    """Of the last turn; the median over trials."""
+    tokens: int = 0
+    """That a language model used for the last turn; the median over trials."""
+    model: str = ""
+    """Which mind answered."""
+    trials: tuple[bool, ...] = ()
+    """Whether each trial was all right."""
+    texts: int = 1
+    """Different texts that the trials gave."""
+
+    @property
+    def flapped(self) -> bool:
+        """True when some trials were right and others wrong."""
+        return len(set(self.trials)) > 1
 
     @property
     def all_right(self) -> bool:
