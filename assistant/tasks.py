@@ -15,14 +15,12 @@ DEFAULT_CLASSES = 5
 COLOURS = ("blue", "green", "red", "nir")
 """Bands that are asked for by their common name, each with its words in the lexicon."""
 MAX_FOLLOW_UP_WORDS = 8
-NO_ZARR = "Zarr (netCDF is written instead, and xarray opens both)"
-"""What is told where a format is asked for that no tool writes."""
-
-_NETCDF, _GEOTIFF, _ZARR = (
-    re.compile(r"net-?cdf|(?<=\.)nc\b"),
-    re.compile(r"geo-?tiff?|\btiff?\b"),
-    re.compile(r"\bzarr\b"),
-)
+_FORMATS = {
+    "zarr": re.compile(r"\bzarr\b"),
+    "netcdf": re.compile(r"net-?cdf|(?<=\.)nc\b"),
+    "geotiff": re.compile(r"geo-?tiff?|\btiff?\b"),
+}
+"""File formats of a stack; of several that are named, the first here is taken."""
 _LENGTH = re.compile(r"(?:kilo)?met\w+|chilom\w+|miles?")
 _MISSION = re.compile(r"(?:sentinel|landsat)[\s-]?\d?\w?\b")
 _FRACTION = re.compile(r"(?<![\w.,])-?[01][.,]\d{1,2}(?![\w%])")
@@ -67,16 +65,15 @@ def read(question: str, earlier: tuple[str, ...] = ()) -> Task | None:
     if not before or not found:
         return _changed(before, question) if before else found
     place = found.place or ("" if slots.is_about_attachment(question) else before.place)
-    return _task(found.tool, place, found.period or before.period, found.options, found.missing)
+    return _task(found.tool, place, found.period or before.period, found.options)
 
 
-def _task(tool: str, place: str, period: str, options: dict[str, Any], missing: tuple[str, ...]) -> Task:
+def _task(tool: str, place: str, period: str, options: dict[str, Any]) -> Task:
     return Task(
         "compute",
         place=place,
         periods=(period,) if period else (),
         computes=(computes.ComputeRequest("composite", period, "place", place=place),),
-        missing=missing,
         tool=tool,
         options=options,
     )
@@ -95,8 +92,7 @@ def _read(question: str) -> Task | None:
         return None  # it asks for a product that was made so
     if not (place or period or slots.is_about_attachment(question) or lexicon.has(question, "labelled")):
         return None
-    missing = (NO_ZARR,) if stack and _ZARR.search(folded) else ()
-    return _task("feature_stack" if stack else "classify", place, period, options, missing)
+    return _task("feature_stack" if stack else "classify", place, period, options)
 
 
 def _opens_with(folded: str, cue: str) -> bool:
@@ -104,25 +100,28 @@ def _opens_with(folded: str, cue: str) -> bool:
 
 
 def _wants_stack(folded: str, question: str) -> bool:
-    file = any(pattern.search(folded) for pattern in (_NETCDF, _GEOTIFF, _ZARR))
+    file = _format(folded)
     learning, bands = lexicon.has(question, "machine_learning"), lexicon.has(question, "band")
-    series = bool(_NETCDF.search(folded)) and bool(abilities.find_indices(question))
-    return (
-        lexicon.has(question, "stack", "all_bands") or (bands and (learning or file)) or (learning and file) or series
+    # A map of an index is a GeoTIFF anyway.
+    cube = file in ("netcdf", "zarr") and bool(abilities.find_indices(question))
+    return bool(
+        lexicon.has(question, "stack", "all_bands") or (bands and (learning or file)) or (learning and file) or cube
     )
+
+
+def _format(folded: str) -> str:
+    return next((name for name, pattern in _FORMATS.items() if pattern.search(folded)), "")
 
 
 def _stack_options(question: str, folded: str) -> dict[str, Any]:
     indices = [abilities.index_title(name) for name in abilities.find_indices(question) if name in abilities.indices()]
     named = list(dict.fromkeys(_BAND.findall(question)))
-    if lexicon.has(question, "band"):
+    if lexicon.has(question, "band", "stack"):
         named += [colour for colour in COLOURS if lexicon.has(question, f"{colour}_band")]
     whole = lexicon.has(question, "all_bands") or not (named or indices)
-    geotiff = bool(_GEOTIFF.search(folded)) and not _NETCDF.search(folded)
-    return {
-        "bands": ", ".join([*(["all"] if whole else []), *named, *indices]),
-        "format": "geotiff" if geotiff else "netcdf",
-    }
+    composite = {"composite": True} if lexicon.has(question, "map", "median") else {}
+    bands = ", ".join([*(["all"] if whole else []), *named, *indices])
+    return {"bands": bands, "format": _format(folded) or "netcdf", **composite}
 
 
 def _class_options(question: str, folded: str) -> dict[str, Any] | None:
@@ -199,7 +198,7 @@ def _where_and_when(question: str) -> tuple[str, str]:
         "kmeans", "forest", "stack", "all_bands", "machine_learning", "classify", "classify_noun", "labelled",
         "class_noun",
     )  # fmt: skip
-    cues = (words, _NETCDF, _GEOTIFF, _ZARR, _MISSION, _FRACTION)
+    cues = (words, *_FORMATS.values(), _MISSION, _FRACTION)
     spans = [match.span() for cue in cues for match in cue.finditer(folded)]
     spans += [one.span("number") for one in _loosely_counted().finditer(folded) if _whole(one["number"], folded)]
     masked = question
@@ -220,12 +219,8 @@ def _changed(before: Task, question: str) -> Task | None:
     if count and "classes" in options:
         options["classes"] = count
     if "format" in options:
-        options["format"] = (
-            "geotiff" if _GEOTIFF.search(folded) else "netcdf" if _NETCDF.search(folded) else options["format"]
-        )
+        options["format"] = _format(folded) or options["format"]
     place, period = _where_and_when(question)
     radius = slots.radius_alone(question, find_periods(question))
-    after = _task(
-        before.tool, place or slots.widened(before.place, radius), period or before.period, options, before.missing
-    )
+    after = _task(before.tool, place or slots.widened(before.place, radius), period or before.period, options)
     return after if after != before and not abilities.find_indices(question) else None

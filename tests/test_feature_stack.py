@@ -5,6 +5,7 @@ import json
 import runpy
 import subprocess
 import sys
+import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import date
@@ -17,6 +18,7 @@ import openeo
 import pytest
 import rasterio
 import xarray as xr
+import zarr
 from affine import Affine
 from numpy.typing import NDArray
 from rasterio.warp import transform_geom
@@ -78,12 +80,16 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
         yield World(services, {name: np.array(dates) for name, dates in found.items()})
 
 
-def stack(world: World, bands: str = "all", file_format: Format = "netcdf", period: str = "2025") -> ToolResult:
+def stack(
+    world: World, bands: str = "all", file_format: Format = "netcdf", period: str = "2025", *, composite: bool = False
+) -> ToolResult:
     right, bottom = LEFT + 10 * SIZE, TOP - 10 * SIZE
     ring = [[LEFT, TOP], [right, TOP], [right, bottom], [LEFT, bottom], [LEFT, TOP]]
     outline: dict[str, Any] = transform_geom("EPSG:32630", "EPSG:4326", {"type": "Polygon", "coordinates": [ring]})
     context = Context(today=TODAY, session_id="t", area=parse_geojson(outline, name="field"))
-    return make_stack(world.services, context, bands=bands, place="", period=period, format=file_format)
+    return make_stack(
+        world.services, context, bands=bands, place="", period=period, format=file_format, composite=composite
+    )
 
 
 def raster_of(result: ToolResult) -> Path:
@@ -140,6 +146,37 @@ def test_geotiff_and_table_list_the_layers_by_date_and_name(world: World) -> Non
     assert [int(row["valid_pixels"]) for row in rows[::2]] == [int(np.isfinite(day).sum()) for day in red]
 
 
+def test_zarr_in_one_file_holds_what_netcdf_holds(world: World) -> None:
+    found = stack(world, "red, NDVI", "zarr")
+    assert "as Zarr in one ZIP file" in found.text
+    with (
+        zarr.storage.ZipStore(raster_of(found), mode="r") as store,
+        xr.open_zarr(store, decode_coords="all") as data,
+        xr.open_dataset(raster_of(stack(world, "red, NDVI")), engine="h5netcdf", decode_coords="all") as same,
+    ):
+        for name in ("B04", "NDVI"):
+            assert np.array_equal(data[name].values, same[name].values, equal_nan=True)
+            assert data[name].attrs == same[name].attrs
+        assert np.array_equal(data["time"].values, same["time"].values)
+        assert data.rio.crs.to_epsg() == 32630
+        assert data.attrs == same.attrs
+
+
+def test_a_composite_is_the_median_of_the_dates(world: World) -> None:
+    found = stack(world, "red, NDVI", composite=True)
+    assert found.data["dates"] == ["2025-01-01/2025-10-01"]
+    assert "the median over the dates, 2 layers" in found.text
+    x, y = LEFT + 5 + 10 * np.arange(SIZE), TOP - 5 - 10 * np.arange(SIZE)
+    red, nir = world.reflectance["B04"], world.reflectance["B08"]
+    with xr.open_dataset(raster_of(found), engine="h5netcdf") as data, warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # where all dates are masked
+        inner = data.sel(x=x, y=y).isel(time=0)
+        expected = {"B04": np.nanmedian(red, 0), "NDVI": np.nanmedian((nir - red) / (nir + red), 0)}
+        for name, values in expected.items():
+            assert inner[name].values == pytest.approx(values, abs=1e-5, nan_ok=True)
+        assert data["NDVI"].attrs["cell_methods"] == "time: median"
+
+
 def test_the_text_tells_what_is_in_the_file(world: World) -> None:
     found = stack(world, "NDVI")
     assert "1 variable (NDVI) of 3 dates (2025-06-04 to 2025-07-24), 3 layers" in found.text
@@ -156,6 +193,23 @@ def test_script_and_notebook_make_the_stack_again(world: World, tmp_path: Path) 
     cells = [cell.source for cell in nbformat.read(files["notebook"], as_version=4).cells if cell.cell_type == "code"]
     (tmp_path / "cells.py").write_text("\n\n".join(cells).replace('"stack.nc"', repr(str(tmp_path / "b.nc"))))
     assert list(runpy.run_path(str(tmp_path / "cells.py"))["stack"]["t"].dt.month.values) == [6, 6, 7]
+
+
+def test_the_script_of_a_zarr_composite_writes_it_again(world: World, tmp_path: Path) -> None:
+    found = stack(world, "red, NDVI", "zarr", composite=True)
+    script = next(Path(one.path) for one in found.artifacts if one.kind == "script")
+    ran = subprocess.run(
+        [sys.executable, script], capture_output=True, text=True, check=True, cwd=tmp_path, timeout=120
+    )
+    assert "Same as the first run: all 2 layers." in ran.stdout
+    with (
+        zarr.storage.ZipStore(tmp_path / "stack.zarr.zip", mode="r") as store,
+        zarr.storage.ZipStore(raster_of(found), mode="r") as first,
+        xr.open_zarr(store, decode_coords="all") as again,
+        xr.open_zarr(first) as ours,
+    ):
+        assert again.rio.crs.to_epsg() == 32630
+        assert np.array_equal(again["NDVI"].values, ours["NDVI"].values[0], equal_nan=True)
 
 
 def test_the_graph_runs_alone_and_its_file_says_where_the_pixels_are(world: World, tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ import openeo
 import pytest
 import rasterio
 import xarray as xr
+import zarr
 from affine import Affine
 from rasterio.warp import transform_bounds, transform_geom
 from shapely.geometry import box, mapping
@@ -185,6 +186,22 @@ def test_periods_are_half_open_and_cloud_cover_filters(connection: openeo.Connec
     with xr.open_dataset(tmp_path / "red.nc", engine="h5netcdf") as dataset:
         assert list(dataset["t"].values.astype("datetime64[D]").astype(str)) == ["2024-05-15", "2024-06-15"]
         assert dataset["B04_10m"].shape == (2, 30, 30)
+
+
+def test_a_cube_comes_as_zarr_in_one_file(connection: openeo.Connection, tmp_path: Path) -> None:
+    assert connection.list_file_formats()["output"]["Zarr"]["gis_data_types"] == ["raster"]
+    cube = connection.load_collection(
+        "tiny", spatial_extent=_extent(*BOX), temporal_extent=["2024-05-15", "2024-08-15"], bands=["B04_10m"]
+    )
+    cube.download(tmp_path / "red.zarr.zip", format="Zarr")
+    cube.download(tmp_path / "red.nc", format="netCDF")
+    with (
+        zarr.storage.ZipStore(tmp_path / "red.zarr.zip", mode="r") as store,
+        xr.open_zarr(store, decode_coords="all") as found,
+        xr.open_dataset(tmp_path / "red.nc", engine="h5netcdf", decode_coords="all") as same,
+    ):
+        xr.testing.assert_equal(found.load(), same.load())
+        assert found.rio.crs == same.rio.crs
 
 
 def test_ndvi_can_be_added_as_a_band(connection: openeo.Connection, scenes: Any) -> None:

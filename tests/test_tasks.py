@@ -95,9 +95,22 @@ def test_bands_indices_and_format_are_read() -> None:
     assert read("The red, green and NIR bands around Rennes for July 2026 as netCDF")[3]["bands"] == "green, red, nir"
     assert read("Export NDVI and NDWI of this area for 2025 as a GeoTIFF stack")[3]["bands"] == "NDVI, NDWI"
     assert read("Die roten Kanäle um Rennes 2026 als GeoTIFF")[3]["bands"] == "red"
-    zarr = tasks.read("All bands around Rennes in 2025 as zarr")
-    assert zarr is not None
-    assert zarr.missing == (tasks.NO_ZARR,)
+    assert read("All bands around Rennes in 2025 as zarr")[3] == {"bands": "all", "format": "zarr"}
+
+
+@pytest.mark.parametrize(
+    ("question", "options"),
+    [
+        ("Stack red/nir/NDVI of Rennes summer 2026 as netCDF", {"bands": "red, nir, NDVI", "format": "netcdf"}),
+        ("stack red, nir and NDVI of Rennes, summer 2026, GeoTIFF", {"bands": "red, nir, NDVI", "format": "geotiff"}),
+        ("NDVI of Rennes in July 2026 as Zarr", {"bands": "NDVI", "format": "zarr"}),
+        ("Median NDVI of Rennes, July 2026, netCDF", {"bands": "NDVI", "format": "netcdf", "composite": True}),
+        ("NDVI-Karte von Rennes, Juli 2026, als Zarr", {"bands": "NDVI", "format": "zarr", "composite": True}),
+    ],
+)  # fmt: skip
+def test_every_named_part_of_a_stack_and_its_format_are_read(question: str, options: dict[str, object]) -> None:
+    tool, place, _, read_options = read(question)
+    assert (tool, place, read_options) == ("feature_stack", "Rennes", options)
 
 
 @pytest.mark.parametrize(

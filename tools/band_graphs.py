@@ -76,9 +76,9 @@ def build_composite(plan: Plan, recipe: Recipe, layers: Layers, box: Bbox) -> di
 
 
 def build_stack(
-    plan: Plan, bands: Recipe | None, indices: tuple[str, ...], layers: Layers, box: Bbox
+    plan: Plan, bands: Recipe | None, indices: tuple[str, ...], layers: Layers, box: Bbox, *, composite: bool = False
 ) -> dict[str, Any]:
-    """Build the flat graph of all dates of bands and indices, as netCDF with one variable for each."""
+    """Build the flat graph of bands and indices on all dates or, as composite, of the median of each, as netCDF."""
     cubes = [clear_bands(plan, bands, layers, box)] if bands else []
     for one in indices:
         recipe = get_recipe(one)
@@ -87,6 +87,8 @@ def build_stack(
     whole = cubes[0]
     for cube in cubes[1:]:
         whole = whole.merge_cubes(cube)
+    if composite:
+        whole = whole.reduce_dimension(dimension="t", reducer="median")
     graph: dict[str, Any] = whole.save_result(format="netCDF").flat_graph()
     return graph
 

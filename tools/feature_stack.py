@@ -18,11 +18,16 @@ from tools.words import counted
 if TYPE_CHECKING:
     from tools.toolbox import Context, Services
 
-Format = Literal["netcdf", "geotiff"]
+Format = Literal["netcdf", "geotiff", "zarr"]
 
 MAX_VALUES = 50_000_000
 """Values in one stack: 200 MB, which one machine holds in memory while writing."""
 SCALED = "stored value x"
+KINDS: dict[Format, str] = {
+    "netcdf": "netCDF (CF-1.8)",
+    "geotiff": "GeoTIFF, one layer for each date and band",
+    "zarr": "Zarr in one ZIP file (CF-1.8)",
+}
 SUBJECT = "satellite reflectances for machine learning"
 
 
@@ -46,6 +51,8 @@ class StackWork:
     indices: tuple[str, ...]
     """Ids of the recipes of those variables that are indices."""
     graph: dict[str, Any]
+    composite: bool = False
+    """Whether it holds the median over the dates instead of the dates."""
 
 
 def make_stack(
@@ -56,10 +63,11 @@ def make_stack(
     place: str,
     period: str,
     format: Format,  # noqa: A002  # what users call it
+    composite: bool = False,
 ) -> ToolResult:
     """Plan the stack, let the back-end make it, write it with its names and dates, and tell what is in it."""
     context.on_progress("Looking up place, period and scenes")
-    work = look_up(services, context, bands=bands, place=place, period=period)
+    work = look_up(services, context, bands=bands, place=place, period=period, composite=composite)
     context.stop_if_asked()
     graphs = {"stack": work.graph, "format": format}
     told, made = run_once(services, context, work.prepared, graphs, lambda: run(services, context, work, format))
@@ -79,7 +87,7 @@ def run(services: "Services", context: "Context", work: StackWork, format_name: 
         path = Path(folder) / "stack.nc"
         backend.run_netcdf(work.graph, path)
         context.stop_if_asked()
-        data = StackData.read(path, work.variables)
+        data = StackData.read(path, work.variables, composite_of=work.prepared.plan.period if work.composite else None)
     found = data.describe()
     if not found["valid_share"]:
         raise NoScenes(
@@ -90,7 +98,9 @@ def run(services: "Services", context: "Context", work: StackWork, format_name: 
     return Made(statistics=(), artifacts=write_stack(services, work, data, format_name), data=found)
 
 
-def look_up(services: "Services", context: "Context", *, bands: str, place: str, period: str) -> StackWork:
+def look_up(
+    services: "Services", context: "Context", *, bands: str, place: str, period: str, composite: bool = False
+) -> StackWork:
     """Choose place, scenes, bands and indices.
 
     Raises:
@@ -115,13 +125,13 @@ def look_up(services: "Services", context: "Context", *, bands: str, place: str,
         prepared.recipe.model_copy(update={"formula": f"({' + '.join(symbols)}) / {symbols[0]}"}) if symbols else None
     )
     variables = _variables(base, indices, prepared.layers)
-    _check_size(prepared, len(variables))
+    _check_size(prepared, len(variables), composite=composite)
     names = [one.name for one in variables]
     layer = LayerChoice(title="Feature stack", unit="1", band=", ".join(names), reference=prepared.plan.period.label)
     plan = prepared.plan.model_copy(update={"layer": layer, "parameters": {"variables": names}})
     prepared = replace(prepared, plan=plan)
-    graph = band_graphs.build_stack(plan, base, indices, prepared.layers, prepared.box)
-    return StackWork(prepared, variables, indices, graph)
+    graph = band_graphs.build_stack(plan, base, indices, prepared.layers, prepared.box, composite=composite)
+    return StackWork(prepared, variables, indices, graph, composite)
 
 
 def _check_reflectances(backend: OpenEOBackend, work: StackWork) -> None:
@@ -151,8 +161,12 @@ def _variables(bands: Recipe | None, indices: tuple[str, ...], layers: Layers) -
     return tuple(found)
 
 
-def _check_size(prepared: Prepared, layers: int) -> None:
-    dates = len({scene.datetime[:10] for scene in prepared.scenes})
+def _span(dates: list[str]) -> str:
+    return dates[0] if len(dates) == 1 else f"{dates[0]} to {dates[-1]}"
+
+
+def _check_size(prepared: Prepared, layers: int, *, composite: bool) -> None:
+    dates = 1 if composite else len({scene.datetime[:10] for scene in prepared.scenes})
     values = prepared.estimate.pixels * dates * layers
     if values > MAX_VALUES:
         raise TooLarge(
@@ -169,12 +183,12 @@ def _told(work: StackWork, found: dict[str, Any], format_name: Format, artifacts
     prepared, names = work.prepared, [one.name for one in work.variables]
     plan, dates = prepared.plan, found["dates"]
     note = synthetic_note(scenes=prepared.synthetic, units=False)
-    kind = "netCDF (CF-1.8)" if format_name == "netcdf" else "GeoTIFF, one layer for each date and band"
+    when = "the median over the dates" if work.composite else f"{counted(len(dates), 'date')} ({_span(dates)})"
     about = (
         f"Feature stack of {plan.place.name}, {plan.period.start} to {plan.period.end}: "
-        f"{counted(len(names), 'variable')} ({', '.join(names)}) of {counted(len(dates), 'date')} "
-        f"({dates[0]} to {dates[-1]}), {len(names) * len(dates)} layers on one grid of {found['columns']} by "
-        f"{found['rows']} pixels of {found['pixel']} ({found['crs']}), as {kind}."
+        f"{counted(len(names), 'variable')} ({', '.join(names)}) of {when}, "
+        f"{counted(len(names) * len(dates), 'layer')} on one grid of {found['columns']} by "
+        f"{found['rows']} pixels of {found['pixel']} ({found['crs']}), as {KINDS[format_name]}."
     )
     scaled = any(one.comment.startswith(SCALED) for one in work.variables)
     values = "Scale and offset of the collection are applied" if scaled else "Bands are as they are stored"

@@ -1,6 +1,7 @@
-"""The files of a feature stack: CF netCDF or GeoTIFF, the table of its layers, graph and provenance."""
+"""The files of a feature stack: CF netCDF, Zarr or GeoTIFF, the table of its layers, graph and provenance."""
 
 import csv
+import inspect
 import io
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,7 +12,8 @@ from tools.errors import JobFailed
 from tools.export import data_word, safe_cell, synthetic_note, write_graph
 from tools.export_code import CONNECT, literals
 from tools.feature_stack import Format, StackWork, Variable
-from tools.schema import Artifact
+from tools.schema import Artifact, Period
+from tools.zarr_zip import write_zarr
 
 if TYPE_CHECKING:
     from tools.toolbox import Services
@@ -19,18 +21,20 @@ if TYPE_CHECKING:
 MEDIA: dict[Format, tuple[str, str, str]] = {
     "netcdf": ("netCDF", "application/x-netcdf", ".nc"),
     "geotiff": ("GeoTIFF", "image/tiff", ".tif"),
+    "zarr": ("Zarr", "application/zip", ".zarr.zip"),
 }
 _PACKAGES = "openeo xarray h5netcdf"
 _AGAIN = '''def stack_again(connection: Any, path: str) -> xr.Dataset:
     """Make the stack, save it as netCDF, and compare the valid pixels of each layer with those of the first run."""
     connection.download(GRAPH, path)
     with xr.open_dataset(path, engine="h5netcdf") as found:
-        stack = found.sortby("t").load()
+        stack = found.sortby("t" if "t" in found.dims else []).load()
     print(TITLE)
     if NOTE:
         print(NOTE)
     print(stack)
-    far = [name for name, counts in EXPECTED.items() if stack[name].notnull().sum(("y", "x")).values.tolist() != counts]
+    valid = {name: stack[name].notnull().sum(("y", "x")).values.reshape(-1).tolist() for name in EXPECTED}
+    far = [name for name, counts in EXPECTED.items() if valid[name] != counts]
     layers = sum(map(len, EXPECTED.values()))
     print(f"Different from the first run: {', '.join(far)}." if far else f"Same as the first run: all {layers} layers.")
     return stack'''
@@ -39,8 +43,9 @@ _MAIN = """if __name__ == "__main__":
     parser.add_argument("--url", default=URL, help="openEO service to run on (default: %(default)s)")
     parser.add_argument("--login", action="store_true", help="log in with OpenID Connect first, where needed")
     options = parser.parse_args()
-    stack_again(connect(options.url, login=options.login), "stack.nc")
+    stack = stack_again(connect(options.url, login=options.login), "stack.nc")
 """
+_SAVE_ZARR = 'write_zarr(stack, "stack.zarr.zip")'
 
 
 @dataclass(frozen=True)
@@ -50,19 +55,24 @@ class StackData:
     dataset: Any
     """xarray Dataset with the dimensions time, y and x, and its reference system in `.rio`."""
     names: tuple[str, ...]
+    composite_of: Period | None = None
+    """Of a composite, the period whose median it is."""
 
     @classmethod
-    def read(cls, path: Path, variables: Sequence[Variable]) -> "StackData":
-        """Read a back-end's netCDF file into memory.
+    def read(cls, path: Path, variables: Sequence[Variable], *, composite_of: Period | None = None) -> "StackData":
+        """Read a back-end's netCDF file into memory; a composite gets the first day of its period as its date.
 
         Raises:
             JobFailed: It lacks a variable, the dates or the reference system.
         """
+        import numpy as np
         import rioxarray  # noqa: F401  # registers the accessor .rio
         import xarray as xr
 
         names = tuple(one.name for one in variables)
-        with xr.open_dataset(path, engine="h5netcdf") as found:
+        with xr.open_dataset(path, engine="h5netcdf") as opened:
+            first = np.datetime64(composite_of.start, "ns") if composite_of else None
+            found = opened.expand_dims(t=[first]) if composite_of else opened
             lacking = [name for name in names if name not in found or set(found[name].dims) != {"t", "y", "x"}]
             crs = next((one.attrs["crs_wkt"] for one in found.variables.values() if "crs_wkt" in one.attrs), None)
             if lacking or crs is None:
@@ -70,11 +80,14 @@ class StackData:
                 raise JobFailed(f"The back-end answered a netCDF file {what}.", "Run the computation again.")
             whole = found[list(names)].transpose("t", "y", "x").sortby("t").load().astype("float32")
         whole = whole.rename({"t": "time"}).drop_attrs().drop_encoding()
-        return cls(whole.drop_vars([one for one in whole.coords if one not in whole.dims]).rio.write_crs(crs), names)
+        whole = whole.drop_vars([one for one in whole.coords if one not in whole.dims]).rio.write_crs(crs)
+        return cls(whole, names, composite_of)
 
     @property
     def dates(self) -> tuple[str, ...]:
-        """The dates in order, as YYYY-MM-DD."""
+        """The dates in order, as YYYY-MM-DD; of a composite its period, START/END."""
+        if self.composite_of:
+            return (f"{self.composite_of.start}/{self.composite_of.end}",)
         return tuple(str(one)[:10] for one in self.dataset["time"].values)
 
     @property
@@ -114,7 +127,7 @@ def write_stack(services: "Services", work: StackWork, data: StackData, format_n
     plan, (name, media_type, suffix) = prepared.plan, MEDIA[format_name]
     title = f"feature stack, {plan.place.name}, {plan.period.label}"
     with workspace.new("raster", f"{name}: {title}", media_type, suffix, plan.fingerprint) as draft:
-        (write_netcdf if format_name == "netcdf" else write_geotiff)(draft.path, work, data)
+        WRITERS[format_name](draft.path, work, data)
     note = synthetic_note(scenes=prepared.synthetic, units=False)
     named = f"openEO process graph (gives a netCDF file): {title}"
     graph = write_graph(workspace, work.graph, plan, title=named, note=note)
@@ -123,7 +136,12 @@ def write_stack(services: "Services", work: StackWork, data: StackData, format_n
         fingerprint=plan.fingerprint,
     )  # fmt: skip
     url = services.rerun_url or services.openeo_url
-    made = (draft.artifact, table, graph, *write_stack_code(services, work, data, title=title, note=note))
+    made = (
+        draft.artifact,
+        table,
+        graph,
+        *write_stack_code(services, work, data, title=title, note=note, as_zarr=format_name == "zarr"),
+    )
     provenance = write_provenance(
         workspace,
         plan,
@@ -139,13 +157,28 @@ def write_stack(services: "Services", work: StackWork, data: StackData, format_n
 
 def write_netcdf(path: Path, work: StackWork, data: StackData) -> None:
     """Write a CF-1.8 file: one variable for each band and index, with units, dates, reference system and no-data."""
+    fill = {"_FillValue": float("nan"), "grid_mapping": "spatial_ref"}
+    packed: dict[str, dict[str, Any]] = {name: {"zlib": True, "complevel": 4, **fill} for name in data.names}
+    packed["time"] = {"units": "days since 1970-01-01", "dtype": "int32", "_FillValue": None}
+    _described(work, data).to_netcdf(path, engine="h5netcdf", encoding=packed)
+
+
+def write_zarr_stack(path: Path, work: StackWork, data: StackData) -> None:
+    """Write the same as Zarr, in one ZIP file."""
+    write_zarr(_described(work, data), path)
+
+
+def _described(work: StackWork, data: StackData) -> Any:
+    """Give the dataset with what CF wants to be told."""
     from tools.run_files import source_line
 
     dataset = data.dataset.rio.write_coordinate_system()
     for one in work.variables:
         about = {"long_name": one.long_name, "units": one.unit, "comment": one.comment}
+        about["cell_methods"] = "time: median" if data.composite_of else ""
         dataset[one.name].attrs.update({key: text for key, text in about.items() if text})
-    dataset["time"].attrs.update({"standard_name": "time", "long_name": "day of acquisition (UTC)", "axis": "T"})
+    day = "first day of the period of the median" if data.composite_of else "day of acquisition (UTC)"
+    dataset["time"].attrs.update({"standard_name": "time", "long_name": day, "axis": "T"})
     dataset.attrs.update(
         {
             "Conventions": "CF-1.8",
@@ -154,10 +187,7 @@ def write_netcdf(path: Path, work: StackWork, data: StackData) -> None:
             "comment": f"{data_word(work.prepared.synthetic)}; NaN is no data",
         }
     )
-    fill = {"_FillValue": float("nan"), "grid_mapping": "spatial_ref"}
-    packed: dict[str, dict[str, Any]] = {name: {"zlib": True, "complevel": 4, **fill} for name in data.names}
-    packed["time"] = {"units": "days since 1970-01-01", "dtype": "int32", "_FillValue": None}
-    dataset.to_netcdf(path, engine="h5netcdf", encoding=packed)
+    return dataset
 
 
 def write_geotiff(path: Path, work: StackWork, data: StackData) -> None:
@@ -193,7 +223,7 @@ def layer_table(work: StackWork, data: StackData) -> str:
 
 
 def write_stack_code(
-    services: "Services", work: StackWork, data: StackData, *, title: str, note: str
+    services: "Services", work: StackWork, data: StackData, *, title: str, note: str, as_zarr: bool = False
 ) -> tuple[Artifact, Artifact]:
     """Write the script and the notebook that make the stack again and compare the valid pixels of each layer."""
     from tools.classify_files import notebook_text
@@ -205,13 +235,17 @@ def write_stack_code(
         "EXPECTED": {name: [int(one) for one in data.dataset[name].notnull().sum(("y", "x"))] for name in data.names},
     }
     constants = literals(services.rerun_url or services.openeo_url, values)
-    imports = "import argparse\nimport os\nfrom typing import Any\n\nimport openeo\nimport xarray as xr"
-    about = f'"""Make a feature stack of CLMS Assistant again. Needs: pip install {_PACKAGES}.\n\n{note}\n"""'
-    source = f"{about}\n\n{imports}\n\n{constants}\n\n\n{CONNECT}\n\n\n{_AGAIN}\n\n\n{_MAIN}"
-    intro = f"# Make this feature stack again\n\n{note}\n\nNeeds: `pip install {_PACKAGES}`."
-    notebook = notebook_text(
-        intro, f"{imports}\n\n{constants}", CONNECT, _AGAIN, 'stack = stack_again(connect(URL), "stack.nc")'
-    )
+    packages, more, functions, save = _PACKAGES, "", _AGAIN, ""
+    if as_zarr:
+        packages, more = f"{packages} zarr", "import tempfile\nimport zipfile\nfrom pathlib import Path\n"
+        functions, save = f"{_AGAIN}\n\n\n{inspect.getsource(write_zarr).rstrip()}", _SAVE_ZARR
+    imports = f"import argparse\nimport os\n{more}from typing import Any\n\nimport openeo\nimport xarray as xr"
+    about = f'"""Make a feature stack of CLMS Assistant again. Needs: pip install {packages}.\n\n{note}\n"""'
+    main = f"{_MAIN}    {save}\n" if save else _MAIN
+    source = f"{about}\n\n{imports}\n\n{constants}\n\n\n{CONNECT}\n\n\n{functions}\n\n\n{main}"
+    intro = f"# Make this feature stack again\n\n{note}\n\nNeeds: `pip install {packages}`."
+    run = f'stack = stack_again(connect(URL), "stack.nc")\n{save}'.rstrip()
+    notebook = notebook_text(intro, f"{imports}\n\n{constants}", CONNECT, functions, run)
     workspace, fingerprint = services.workspace, work.prepared.plan.fingerprint
     return (
         workspace.save(
@@ -223,6 +257,9 @@ def write_stack_code(
             fingerprint=fingerprint,
         ),
     )  # fmt: skip
+
+
+WRITERS = {"netcdf": write_netcdf, "geotiff": write_geotiff, "zarr": write_zarr_stack}
 
 
 def _layers(data: StackData) -> list[tuple[int, str]]:

@@ -102,7 +102,8 @@ Breaks = Annotated[
 StackBands = Annotated[
     str, Field(description="Bands and indices separated by commas, such as 'red, nir, NDVI'; all.", max_length=400)
 ]
-StackFormat = Annotated[Literal["netcdf", "geotiff"], Field(description="File format of the stack.")]
+StackFormat = Annotated[Literal["netcdf", "geotiff", "zarr"], Field(description="File format of the stack.")]
+StackComposite = Annotated[bool, Field(description="The median over the dates instead of all dates.")]
 
 
 def _silent(message: str) -> None:
@@ -373,12 +374,16 @@ class Toolbox:
         period: PeriodWords,
         bands: StackBands = "all",
         format: StackFormat = "netcdf",  # noqa: A002
+        composite: StackComposite = False,
     ) -> ToolResult:
-        """Make one file of bands and indices of all dates for machine learning: masked, scaled, on one grid."""
+        """Make one file of bands and indices, all dates or their median, for machine learning: masked and scaled."""
         from tools.feature_stack import make_stack
 
         try:
-            return make_stack(self.services, self.context, bands=bands, place=place, period=period, format=format)
+            return make_stack(
+                self.services, self.context, bands=bands, place=place, period=period, format=format,
+                composite=composite,
+            )  # fmt: skip
         except PlaceAmbiguous as error:
             return _ask_back(error)
 

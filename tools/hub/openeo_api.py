@@ -21,7 +21,7 @@ from tools.hub.jobs import Jobs, Work
 from tools.hub.limits import Limits
 from tools.hub.openeo_errors import OpenEOError, storage_failure
 from tools.hub.process_specs import process_specs
-from tools.hub.results import MEDIA_TYPES
+from tools.hub.results import MEDIA_TYPES, media_type
 from tools.hub.run import process_graph_of, run_to_file, validation_errors
 from tools.hub.user_processes import UserProcesses, refuse_recursion
 from tools.hub.watch import Run
@@ -129,11 +129,14 @@ def _add_discovery(router: APIRouter, archive: Archive) -> None:
 
     @router.get("/file_formats")
     def file_formats() -> Json:
-        titles = {"GTIFF": "GTiff", "NETCDF": "netCDF", "JSON": "JSON", "CSV": "CSV"}
-        kinds = {"GTIFF": ["raster"], "NETCDF": ["raster"], "JSON": ["raster", "table", "vector"], "CSV": ["table"]}
+        titles = {"GTIFF": "GTiff", "NETCDF": "netCDF", "ZARR": "Zarr"}
+        kinds = {"JSON": ["raster", "table", "vector"], "CSV": ["table"]}
         return {
             "input": {},
-            "output": {titles[name]: {"gis_data_types": kinds[name], "parameters": {}} for name in MEDIA_TYPES},
+            "output": {
+                titles.get(name, name): {"gis_data_types": kinds.get(name, ["raster"]), "parameters": {}}
+                for name in MEDIA_TYPES
+            },
         }
 
 
@@ -180,8 +183,7 @@ def _add_processing(router: APIRouter, archive: Archive, work: Work, user: UserP
         graph = process_graph_of(body)
         with archive.temporary_folder("result") as folder:
             path = work(graph, folder, Run())
-            kind = next(media for media, suffix in MEDIA_TYPES.values() if suffix == path.suffix)
-            return Response(path.read_bytes(), media_type=kind)
+            return Response(path.read_bytes(), media_type=media_type(path))
 
 
 def _add_user_processes(router: APIRouter, archive: Archive, user: UserProcesses) -> None:
@@ -268,10 +270,8 @@ def _add_job_results(router: APIRouter, jobs: Jobs) -> None:
 
 def _results_item(job: Json, files: list[Path], url: str) -> Json:
     """Describe a job's results as a STAC item."""
-    types = {suffix: media for media, suffix in MEDIA_TYPES.values()}
     assets = {
-        path.name: {"href": f"{url}/results/{path.name}", "type": types[path.suffix], "roles": ["data"]}
-        for path in files
+        path.name: {"href": f"{url}/results/{path.name}", "type": media_type(path), "roles": ["data"]} for path in files
     }
     return {
         "type": "Feature",

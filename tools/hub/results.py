@@ -1,4 +1,4 @@
-"""Writes the result of a process graph as a file: GTiff and netCDF for rasters, JSON and CSV for numbers."""
+"""Writes the result of a process graph as a file: GTiff, netCDF and Zarr for rasters, JSON and CSV for numbers."""
 
 import csv
 import io
@@ -15,11 +15,13 @@ from tools.hub.cube import Cube, VectorCube
 from tools.hub.files import check_written
 from tools.hub.openeo_errors import OpenEOError
 from tools.hub.processes_cubes import ordered
+from tools.zarr_zip import write_zarr
 
 IN_MEMORY_BYTES = 256_000_000
 MEDIA_TYPES = {
     "GTIFF": ("image/tiff; application=geotiff", ".tif"),
     "NETCDF": ("application/x-netcdf", ".nc"),
+    "ZARR": ("application/zip", ".zarr.zip"),
     "JSON": ("application/json", ".json"),
     "CSV": ("text/csv", ".csv"),
 }
@@ -51,13 +53,18 @@ def as_saved(value: Any) -> Saved:
 def write_result(saved: Saved, folder: Path) -> Path:
     """Write a result into a folder and give the file."""
     path = folder / f"openEO{MEDIA_TYPES[saved.format][1]}"
-    if saved.format in ("GTIFF", "NETCDF"):
+    if saved.format in RASTERS:
         if not isinstance(saved.value, Cube):
             raise OpenEOError("FormatUnsupported", "Only raster cubes can be written in this format.")
-        (_write_geotiff if saved.format == "GTIFF" else _write_netcdf)(saved.value, path)
+        RASTERS[saved.format](saved.value, path)
     else:
         path.write_text(_csv(saved.value) if saved.format == "CSV" else json.dumps(_json(saved.value)), "utf-8")
     return path
+
+
+def media_type(path: Path) -> str:
+    """Tell the media type of a result file."""
+    return next(media for media, suffix in MEDIA_TYPES.values() if path.name.endswith(suffix))
 
 
 def _write_geotiff(cube: Cube, path: Path) -> None:
@@ -97,6 +104,21 @@ def _layer_names(cube: Cube, dims: list[str]) -> list[str]:
 
 
 def _write_netcdf(cube: Cube, path: Path) -> None:
+    dataset = _dataset(cube)
+    packed: dict[str, dict[str, Any]] = {
+        str(name): {"zlib": True, "complevel": 4, "_FillValue": np.float32(np.nan)} for name in dataset.data_vars
+    }
+    if "spatial_ref" in dataset.coords:
+        # What is given for writing takes the place of what the accessor noted.
+        packed = {name: {**how, "grid_mapping": "spatial_ref"} for name, how in packed.items()}
+    dataset.to_netcdf(path, engine="h5netcdf", encoding=packed)
+
+
+def _write_zarr(cube: Cube, path: Path) -> None:
+    write_zarr(_dataset(cube), path)
+
+
+def _dataset(cube: Cube) -> Any:
     import rioxarray  # noqa: F401  # registers the accessor .rio
     import xarray as xr
 
@@ -107,13 +129,10 @@ def _write_netcdf(cube: Cube, path: Path) -> None:
     if cube.crs is not None and {"x", "y"} <= set(data.dims):
         dataset = dataset.rio.write_crs(cube.crs)
     dataset.attrs["Conventions"] = "CF-1.8"
-    packed: dict[str, dict[str, Any]] = {
-        name: {"zlib": True, "complevel": 4, "_FillValue": np.float32(np.nan)} for name in variables
-    }
-    if "spatial_ref" in dataset.coords:
-        # What is given for writing takes the place of what the accessor noted.
-        packed = {name: {**how, "grid_mapping": "spatial_ref"} for name, how in packed.items()}
-    dataset.to_netcdf(path, engine="h5netcdf", encoding=packed)
+    return dataset
+
+
+RASTERS = {"GTIFF": _write_geotiff, "NETCDF": _write_netcdf, "ZARR": _write_zarr}
 
 
 def _json(value: Any) -> Any:
