@@ -130,6 +130,14 @@ class Settings(BaseSettings):
     """Most tokens of a language model for one question; then another mind answers."""
     max_turn_pixels: int = Field(default=1_000_000_000, gt=0)
     """Pixels after which one question starts no further computation."""
+    contact: str | None = None
+    """Who answers for results, as `Organisation <mail@example.eu>`; written into their metadata records."""
+    embed_origins: str | None = None
+    """Sites that may show embedded maps and figures in a frame, parted by commas; `*` for all. Empty: our own."""
+    map_tiles: str | None = None
+    """Online background of the map, as `https://tile.example.eu/{z}/{x}/{y}.png`. Empty: the bundled plain one."""
+    map_tiles_credit: str = "© OpenStreetMap contributors"
+    """Attribution of that background."""
     session_days: int = Field(default=0, ge=0)
     """Conversations without a question for so many days are deleted; 0 keeps them."""
     log_level: Annotated[Literal["DEBUG", "INFO", "WARNING", "ERROR"], BeforeValidator(str.upper)] = "WARNING"

@@ -96,6 +96,7 @@ def open_services(settings: Settings, hub_url: str | None, resources: ExitStack)
         backend=backend_mapping(settings, settings.openeo_url) if settings.openeo_url else load_mapping(HUB),
         logins=Logins(credentials=client_credentials(settings), provider=settings.openeo_provider),
         max_result_bytes=settings.max_result_mb * 1_000_000,
+        contact=settings.contact or "",
     )
 
 

@@ -262,6 +262,7 @@ def test_files_open_and_say_what_they_are(world: World) -> None:
         "raster",
         "table",
         "provenance",
+        "metadata",
         "graph",
         "script",
         "notebook",

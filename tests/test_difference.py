@@ -117,7 +117,7 @@ def test_the_map_is_later_minus_earlier_and_its_graph_runs_alone(
             pixels = source.read(1, window=window, boundless=True, masked=True).astype("float64").filled(np.nan)
         np.testing.assert_allclose(pixels, expected, atol=2e-6)
     kinds = [one.kind for one in found.artifacts]
-    assert {"map", "raster", "table", "vector", "graph", "script", "notebook", "provenance"} == set(kinds)
+    assert {"map", "raster", "table", "vector", "graph", "script", "notebook", "provenance", "metadata"} == set(kinds)
     assert (kinds.count("script"), kinds.count("notebook")) == (1, 1)
 
 

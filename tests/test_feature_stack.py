@@ -181,7 +181,15 @@ def test_the_text_tells_what_is_in_the_file(world: World) -> None:
     found = stack(world, "NDVI")
     assert "1 variable (NDVI) of 3 dates (2025-06-04 to 2025-07-24), 3 layers" in found.text
     assert "pixels of 10 m (EPSG:32630)" in found.text
-    assert {one.kind for one in found.artifacts} == {"raster", "table", "graph", "script", "notebook", "provenance"}
+    assert {one.kind for one in found.artifacts} == {
+        "raster",
+        "table",
+        "graph",
+        "script",
+        "notebook",
+        "provenance",
+        "metadata",
+    }
 
 
 def test_script_and_notebook_make_the_stack_again(world: World, tmp_path: Path) -> None:

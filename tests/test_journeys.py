@@ -44,7 +44,7 @@ from ui.cli import main
 
 TODAY = date(2025, 9, 10)
 QUESTION = "How green are the parcels around Rennes this summer?"
-KINDS = {"map", "raster", "chart", "table", "vector", "graph", "script", "notebook", "provenance"}
+KINDS = {"map", "raster", "chart", "table", "vector", "graph", "script", "notebook", "provenance", "metadata"}
 CORNER = (500_000.0, 4_600_000.0)
 """Upper left corner of the user's raster in EPSG:32630: far from both demo areas."""
 

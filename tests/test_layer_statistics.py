@@ -159,7 +159,7 @@ def test_areas_of_classes_are_those_of_numpy(services: Services) -> None:
 
 def test_the_files_of_classes_hold_every_class_with_its_official_colour(services: Services) -> None:
     found = _ask(services, "forest area")
-    assert {"map", "raster", "table", "vector", "graph", "script", "notebook", "provenance"} <= {
+    assert {"map", "raster", "table", "vector", "graph", "script", "notebook", "provenance", "metadata"} <= {
         one.kind for one in found.artifacts
     }
     table = next(one for one in found.artifacts if one.title.startswith("Areas of classes"))

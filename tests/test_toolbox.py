@@ -49,7 +49,7 @@ def test_parcels_get_values_a_map_and_a_product(toolbox: Toolbox) -> None:
     assert found.recommendation is not None
     assert "Synthetic demo data" in found.text
     assert f"{found.data['summary']['mean_of_means']:.3f}" in found.text
-    assert {"map", "raster", "table", "vector", "graph", "script", "notebook", "provenance"} <= {
+    assert {"map", "raster", "table", "vector", "graph", "script", "notebook", "provenance", "metadata"} <= {
         artifact.kind for artifact in found.artifacts
     }
     assert all(-1 <= row.value <= 1 for row in found.statistics.rows if row.value is not None)

@@ -11,6 +11,7 @@ from tools.anomaly_report import year_name
 from tools.backends import Backend
 from tools.export import data_word, plan_title, safe_cell, units_with_rows
 from tools.figures import LINE_COLOURS, add_footer, add_watermark, heading, new_figure, save_figure, shortened
+from tools.map_style import chart_style
 from tools.planning import Prepared
 from tools.render import render_map, symmetric_range
 from tools.run_files import source_line
@@ -36,7 +37,8 @@ def draw_years(
     title = f"{work.recipe.title} against other years, {plan.place.name}, {plan.period.label}"
     axes.set_title(heading(title, plan), fontsize=11, loc="left")
     add_footer(figure, f"{source_line(work)} {note}")
-    return save_figure(workspace, figure, "chart", title, plan)
+    style = chart_style(plan, statistics, title=title, source=source_line(work), synthetic=work.synthetic)
+    return save_figure(workspace, figure, "chart", title, plan, style)
 
 
 def draw_map(workspace: Workspace, backend: Backend, work: Prepared, graphs: dict[str, Any]) -> list[Artifact]:

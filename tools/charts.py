@@ -14,6 +14,7 @@ from tools.figures import (
     save_figure,
     shortened,
 )
+from tools.map_style import chart_style
 from tools.schema import Artifact, Plan, Statistics, StatisticsRow
 from tools.workspace import Workspace
 
@@ -45,7 +46,8 @@ def render_chart(
         add_watermark(axes, faint=True)
     axes.set_title(heading(title, plan), fontsize=11, loc="left")
     add_footer(figure, " ".join(part for part in (source_line, note) if part))
-    return save_figure(workspace, figure, "chart", title, plan)
+    style = chart_style(plan, statistics, title=title, source=source_line, synthetic=synthetic)
+    return save_figure(workspace, figure, "chart", title, plan, style)
 
 
 def _draw_lines(axes: Any, rows: list[StatisticsRow]) -> str:

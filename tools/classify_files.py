@@ -65,7 +65,7 @@ def make_class_files(
     advice: Advice,
 ) -> tuple[Artifact, ...]:
     """Make all files of a classification."""
-    from tools.provenance import write_provenance
+    from tools.records import write_records
 
     context.on_progress("Writing the files")
     workspace, prepared = services.workspace, work.prepared
@@ -79,17 +79,8 @@ def make_class_files(
         write_graph(workspace, work.graph, prepared.plan, title=_named("openEO process graph", work), note=note)
     )
     made += write_code(workspace, work, result, openeo_url=url, note=note)
-    provenance = write_provenance(
-        workspace,
-        prepared.plan,
-        scenes=prepared.scenes,
-        product_id=advice.recommendation.product_id if advice.recommendation else "",
-        artifacts=made,
-        openeo_url=url,
-        stac_url=services.stac_url,
-        synthetic=prepared.synthetic,
-    )
-    return (*made, provenance)
+    product_id = advice.recommendation.product_id if advice.recommendation else ""
+    return (*made, *write_records(services, prepared, product_id, made))
 
 
 def legend(names: Sequence[str]) -> tuple[LegendClass, ...]:

@@ -8,7 +8,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from tools.errors import ArtifactNotFound
-from tools.schema import Bbox, Frozen, Period, Plan
+from tools.schema import Bbox, Frozen, Period, Plan, Statistics
 from tools.workspace import Workspace
 
 KEY = "clms-style"
@@ -27,15 +27,17 @@ class StyleClass(Frozen):
 
 
 class MapStyle(Frozen):
-    """What a map shows and in which colours."""
+    """What a map shows and in which colours; of a chart, what it shows."""
 
     raster_id: str
-    """Id of the GeoTIFF that was drawn."""
+    """Id of the GeoTIFF that was drawn; empty for a chart."""
     title: str
     dates: str
     """Period in words."""
     source: str
-    """Source and licence line."""
+    """Source line."""
+    licence: str = ""
+    """Under which terms it may be used."""
     unit: str = ""
     colormap: str = ""
     """Name of a matplotlib colour map; empty for classes."""
@@ -45,6 +47,8 @@ class MapStyle(Frozen):
     classes: tuple[StyleClass, ...] = ()
     synthetic: bool = False
     """True where the data are invented."""
+    statistics: Statistics | None = None
+    """Numbers that a chart draws."""
 
     def as_text(self) -> dict[str, str]:
         """Give the style as text entries of a PNG file."""
@@ -62,8 +66,20 @@ class MapStyle(Frozen):
 
 def style_of(raster: Path, plan: Plan, *, title: str, source: str, synthetic: bool, **colours: Any) -> MapStyle:
     """Give the style of a map drawn from `raster`, an artifact of the workspace; `colours` are its other fields."""
-    dates = dates_words(plan)
-    return MapStyle(raster_id=raster.stem, title=title, dates=dates, source=source, synthetic=synthetic, **colours)
+    return MapStyle(raster_id=raster.stem, **_told(plan, title, source, synthetic), **colours)
+
+
+def chart_style(plan: Plan, statistics: Statistics, *, title: str, source: str, synthetic: bool) -> MapStyle:
+    """Give what a chart tells of itself, its numbers among it."""
+    told = _told(plan, title, source, synthetic)
+    return MapStyle(raster_id="", unit=statistics.unit, statistics=statistics, **told)
+
+
+def _told(plan: Plan, title: str, source: str, synthetic: bool) -> dict[str, Any]:
+    from tools.records import licence_line
+
+    terms = licence_line(plan, synthetic=synthetic)
+    return {"title": title, "dates": dates_words(plan), "source": source, "licence": terms, "synthetic": synthetic}
 
 
 def dates_words(plan: Plan) -> str:

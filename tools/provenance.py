@@ -37,7 +37,7 @@ def write_provenance(
         "scenes": [scene.model_dump(mode="json") for scene in scenes],
         "dates": sorted({scene.datetime[:10] for scene in scenes}),
         "services": {"openeo": public_url(openeo_url), "stac": public_url(stac_url)},
-        "versions": {"python": platform.python_version(), **_versions()},
+        "versions": {"python": platform.python_version(), **versions()},
         "files": [
             {
                 "id": artifact.id,
@@ -57,7 +57,8 @@ def write_provenance(
     )
 
 
-def _versions() -> dict[str, str]:
+def versions() -> dict[str, str]:
+    """Give the versions of what computed a result."""
     found = {}
     for name in _PACKAGES:
         try:

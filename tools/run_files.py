@@ -51,10 +51,10 @@ def make_code(
     made: Sequence[Artifact],
     sequel: "Sequel | None" = None,
 ) -> tuple[Artifact, ...]:
-    """Make the graphs, the script and the notebook that give the `expected` table again, and the provenance of all."""
+    """Make the graphs, the script and the notebook that give the `expected` table again, and the records of all."""
     from tools.export import synthetic_note
     from tools.export_code import write_notebook, write_script
-    from tools.provenance import write_provenance
+    from tools.records import write_records
 
     workspace, plan = services.workspace, work.plan
     note = synthetic_note(scenes=work.synthetic, units=work.units.synthetic)
@@ -65,17 +65,8 @@ def make_code(
         write_script(workspace, graphs, plan, **again),
         write_notebook(workspace, graphs, plan, **again),
     ]
-    provenance = write_provenance(
-        workspace,
-        plan,
-        scenes=work.scenes,
-        product_id=advice.recommendation.product_id if advice.recommendation else "",
-        artifacts=(*made, *code),
-        openeo_url=url,
-        stac_url=services.stac_url,
-        synthetic=work.synthetic or work.units.synthetic,
-    )
-    return (*code, provenance)
+    product_id = advice.recommendation.product_id if advice.recommendation else ""
+    return (*code, *write_records(services, work, product_id, (*made, *code)))
 
 
 def _graph_files(services: "Services", graphs: dict[str, Any], work: Prepared, note: str) -> list[Artifact]:

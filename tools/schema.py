@@ -17,7 +17,9 @@ Outcome = Literal["ok", "no_data", "not_covered", "not_run", "failed"]
 Output = Literal["composite", "series", "per_polygon", "phenology", "anomaly"]
 """Median map over the period, one mean per date, one mean per polygon, season dates, or other years."""
 
-ArtifactKind = Literal["map", "chart", "raster", "table", "vector", "notebook", "script", "graph", "provenance"]
+ArtifactKind = Literal[
+    "map", "chart", "raster", "table", "vector", "notebook", "script", "graph", "provenance", "metadata"
+]
 
 
 class Frozen(BaseModel):

@@ -9,6 +9,7 @@ from typing import Any
 from tools.charts import MAX_LINES
 from tools.export import data_word, plan_title, safe_cell, units_with_rows
 from tools.figures import LINE_COLOURS, add_footer, add_watermark, heading, new_figure, save_figure, shortened
+from tools.map_style import chart_style
 from tools.phenology import Phenology, season_rows
 from tools.planning import Prepared
 from tools.run_files import source_line
@@ -40,7 +41,8 @@ def draw_seasons(workspace: Workspace, work: Prepared, statistics: Statistics, f
     notes = [source_line(work), "Line: smoothed; dots: dates; grey: the period, in which the peak lies."]
     notes += [f"Shown: the first {MAX_LINES} of {len(found)} units."] if len(found) > MAX_LINES else []
     add_footer(figure, " ".join(notes))
-    return save_figure(workspace, figure, "chart", title, plan)
+    style = chart_style(plan, statistics, title=title, source=source_line(work), synthetic=work.synthetic)
+    return save_figure(workspace, figure, "chart", title, plan, style)
 
 
 def write_season_table(workspace: Workspace, work: Prepared, found: dict[str, Phenology]) -> Artifact:

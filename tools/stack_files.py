@@ -121,7 +121,7 @@ class StackData:
 
 def write_stack(services: "Services", work: StackWork, data: StackData, format_name: Format) -> tuple[Artifact, ...]:
     """Write the stack and the files that say what it is."""
-    from tools.provenance import write_provenance
+    from tools.records import write_records
 
     workspace, prepared = services.workspace, work.prepared
     plan, (name, media_type, suffix) = prepared.plan, MEDIA[format_name]
@@ -135,24 +135,13 @@ def write_stack(services: "Services", work: StackWork, data: StackData, format_n
         layer_table(work, data), "table", f"Layers: {title}", media_type="text/csv", suffix=".csv",
         fingerprint=plan.fingerprint,
     )  # fmt: skip
-    url = services.rerun_url or services.openeo_url
     made = (
         draft.artifact,
         table,
         graph,
         *write_stack_code(services, work, data, title=title, note=note, as_zarr=format_name == "zarr"),
     )
-    provenance = write_provenance(
-        workspace,
-        plan,
-        scenes=prepared.scenes,
-        product_id="",
-        artifacts=made,
-        openeo_url=url,
-        stac_url=services.stac_url,
-        synthetic=prepared.synthetic,
-    )
-    return (*made, provenance)
+    return (*made, *write_records(services, prepared, "", made))
 
 
 def write_netcdf(path: Path, work: StackWork, data: StackData) -> None:

@@ -141,6 +141,8 @@ class Services:
     """Who is logged in at the back-end, session by session."""
     max_result_bytes: int = 2_000_000_000
     """Largest result taken from the back-end."""
+    contact: str = ""
+    """Who answers for results, as `Name <mail@host>`; written into their metadata records."""
 
     @property
     def mapping(self) -> BackendMapping:

@@ -31,6 +31,8 @@ def artifact_router(assistant: Assistant) -> APIRouter:
     @router.get("/artifacts/{artifact_id}", response_class=FileResponse, responses=FILE)
     def artifact(artifact_id: str) -> FileResponse:
         """Give one made file."""
+        # A STAC item names the files beside it with their endings.
+        artifact_id = artifact_id.partition(".")[0]
         found = workspace.get(artifact_id)
         assistant.access.need("artifact", artifact_id)
         return file_response(found)

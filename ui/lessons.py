@@ -89,7 +89,7 @@ def handout_html(lesson: Lesson, language: Language) -> str:
     title = lesson.title[language]
     about = f"<p>{escape(lesson.aim)} ({say(language, 'lesson_minutes', minutes=lesson.minutes)})</p>"
     solutions = f'<section class="apart"><h2>{say(language, "lesson_solutions")}</h2><ol>{solved}</ol></section>'
-    return _page(title, f"<h1>{escape(title)}</h1>{about}<ol>{steps}</ol>{solutions}", language)
+    return page_html(title, f"<h1>{escape(title)}</h1>{about}<ol>{steps}</ol>{solutions}", language)
 
 
 def conversation_html(turns: list[Turn], language: Language) -> str:
@@ -101,7 +101,7 @@ def conversation_html(turns: list[Turn], language: Language) -> str:
         panel = result_html(turn.question, turn.artifacts, turn.answer, language)
         parts.append(f'<article><h2>{escape(turn.question)}</h2>{told}<div id="result">{panel}</div></article>')
     title = say(language, "shared_title")
-    return _page(title, f"<h1>{title}</h1>{''.join(parts)}", language)
+    return page_html(title, f"<h1>{title}</h1>{''.join(parts)}", language)
 
 
 class Shared:
@@ -139,7 +139,8 @@ def _token(session_id: str) -> str:
     return hashlib.sha256(f"read {session_id}".encode()).hexdigest()[:40]
 
 
-def _page(title: str, body: str, language: Language) -> str:
+def page_html(title: str, body: str, language: Language) -> str:
+    """Give a page of its own, in the page's style and without any script."""
     style = (ASSETS / "style.css").read_text(encoding="utf-8") + (ASSETS / "print.css").read_text(encoding="utf-8")
     return (
         f'<!doctype html><html lang="{language}"><head><meta charset="utf-8"><title>{escape(title)}</title>'

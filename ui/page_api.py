@@ -18,6 +18,7 @@ from assistant.settings import Settings
 from tools.errors import ArtifactNotFound
 from tools.schema import Artifact
 from tools.workspace import Workspace
+from ui.embeds import add_embeds
 from ui.lessons import Shared, handout_html, load_lessons
 from ui.page_words import ASSETS, browser_language
 
@@ -70,6 +71,7 @@ def page_router(settings: Settings, need_file: Callable[[str], None] = _anyone) 
         headers = {"Content-Disposition": 'attachment; filename="clms-answer.zip"'}
         return Response(content, media_type="application/zip", headers=headers)
 
+    add_embeds(router, settings, need_file)
     _add_reading(router, Shared(shared_folder(settings)))
     return router
 
@@ -101,13 +103,27 @@ def _add_reading(router: APIRouter, shared: Shared) -> None:
 def zip_files(artifacts: Sequence[Artifact]) -> bytes:
     """Put files into one zip, named by their kind and title."""
     buffer = io.BytesIO()
+    names = {Path(one.path).name: _zip_name(number, one) for number, one in enumerate(artifacts, 1)}
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
-        for number, artifact in enumerate(artifacts, 1):
-            words = re.sub(r"[^A-Za-z0-9]+", "-", artifact.title).strip("-")[:60].lower()
-            name = artifact.path.rpartition("/")[2]
-            ending = name[name.index(".") :] if "." in name else ""
-            archive.write(artifact.path, f"{number:02}-{words or artifact.kind}{ending}")
+        for artifact in artifacts:
+            path = Path(artifact.path)
+            if artifact.kind == "metadata":
+                archive.writestr(names[path.name], _renamed(path.read_text(encoding="utf-8"), names))
+            else:
+                archive.write(path, names[path.name])
     return buffer.getvalue()
+
+
+def _zip_name(number: int, artifact: Artifact) -> str:
+    words = re.sub(r"[^A-Za-z0-9]+", "-", artifact.title).strip("-")[:60].lower()
+    return f"{number:02}-{words or artifact.kind}{''.join(Path(artifact.path).suffixes)}"
+
+
+def _renamed(record: str, names: dict[str, str]) -> str:
+    """Let a record name the files beside it as the zip does."""
+    for old, new in names.items():
+        record = record.replace(f'"./{old}"', f'"./{new}"')
+    return record
 
 
 def _background(folder: Path) -> bytes:

@@ -123,9 +123,12 @@ def _warning(key: str, warning: str, language: Language) -> str:
 def _picture(artifact: Artifact, language: Language, *, folds: bool) -> str:
     url, title = artifact_url(artifact), escape(artifact.title, quote=True)
     label = escape(say(language, "full_size", title=artifact.title), quote=True)
+    embed = (
+        f'<a href="embed/{escape(artifact.id, quote=True)}" target="_blank" rel="noopener">{say(language, "embed")}</a>'
+    )
     figure = (
         f'<figure><a href="{url}" target="_blank" rel="noopener" aria-label="{label}">'
-        f'<img src="{url}" alt="{title}" loading="lazy"></a><figcaption>{title}</figcaption></figure>'
+        f'<img src="{url}" alt="{title}" loading="lazy"></a><figcaption>{title}. {embed}</figcaption></figure>'
     )
     return f"<details><summary>{say(language, 'as_picture')}</summary>{figure}</details>" if folds else figure
 

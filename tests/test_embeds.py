@@ -1,0 +1,69 @@
+"""Embedded maps and figures: one address as page, picture and data, with source, licence and what is invented."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fastapi import FastAPI
+from fastapi.testclient import TestClient
+
+from assistant.settings import Settings
+from tests.test_map_view import drawn
+from tests.test_web import _computed
+from tools.charts import render_chart
+from tools.errors import ArtifactNotFound
+from tools.workspace import Workspace
+from ui.page_api import page_router
+
+
+def _client(settings: Settings, **more: Any) -> TestClient:
+    app = FastAPI()
+    app.include_router(page_router(settings, **more))
+    return TestClient(app, raise_server_exceptions=False)
+
+
+def test_a_map_is_embedded_with_legend_dates_source_licence_and_what_is_invented(tmp_path: Path) -> None:
+    settings = Settings(data_dir=tmp_path)
+    picture, raster = drawn(Workspace(settings.artifacts_dir), "NDVI <b>")
+    client = _client(settings)
+    page = client.get(f"/embed/{picture.id}?lang=fr")
+    assert "frame-ancestors 'self'" in page.headers["content-security-policy"]
+    for words in ("Pas réel.", "NDVI &lt;b&gt;", "1 Jun 2025", "Source &lt;x&gt;.", "CC0-1.0", 'lang="fr"', "map-ramp"):
+        assert words in page.text
+    assert "<script" not in page.text
+    assert client.get(f"/embed/{picture.id}.png").content == Path(picture.path).read_bytes()
+    told = client.get(f"/embed/{picture.id}.json").json()
+    assert (told["synthetic"], told["legend"]["low"], told["legend"]["high"]) == (True, 0.0, 1.0)
+    assert told["bbox"] == pytest.approx([-1.7, 48.06, -1.66, 48.1], abs=0.001)
+    assert told["links"]["geotiff"] == f"artifacts/{raster.id}"
+
+
+def test_a_chart_is_embedded_with_its_numbers(tmp_path: Path) -> None:
+    settings, answer = Settings(data_dir=tmp_path), _computed()
+    assert answer.plan is not None
+    about: dict[str, Any] = {"title": "NDVI", "synthetic": False, "source_line": "Source."}
+    chart = render_chart(Workspace(settings.artifacts_dir), answer.statistics[0], answer.plan, **about)
+    client = _client(settings)
+    assert client.get(f"/embed/{chart.id}.json").json()["statistics"]["rows"][1]["outcome"] == "no_data"
+    page = client.get(f"/embed/{chart.id}").text
+    assert "P1 &lt;b&gt;" in page
+    assert "Not real" not in page
+
+
+def test_only_the_sites_of_the_setting_may_frame_it(tmp_path: Path) -> None:
+    settings = Settings(data_dir=tmp_path, embed_origins="https://a.example, https://b.example; script-src *")
+    picture, _ = drawn(Workspace(settings.artifacts_dir))
+    reply = _client(settings).get(f"/embed/{picture.id}")
+    assert reply.headers["content-security-policy"].endswith("frame-ancestors https://a.example")
+
+
+def test_who_may_not_have_a_file_gets_no_form_of_it_and_other_files_are_no_picture(tmp_path: Path) -> None:
+    settings = Settings(data_dir=tmp_path)
+    picture, raster = drawn(Workspace(settings.artifacts_dir))
+
+    def refuse(file_id: str) -> None:
+        raise ArtifactNotFound("There is no file with this id.", "Ask again.")
+
+    for ending in ("", ".png", ".json"):
+        assert _client(settings, need_file=refuse).get(f"/embed/{picture.id}{ending}").status_code == 500
+        assert _client(settings).get(f"/embed/{raster.id}{ending}").status_code == 500
