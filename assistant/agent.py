@@ -282,7 +282,7 @@ class Assistant:
         )
         invented = grounding.find_invented(draft.text, evidence)
         text = await finish.rewritten(draft.model, draft.messages, draft.text, invented) if invented else draft.text
-        check = grounding.strip_invented(text, evidence)
+        check = grounding.strip_invented(text, evidence) if invented else grounding.Check(text, ())
         warnings = [*draft.warnings, *answers.cautions(results)]
         if invented:
             logger.info("Not given by any tool: %s", ", ".join(invented))

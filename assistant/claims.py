@@ -9,7 +9,7 @@ import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass
 from decimal import Decimal
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -123,7 +123,7 @@ def read_claims(text: str, *, language: str, known_names: frozenset[str] | set[s
     shown = "".join(" " if gone == " " else char for char, gone in zip(plain, lower, strict=True))
     lower = _blank(_names_pattern(), shown, lower)
     days, lower = _days(plain, lower)
-    numbers = tuple(_numbers(plain, lower, language))
+    numbers = _all_numbers(plain, lower, language)
     return Claims(numbers, days, links, names, plain)
 
 
@@ -178,6 +178,8 @@ def _plain(text: str) -> str:
     """Undo what hides a number: entities, markup, invisible characters, other scripts' digits and marks."""
     text = re.sub(r"[*`\u00ad]+", "", _TAG.sub("", html.unescape(text)))
     text = _LOOSE_MINUS.sub("-", text)
+    if text.isascii():
+        return text
     out: list[str] = []
     for char in text:
         if unicodedata.category(char) == "Cf":
@@ -191,7 +193,12 @@ def _plain(text: str) -> str:
 
 def _folded(text: str) -> str:
     """Fold letter by letter, so that places in the text stay the same."""
-    return "".join(folded if len(folded := fold(char)) == 1 else char for char in text)
+    return text.lower() if text.isascii() else "".join(map(_folded_letter, text))
+
+
+@lru_cache(maxsize=4096)
+def _folded_letter(char: str) -> str:
+    return folded if len(folded := fold(char)) == 1 else char
 
 
 def _trimmed(link: str) -> str:
@@ -242,6 +249,12 @@ def _days(plain: str, lower: str) -> tuple[tuple[Day, ...], str]:
     take(_DAY_FIRST, lambda m: ((int(m[3]) if m[3] else None, _MONTH_NUMBERS[m[2]], int(m[1])),))
     take(_MONTH_FIRST, lambda m: ((int(m[3]) if m[3] else None, _MONTH_NUMBERS[m[1]], int(m[2])),))
     return tuple(found), _TWO_YEARS.sub(r"\1 \2", _blank(_MONTH_OF_YEAR, lower, lower))
+
+
+@lru_cache(maxsize=2048)
+def _all_numbers(plain: str, lower: str, language: str) -> tuple[Number, ...]:
+    """Keep what was read: facts of the catalogue are told again and again."""
+    return tuple(_numbers(plain, lower, language))
 
 
 def _numbers(plain: str, lower: str, language: str) -> Iterator[Number]:

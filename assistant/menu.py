@@ -5,6 +5,7 @@ import logging
 from collections.abc import Awaitable, Callable
 from contextvars import ContextVar
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from time import perf_counter
 from typing import Any
 
@@ -108,10 +109,16 @@ def _make_tool(name: str, toolbox: Toolbox, run: Run) -> BaseTool:
     return StructuredTool(
         name=name,
         description=(method.__doc__ or name).strip(),
-        args_schema=create_schema_from_function(name, method, include_injected=False),
+        args_schema=_schema(name, getattr(type(toolbox), name)),
         coroutine=call,
         response_format="content_and_artifact",
     )
+
+
+@lru_cache(maxsize=64)
+def _schema(name: str, method: Callable[..., Any]) -> Any:
+    """Make the schema of a method's arguments, once: making it takes longer than most calls."""
+    return create_schema_from_function(name, method, include_injected=False)
 
 
 class Net(AgentMiddleware):

@@ -45,7 +45,10 @@ class OfflinePlanner(BaseChatModel):
         **kwargs: Any,
     ) -> Runnable[LanguageModelInput, AIMessage]:
         """Keep the menu; other options do not change what rules do."""
-        names = tuple(convert_to_openai_tool(tool)["function"]["name"] for tool in tools)
+        names = tuple(
+            tool.name if isinstance(tool, BaseTool) else convert_to_openai_tool(tool)["function"]["name"]
+            for tool in tools
+        )
         return self.model_copy(update={"menu": names})
 
     def _generate(

@@ -4,7 +4,7 @@ import re
 import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from functools import cache, cached_property
+from functools import cache, cached_property, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -87,6 +87,13 @@ class Catalogue:
                 if not others and any(f"{text} ".startswith(f"{name} ") for text in heads[product.id]):
                     names[name] = product.id
         return names
+
+    @cached_property
+    def telling_names(self) -> frozenset[str]:
+        """Give the proper names that can be known in any spelling: of several words, or as people write them."""
+        aliases = {alias for product in self.products for alias in product.aliases}
+        plain = {name: normalise(name) for name in self.proper_names}
+        return frozenset(name for name, words in plain.items() if len(words.split()) > 1 or words in aliases)
 
     def _users(self, name: str) -> set[str]:
         """Give the products that use a word for themselves."""
@@ -209,6 +216,7 @@ def _head(title: str) -> str:
     return normalise(re.sub(r"^(?:HRL|HR-WSI)\s|[,(].*$", "", title))
 
 
+@lru_cache(maxsize=16_384)
 def normalise(name: str) -> str:
     """Reduce a name to lower-case words, so that `HR-VPP` and `hr vpp` are the same."""
     plain = unicodedata.normalize("NFKD", name.casefold()).encode("ascii", "ignore").decode()

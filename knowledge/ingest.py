@@ -10,6 +10,7 @@ import sqlite3
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Literal
 
@@ -313,7 +314,12 @@ def search_words(question: str) -> list[str]:
 
 def stems(text: str) -> list[str]:
     """Give the words that carry meaning without their endings, so that `parcels` meets `parcel`."""
-    return [stem(word) for word in search_words(text)]
+    return list(_stems(text))
+
+
+@lru_cache(maxsize=16_384)
+def _stems(text: str) -> tuple[str, ...]:
+    return tuple(stem(word) for word in search_words(text))
 
 
 def stem(word: str) -> str:

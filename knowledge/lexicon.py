@@ -92,6 +92,8 @@ def without_function_words(text: str) -> str:
 
 def fold(text: str) -> str:
     """Lower a text and take its accents off: `Forêts` and `forets` are the same word."""
+    if text.isascii():
+        return text.lower()
     plain = unicodedata.normalize("NFKD", text.casefold())
     return "".join(char for char in plain if not unicodedata.combining(char))
 

@@ -177,25 +177,25 @@ def _behind_the_known(match: ProductMatch) -> ProductMatch:
 
 
 def _match(product: Product, relevance: float, question: str, need: Need, catalogue: Catalogue) -> ProductMatch:
-    short = shortfalls(product, need, catalogue)
+    meant = suited(product, need)
+    short = shortfalls(product, need, catalogue, meant)
     not_for = _not_for(product, question)
     factor = math.prod(BLOCKED_FACTOR if one.blocks else SHORT_FACTORS[one.kind] for one in short)
     return ProductMatch(
         product=product,
         relevance=relevance,
         score=relevance * factor,
-        why=_reasons(product, question, need),
+        why=_reasons(product, meant, question, need),
         lacks=" ".join((*(one.text for one in short), not_for)).strip(),
         shortfalls=short,
-        pixel_m=suited(product, need).resolution_m,
+        pixel_m=meant.resolution_m,
         not_for=not_for,
     )
 
 
-def _reasons(product: Product, question: str, need: Need) -> tuple[str, ...]:
+def _reasons(product: Product, meant: Product, question: str, need: Need) -> tuple[str, ...]:
     """Say why: when to choose it, what it is, its facts, and what holds for the period and the place."""
     period = period_note(product, need)
-    meant = suited(product, need)
     known = need.bbox is not None and bool(meant.boxes) and not meant.parts_only
     place = f"It covers the place ({meant.coverage})." if known and covers_whole(meant.boxes, need) else ""
     policies = serves(product, question)

@@ -169,7 +169,7 @@ def _names_in(text: str, catalogue: Catalogue) -> list[tuple[str, str]]:
     return [
         (bearer, name)
         for name, bearers in catalogue.proper_names.items()
-        if name in words or (_is_telling(name, catalogue) and f" {normalise(name)} " in plain)
+        if name in words or (name in catalogue.telling_names and f" {normalise(name)} " in plain)
         for bearer in bearers
     ]
 
@@ -182,12 +182,6 @@ def _called_in(text: str, catalogue: Catalogue) -> frozenset[str]:
             found.add(catalogue.plain_names[name])
             plain = plain.replace(f" {name} ", " | ")
     return frozenset(found - {""})
-
-
-def _is_telling(name: str, catalogue: Catalogue) -> bool:
-    """Tell whether a name can be known in any spelling: it has several words, or people write it so."""
-    plain = normalise(name)
-    return len(plain.split()) > 1 or any(plain == alias for one in catalogue.products for alias in one.aliases)
 
 
 def _set_aside_by_verb(text: str, catalogue: Catalogue) -> tuple[str, frozenset[str]]:

@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from knowledge.catalogue import Catalogue, normalise
@@ -211,11 +212,18 @@ def _declared(collection: dict[str, Any]) -> list[str]:
 
 
 def _by_id(catalogue: Catalogue, name: str) -> Product | None:
-    wanted = normalise(name)
-    for product in catalogue.products:
-        if wanted == normalise(product.id) or any(wanted in map(normalise, _ids(one)) for one in product.editions):
-            return product
-    return None
+    return _owners(catalogue).get(normalise(name))
+
+
+@lru_cache(maxsize=4)
+def _owners(catalogue: Catalogue) -> dict[str, Product]:
+    """Give the products by all ids of theirs and of their editions; the first of several that share one."""
+    ids = ((normalise(one), product) for product in catalogue.products for one in _product_ids(product))
+    return dict(reversed(list(ids)))
+
+
+def _product_ids(product: Product) -> tuple[str, ...]:
+    return (product.id, *(one for edition in product.editions for one in _ids(edition)))
 
 
 def _ids(edition: Edition) -> tuple[str, ...]:
@@ -236,6 +244,7 @@ def _only(products: Sequence[Product], band: str, collection: dict[str, Any]) ->
     return there[0] if len(there) == 1 else None
 
 
+@lru_cache(maxsize=4)
 def _variable_owners(catalogue: Catalogue) -> dict[str, tuple[str, ...]]:
     """Give the ids of the products that have a variable of a name."""
     owners: dict[str, tuple[str, ...]] = {}
