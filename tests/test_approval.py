@@ -253,7 +253,7 @@ async def test_two_places_are_made_smaller_together_and_keep_their_advice(assist
     assert answer.text.count(RUN_IT) == 1
     done = await assistant.ask(smaller, session_id=answer.session_id)
     whole = await assistant.ask("Compare NDVI in Rennes and in Cayenne in summer 2025", today=TODAY, approve=True)
-    assert len(done.statistics) == len(whole.statistics) == 2
+    assert len(done.statistics) == len(whole.statistics) == 2, done.text
     told = [one.recommendation.product_id for one in (answer, done, whole) if one.recommendation]
     assert told == [told[0]] * 3
 

@@ -81,13 +81,17 @@ class Layout:
             placeholder="start",
             examples=lambda language: [{"text": text} for text in load_examples(language)],
         )
-        self.box = self.named(gr.Textbox(lines=1, max_lines=6), label="question", placeholder="question_hint")
+        # Closed until the page has arrived: before, Gradio may lose what a question makes appear, such as "Stop".
+        self.box = self.named(
+            gr.Textbox(lines=1, max_lines=6), label="question", placeholder="question_hint", interactive=lambda _: True
+        )
+        self.box.interactive = False
         with gr.Row(elem_id="actions"):
             self.send = self.button("ask", variant="primary", min_width=80)
-            self.stop = self.button("stop", variant="stop", min_width=80, visible=False)
-            self.again = self.button("again", min_width=110, visible=False)
+            self.stop = self.button("stop", variant="stop", min_width=80, visible="hidden")
+            self.again = self.button("again", min_width=110, visible="hidden")
             self.attach = self.named(gr.UploadButton(file_types=AREA_TYPES, min_width=110), label="attach")
-            self.drop = self.button("remove", min_width=110, visible=False)
+            self.drop = self.button("remove", min_width=110, visible="hidden")
             self.reset = self.button("new", min_width=140)
         self.area_note = gr.HTML("", elem_id="area-note")
         build_cards(self)
@@ -107,6 +111,13 @@ _KEPT_CLICKS = """element.addEventListener('click', event => {
   const button = event.target.closest('button[data-session]');
   if (button) trigger('select', {session: button.dataset.session, todo: button.dataset.todo});
 });"""
+
+
+def button_shown(there: bool) -> Any:
+    """Show or hide a button that stays in the page: one taken out of it may miss its return."""
+    import gradio as gr
+
+    return gr.Button(visible=there or "hidden")
 
 
 def load_examples(language: Language = "en") -> list[str]:

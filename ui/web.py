@@ -23,7 +23,7 @@ from tools.workspace import Workspace
 from ui.feedback_form import FeedbackForm
 from ui.lessons import Shared
 from ui.page_api import page_router, shared_folder
-from ui.page_layout import Layout
+from ui.page_layout import Layout, button_shown
 from ui.page_results import Results
 from ui.page_words import ASSETS, browser_language, say
 from ui.panels import empty_html, warnings_html
@@ -237,8 +237,6 @@ class Page:
     async def _ask(
         self, question: str, before: Messages, session_id: str | None, area: Polygons | None, language: Language
     ) -> AsyncIterator[Updates]:
-        import gradio as gr
-
         if not question.strip():
             return
         parts, session_id, turn = self._parts, session_id or uuid4().hex, Turn(question.strip())
@@ -246,9 +244,9 @@ class Page:
             parts.box: "",
             self._session: session_id,
             parts.chat: before + turn.messages(),
-            parts.send: gr.Button(visible=False),
-            parts.again: gr.Button(visible=False),
-            parts.stop: gr.Button(visible=True),
+            parts.send: button_shown(False),
+            parts.again: button_shown(False),
+            parts.stop: button_shown(True),
         }
         async with aclosing(self._events(turn.question, session_id, area)) as events:
             async for event in events:
@@ -256,9 +254,9 @@ class Page:
                 yield {parts.chat: before + turn.messages(), **self._results(turn, language)}
         yield {
             parts.map: await asyncio.to_thread(self._shown.map, language, session_id, turn, area),
-            parts.send: gr.Button(visible=True),
-            parts.stop: gr.Button(visible=False),
-            parts.again: gr.Button(visible=True),
+            parts.send: button_shown(True),
+            parts.stop: button_shown(False),
+            parts.again: button_shown(True),
             self._turn: turn,
         }
 
@@ -329,10 +327,8 @@ class Page:
     def _noted(
         self, area: Polygons | None, note: str, language: Language, session_id: str | None, turn: Turn | None
     ) -> tuple[Any, ...]:
-        import gradio as gr
-
         shown = self._shown.map(language, session_id, turn, area)
-        return area, note, gr.Button(visible=area is not None), {**shown, "go_to_area": True}
+        return area, note, button_shown(area is not None), {**shown, "go_to_area": True}
 
     def _on_again(self, messages: Messages, turn: Turn | None) -> tuple[str, Messages]:
         """Give the last question back to the box, and the conversation without what it led to."""
@@ -340,15 +336,11 @@ class Page:
         return (turn.question if turn else ""), messages[: asked[-1]] if asked else messages
 
     def _on_stop(self, messages: Messages) -> tuple[Any, ...]:
-        import gradio as gr
-
-        return stopped(messages), gr.Button(visible=True), gr.Button(visible=False)
+        return stopped(messages), button_shown(True), button_shown(False)
 
     def _on_reset(self, session_id: str | None, language: Language) -> tuple[Any, ...]:
-        import gradio as gr
-
         self._end(session_id)
-        shown = [gr.Button(visible=True), gr.Button(visible=False), gr.Button(visible=False)]
+        shown = [button_shown(True), button_shown(False), button_shown(False)]
         return [], None, None, empty_html(language), self._shown.map(language, None, None, None), *shown
 
     def _remember(self, session_id: str | None, own: list[str], language: Language) -> tuple[list[str], str]:
@@ -375,13 +367,11 @@ class Page:
         return *self._opened(session_id, language), own, self._shown.kept(own, language)
 
     def _opened(self, session_id: str | None, language: Language) -> tuple[Any, ...]:
-        import gradio as gr
-
         turns = self._shown.turns(session_id)
         last = turns[-1] if turns else None
         messages = [message for turn in turns for message in turn.messages()]
         shown = self._shown.map(language, session_id, last, None, turns[:-1])
-        return messages, session_id, last, self._shown.panel(last, language), shown, gr.Button(visible=bool(turns))
+        return messages, session_id, last, self._shown.panel(last, language), shown, button_shown(bool(turns))
 
     def _end(self, session_id: str | None) -> None:
         if session_id:
