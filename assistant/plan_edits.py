@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 from assistant.schema import Pending
 from assistant.sessions import Sessions
+from tools.schema import MAX_CLOUD_PERCENT
 
 EDITABLE = ("index", "layer", "place", "period", "max_cloud")
 """Arguments of a waiting call that a user may put in other words."""
@@ -17,7 +18,8 @@ def waiting_run(sessions: Sessions, session_id: str) -> Pending | None:
 
 def editable(run: Pending) -> dict[str, str]:
     """Give the arguments of a run that can be changed, in words."""
-    return {name: str(run.args[name]) for name in EDITABLE if run.args.get(name) not in (None, "")}
+    args = {**({"max_cloud": f"{MAX_CLOUD_PERCENT:g}"} if run.tool == "compute" else {}), **run.args}
+    return {name: str(args[name]) for name in EDITABLE if args.get(name) not in (None, "")}
 
 
 def changes_to(run: Pending, wanted: Mapping[str, str]) -> dict[str, str]:

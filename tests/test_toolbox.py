@@ -62,6 +62,18 @@ def test_the_demo_archive_has_the_bands_of_other_indices(toolbox: Toolbox, index
     assert found.text.startswith(f"Synthetic demo data. {index} median map")
 
 
+def test_a_cloud_limit_leaves_out_the_scenes_above_it(toolbox: Toolbox) -> None:
+    place, period = resolve_place("Rennes"), ("2026-06-01", "2026-08-31")
+    stac = StacService(toolbox.services.stac_url, timeout_s=10)
+    days = [date.fromisoformat(one) for one in period]
+    clouds = sorted(
+        scene.cloud_cover_percent or 0.0 for scene in stac.scenes("synthetic-sentinel-2-l2a", place.bbox, *days)
+    )
+    found = toolbox.compute("ndvi", "Rennes", "2026-06-01 to 2026-08-31", "series", max_cloud=clouds[0])
+    assert found.estimate is not None
+    assert found.estimate.scenes == clouds.count(clouds[0]) < len(clouds)
+
+
 def test_an_index_of_other_bands_is_refused_in_a_sentence(toolbox: Toolbox) -> None:
     with pytest.raises(ToolInputError, match=r"NDMI .* needs swir16, which the collection synthetic") as caught:
         toolbox.compute("NDMI", "Rennes", "this summer", "composite")

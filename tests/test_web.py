@@ -335,15 +335,17 @@ def test_a_click_on_a_polygon_tells_its_numbers(page: Page) -> None:
 
 def test_a_large_run_is_changed_and_started_without_typing_a_question(page: Page, assistant: ScriptedAssistant) -> None:
     _ask(page, "large run")
+    expect(page.get_by_label("Most cloud in a scene (%)")).to_have_value("80")
+    page.get_by_label("Most cloud in a scene (%)").fill("20")
     page.get_by_label("Dates").fill("July 2025")
     page.get_by_role("button", name="Run with these changes").click()
     page.get_by_text("Mean NDVI is 0 in P1.").wait_for()
-    assert assistant.questions[-1] == "Changed plan: Dates July 2025"
+    assert assistant.questions[-1] == "Changed plan: Dates July 2025; Most cloud in a scene (%) 20"
     assert assistant.kept is not None
     (run,) = assistant.kept.pending(assistant.sessions[-1] or "", ())
     reply = read_reply(assistant.questions[-1], [run])
     assert reply is not None
-    assert reply.calls == (("compute", {**_waiting().args, "period": "July 2025"}),)
+    assert reply.calls == (("compute", {**_waiting().args, "period": "July 2025", "max_cloud": "20"}),)
     assert reply.approved == frozenset()
     # While Gradio takes the card away there may be two of it for a moment.
     expect(page.locator("#plan").locator("visible=true")).to_have_count(0)

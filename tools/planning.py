@@ -83,6 +83,7 @@ def prepare(
         place=where,
         polygons=polygons,
         period=when,
+        max_cloud_cover_percent=context.max_cloud_percent,
     )
     scenes = _scenes(stac, plan, bbox)
     if polygons is None:

@@ -128,6 +128,10 @@ class LayerChoice(Frozen):
     """Collection of the earlier year of a change, where it is another one."""
 
 
+MAX_CLOUD_PERCENT = 80.0
+"""Scenes with more cloud are left out unless told otherwise."""
+
+
 class Plan(Frozen):
     """One filled-in recipe. Pure data: the same plan gives the same numbers."""
 
@@ -144,7 +148,7 @@ class Plan(Frozen):
     """Set for a difference: the earlier period, whose values are subtracted from those of `period`."""
     reference: tuple[Period, ...] = ()
     """Set for an anomaly: the same days of other years."""
-    max_cloud_cover_percent: float = 80.0
+    max_cloud_cover_percent: float = MAX_CLOUD_PERCENT
     layer: LayerChoice | None = None
     """Set for statistics of a product layer; `recipe_id` then names no index."""
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date
 from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
@@ -12,7 +12,7 @@ from pydantic import Field
 from tools.backend_login import Logins
 from tools.backend_mapping import BackendMapping, find_mapping
 from tools.errors import JobFailed, PlaceAmbiguous, ToolInputError
-from tools.schema import Bbox, Output, Period, Polygons, Question, ToolResult
+from tools.schema import MAX_CLOUD_PERCENT, Bbox, Output, Period, Polygons, Question, ToolResult
 from tools.selection import Rank, Selection
 
 if TYPE_CHECKING:
@@ -26,8 +26,7 @@ PlaceName = Annotated[
     Field(description="Place in the user's words, such as 'Rennes'. Empty when an area is attached.", max_length=200),
 ]
 PeriodWords = Annotated[
-    str,
-    Field(description="Period in the user's words, for example 'this summer' or '2 May 2019'.", max_length=200),
+    str, Field(description="Period in the user's words, such as 'this summer' or '2 May 2019'.", max_length=200)
 ]
 ProductId = Annotated[str, Field(description="Id or usual name of a product.", max_length=200)]
 IndexName = Annotated[
@@ -66,8 +65,7 @@ UnitKind = Annotated[
         "said; not used when an area is attached."
     ),
 ]
-
-
+MaxCloud = Annotated[float, Field(description="Most cloud in a scene, in percent of it.", ge=0, le=100)]
 LayerWords = Annotated[
     str,
     Field(
@@ -166,6 +164,7 @@ class Context:
     """True when the user lets every plan of this question run that is below the hard limit."""
     charge: Callable[[int], None] = field(default=_free)
     """Takes the pixels (times dates) of a run from what the user may still compute; raises when that is not enough."""
+    max_cloud_percent: float = MAX_CLOUD_PERCENT
     question: str = ""
     """The question as asked: product advice that goes with a computation is looked up by it."""
 
@@ -314,6 +313,7 @@ class Toolbox:
         below: Below = None,
         rank: RankOrder = "",
         count: RankCount = 5,
+        max_cloud: MaxCloud = MAX_CLOUD_PERCENT,
     ) -> ToolResult:
         """Compute a spectral index for a place and a period: map, curve, value per polygon, season dates, or deviation.
 
@@ -322,9 +322,10 @@ class Toolbox:
         from tools.compute_kinds import compute_kind
 
         selection = Selection(above=above, below=below, rank=rank, count=count)
+        context = replace(self.context, max_cloud_percent=max_cloud)
         try:
             return compute_kind(
-                self.services, self.context, recipe_id=index, place=place, period=period, against=against,
+                self.services, context, recipe_id=index, place=place, period=period, against=against,
                 output=output, units=units, selection=selection,
             )  # fmt: skip
         except PlaceAmbiguous as error:
