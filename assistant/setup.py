@@ -93,7 +93,11 @@ def open_services(settings: Settings, hub_url: str | None, resources: ExitStack)
         ask_above_s=settings.ask_above_s,
         ask_above_mb=settings.ask_above_mb,
         nuts=nuts_source(settings),
-        backend=backend_mapping(settings, settings.openeo_url) if settings.openeo_url else load_mapping(HUB),
+        backend=(
+            backend_mapping(settings, settings.openeo_url or "")
+            if settings.openeo_url or settings.openeo_mapping
+            else load_mapping(HUB)
+        ),
         logins=Logins(credentials=client_credentials(settings), provider=settings.openeo_provider),
         max_result_bytes=settings.max_result_mb * 1_000_000,
         contact=settings.contact or "",

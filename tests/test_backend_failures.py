@@ -14,7 +14,7 @@ from knowledge.errors import ClmsError
 from tests.servers.openeo_cdse import DAYS, OPENEO_ID, Cdse, bounds, cdse_server, make_archive
 from tests.test_compute import lying_server
 from tools.backend_failures import check_root, short
-from tools.backend_jobs import Batch
+from tools.backend_jobs import Batch, current_run, jobs_of_run
 from tools.backend_login import ClientCredentials, Logins
 from tools.backend_mapping import load_mapping
 from tools.backends import OpenEOBackend
@@ -252,6 +252,26 @@ def test_the_job_of_a_killed_process_is_found_though_it_held_the_lock(
     cdse.hold_jobs = False
     assert backend(batch=Batch(poll_s=0.02, notes=tmp_path)).run_table(graph())
     assert len(cdse.owners) == 2
+
+
+def test_a_finished_job_is_kept_until_its_whole_run_has_ended(
+    cdse: Cdse, backend: Callable[..., OpenEOBackend], tmp_path: Path
+) -> None:
+    folder = tmp_path / "run.jobs"
+
+    def run(*, killed: bool) -> None:
+        with jobs_of_run(folder):
+            batch = Batch(poll_s=0.02, notes=folder, of_run=current_run(), delete=True)
+            backend(batch=batch).run_table(graph())
+            if killed:
+                raise RuntimeError("killed before the next graph")
+
+    with pytest.raises(RuntimeError, match="killed"):
+        run(killed=True)
+    run(killed=False)
+    (job_id,) = cdse.owners  # not computed twice
+    assert ("DELETE", f"jobs/{job_id}") in [(method, path) for method, path, _ in cdse.requests]
+    assert not folder.exists()
 
 
 def test_a_stopped_run_stops_its_job(cdse: Cdse, backend: Callable[..., OpenEOBackend], tmp_path: Path) -> None:

@@ -2,10 +2,12 @@
 
 import hashlib
 import json
+import shutil
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
-from dataclasses import dataclass
+from contextvars import ContextVar
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -45,8 +47,50 @@ class Batch:
     notes: Path | None = None
     """Folder that remembers which job is for which graph, so that a restart finds it; None: none is kept."""
     poll_s: float = 0.5
+    service: str = ""
+    """Name of the service that stays when its address does not; empty: the address."""
+    of_run: "RunJobs | None" = None
+    """The run that the jobs are part of: what is finished is kept until all of it is."""
+    delete: bool = False
+    """Whether a job is deleted when its run has ended well, as on a hub, where it takes room."""
     patience_s: float = 3600.0
     """After so long the job is left alone; asked again, it is found by its note."""
+
+
+@dataclass(frozen=True)
+class RunJobs:
+    """The jobs of one run of several graphs: a run that is killed between two finds the finished ones again."""
+
+    folder: Path
+    """Holds the notes of this run alone; gone when it has ended well."""
+    fetched: dict[str, Callable[[], object]] = field(default_factory=dict)
+    """Deletes a job, by its id."""
+
+
+_RUN: ContextVar[RunJobs | None] = ContextVar("run", default=None)
+
+
+def current_run() -> RunJobs | None:
+    """Give the run that the code is in."""
+    return _RUN.get()
+
+
+@contextmanager
+def jobs_of_run(folder: Path) -> Iterator[None]:
+    """Keep the jobs within the block until it ends well; then forget them, and delete those to be deleted."""
+    import requests
+    from openeo.rest import OpenEoClientException
+
+    run = RunJobs(folder)
+    token = _RUN.set(run)
+    try:
+        yield
+    finally:
+        _RUN.reset(token)
+    for delete in run.fetched.values():
+        with suppress(OpenEoClientException, requests.RequestException):  # the hub may be gone; only room is lost
+            delete()
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 def run_job(connection: Any, graph: dict[str, Any], target: Path, batch: Batch, *, max_bytes: int) -> None:
@@ -57,7 +101,7 @@ def run_job(connection: Any, graph: dict[str, Any], target: Path, batch: Batch, 
         JobWaiting: It is not done after `patience_s`.
         TooLarge: The result is larger than allowed.
     """
-    with _own_note(batch, _key(connection.root_url, graph)) as note:
+    with _own_note(batch, _key(batch.service or connection.root_url, graph)) as note:
         job = _earlier(connection, batch, note)
         if job is None:
             job = connection.create_job(process_graph=graph, title=batch.title)
@@ -70,7 +114,10 @@ def run_job(connection: Any, graph: dict[str, Any], target: Path, batch: Batch, 
         except (JobFailed, TooLarge):
             _forget(note)
             raise
-        _forget(note)
+        if batch.of_run is None:
+            _forget(note)
+        elif batch.delete:
+            batch.of_run.fetched[job.job_id] = job.delete
 
 
 def _wait(job: Any, batch: Batch) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from tools.backend_failures import TRY_LATER, check_root, failures_told, short
-from tools.backend_jobs import Batch, run_job, save_bounded
+from tools.backend_jobs import Batch, current_run, run_job, save_bounded
 from tools.backend_layers import layers_on_backend
 from tools.backend_mapping import BackendMapping
 from tools.errors import JobFailed, LoginExpired, LoginRefused
@@ -229,14 +229,22 @@ def open_backend(services: "Services", context: "Context", estimate: Estimate | 
     mapping = services.mapping
     values = estimate.megabytes * 1e6 / 2 if estimate else 0
     large = mapping.sync_max_values is not None and values > mapping.sync_max_values
-    notes = services.workspace.root / NOTES
-    batch = Batch(on_progress=context.on_progress, cancelled=context.cancelled, notes=notes) if large else None
+    run = current_run()
+    notes = run.folder if run else services.workspace.root / NOTES
+    batch = Batch(
+        on_progress=context.on_progress,
+        cancelled=context.cancelled,
+        notes=notes,
+        service=services.rerun_url or services.openeo_url,
+        of_run=run,
+        delete=mapping.same_as_stac,
+    )
     return OpenEOBackend(
         services.openeo_url,
         timeout_s=services.timeout_s,
         mapping=mapping,
         access=services.logins.of_session(context.session_id, services.openeo_url, mapping, again=context.question),
-        batch=batch,
+        batch=batch if large else None,
         max_bytes=services.max_result_bytes,
     )
 

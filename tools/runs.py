@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import Field, ValidationError
 
 from tools.approval import Changes, require_approval
+from tools.backend_jobs import jobs_of_run
 from tools.errors import ArtifactNotFound
 from tools.locks import one_at_a_time
 from tools.planning import Prepared
@@ -75,8 +76,9 @@ def run_once(
         # Who asked the same at the same time may have computed it meanwhile.
         if earlier := find_run(services.workspace, path):
             return _noted(work, earlier), earlier
-        made = compute()
-        keep_run(path, made)
+        with jobs_of_run(path.with_suffix(".jobs")):
+            made = compute()
+            keep_run(path, made)
     return work, made
 
 
