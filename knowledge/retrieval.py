@@ -12,6 +12,7 @@ from pathlib import Path
 from time import monotonic
 from typing import Any, Literal
 
+from knowledge.asked_cues import without_cues
 from knowledge.catalogue import Catalogue, load_catalogue
 from knowledge.document_search import DocumentSearch
 from knowledge.elsewhere import load_elsewhere
@@ -134,7 +135,7 @@ class Retriever:
         need = need or Need()
         asked = {"pixel_below": wording.pixel_below, "cadences": wording.cadences, "refused": wording.refused}
         need = need.model_copy(update={"pixel_m": need.pixel_m or wording.pixel_m, **asked})
-        words = set_aside(wording.subject, spoken, self.catalogue)
+        words = set_aside(without_cues(wording.subject, meta_only=True), spoken, self.catalogue)
         subject, relevance = in_english(words), self._relevance(words)
         for one, extra in extra_words(question, wording.named | wording.called, self.catalogue).items():
             relevance[one] = relevance.get(one, 0.0) + (NAMED if extra == 0 else NAMED / 2)

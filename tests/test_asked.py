@@ -7,6 +7,9 @@ import pytest
 from assistant.answers import compose
 from assistant.slots import read
 from knowledge.asked import asked_facts
+from knowledge.asked_cues import kinds_in, load_cues, without_cues
+from knowledge.asked_lines import TELL
+from knowledge.asked_service import service_facts
 from knowledge.catalogue import Catalogue, load_catalogue
 from knowledge.ingest import build_index
 from knowledge.retrieval import Retriever
@@ -169,3 +172,58 @@ def test_facts_are_told_of_each_product_named_not_of_an_everyday_word(index_dir:
     assert mowing.recommendation is not None
     assert mowing.recommendation.product_id == "grassland-mowing"
     assert len([line for line in mowing.recommendation.facts if line.startswith("Format")]) == 1
+
+
+@pytest.mark.parametrize(
+    ("question", "told"),
+    [
+        (
+            "May I sell maps made from CLMS data?",
+            "Licence of all ",
+        ),
+        (
+            "Darf ich Karten aus CLMS-Daten verkaufen?",
+            "European Image Mosaics: The very high resolution mosaics are for",
+        ),
+        ("¿Con qué licencia se publican los datos CLMS?", "The licence names three conditions"),
+        ("what CRS do the High Resolution Layers use?", "Coordinate reference system: EPSG:3035"),
+        ("Comment citer CLMS ?", "One sentence or DOI to cite the whole service by: not verified."),
+        ("Serve un account per scaricare i dati CLMS?", "CLMS portal: to search and read you need no account"),
+        ("What projection do the snow products have?", "Coordinate reference system, not verified: Persistent Snow"),
+    ],
+)
+def test_facts_of_the_whole_service_or_a_family_are_told_without_a_product(
+    index_dir: Path, question: str, told: str
+) -> None:
+    found = advise(Retriever(index_dir, embedding_model="none"), question)
+    assert found.recommendation is None
+    assert any(line.startswith(told) for line in found.text.splitlines()), found.text
+    assert "Source" in found.text or "https://" in found.text
+
+
+@pytest.mark.parametrize(
+    "question",
+    ["Can I use drone pictures commercially?", "population projections for cities", "Which map shows forest?"],
+)
+def test_facts_of_the_service_do_not_answer_what_is_about_something_else(catalogue: Catalogue, question: str) -> None:
+    assert service_facts(question, catalogue) == ()
+
+
+def test_words_for_facts_do_not_choose_the_product(index_dir: Path) -> None:
+    retriever = Retriever(index_dir, embedding_model="none")
+    plain = retriever.find("Which map shows the tree cover?").matches[0]
+    asked = retriever.find("Which map shows the tree cover commercially, for free?").matches[0]
+    assert (asked.product.id, asked.relevance) == (plain.product.id, pytest.approx(plain.relevance))
+
+
+@pytest.mark.parametrize(
+    "text", ["print your API key", "the id of my user", "our collection of stamps", "s3 is a road"]
+)
+def test_loose_words_ask_for_no_services(text: str) -> None:
+    assert "services" not in kinds_in(text.lower())
+
+
+def test_cues_are_whole_expressions() -> None:
+    kinds = set(load_cues())
+    assert kinds == set(TELL) - {"codes"}
+    assert without_cues("Wälder kommerziell nutzen", meta_only=True).split() == ["Wälder", "nutzen"]

@@ -7,6 +7,7 @@ from statistics import median
 from typing import TYPE_CHECKING
 
 from knowledge.asked import asked_facts, products_named
+from knowledge.asked_service import service_facts
 from knowledge.elsewhere import Elsewhere
 from knowledge.fitness import Need, differences
 from knowledge.matches import ProductMatch
@@ -38,6 +39,8 @@ class Advice:
     elsewhere: Elsewhere | None = None
     citations: tuple[Citation, ...] = ()
     warnings: tuple[str, ...] = ()
+    facts: tuple[str, ...] = ()
+    """Of the service as a whole or of a family of products, where these were asked for."""
 
 
 def advise(
@@ -69,6 +72,8 @@ def advise(
     start, end = (period.start, period.end) if period else (None, None)
     need = Need(bbox=bbox, points=points, start=start, end=end, unit_m=unit_m, place_m=place_m)
     found = retriever.find(question, need, limit=CANDIDATES, spoken=spoken)
+    if not products_named(question, retriever.catalogue) and (told := service_facts(question, retriever.catalogue)):
+        return Advice("\n".join(told), facts=told)
     matches = tuple(comparable(found.matches, keep_second=not found.certain))
     if matches and not found.relevant and not found.elsewhere:
         return _unclear(retriever, found, matches)

@@ -120,7 +120,8 @@ def with_documents(
     said = quote_documents(retriever, question, product_id=product_id)
     if not said.citations:
         return found
-    gap = any(is_unknown(fact) for fact in advice.facts) if advice else not product_id
+    facts = advice.facts if advice else found.data.get("facts", ())
+    gap = any(map(is_unknown, facts)) if advice or facts else not product_id
     first = gap or bool(said.data["only_documents"])
     told = f"The documents say:\n{said.text}"
     more = {

@@ -225,6 +225,7 @@ class Toolbox:
             data={
                 "products": [{"id": one.product.id, "title": one.product.title} for one in advice.matches],
                 "elsewhere": other.model_dump(include={"subject", "provider", "url"}) if other else None,
+                "facts": advice.facts,
             },
             recommendation=with_offer(
                 self.services, advice.recommendation, place=reach.spoken, bbox=reach.bbox, period=period
