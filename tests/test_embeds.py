@@ -9,7 +9,7 @@ from fastapi.testclient import TestClient
 
 from assistant.settings import Settings
 from tests.test_map_view import drawn
-from tests.test_web import _computed
+from tests.web.script import computed
 from tools.charts import render_chart
 from tools.errors import ArtifactNotFound
 from tools.workspace import Workspace
@@ -39,7 +39,7 @@ def test_a_map_is_embedded_with_legend_dates_source_licence_and_what_is_invented
 
 
 def test_a_chart_is_embedded_with_its_numbers(tmp_path: Path) -> None:
-    settings, answer = Settings(data_dir=tmp_path), _computed()
+    settings, answer = Settings(data_dir=tmp_path), computed()
     assert answer.plan is not None
     about: dict[str, Any] = {"title": "NDVI", "synthetic": False, "source_line": "Source."}
     chart = render_chart(Workspace(settings.artifacts_dir), answer.statistics[0], answer.plan, **about)

@@ -13,7 +13,7 @@ from PIL import Image
 
 from assistant.settings import Settings
 from knowledge.schema import LegendClass
-from tests.test_web import _computed
+from tests.web.script import computed
 from tools.render import render_classes, render_map
 from tools.schema import Artifact, Period, Plan
 from tools.workspace import Workspace
@@ -35,7 +35,7 @@ def _raster(workspace: Workspace, values: "np.ndarray[tuple[int, int], np.dtype[
 
 def drawn(workspace: Workspace, title: str = "NDVI") -> tuple[Artifact, Artifact]:
     """Make a map of four columns from 0 to 0.75, the last without data, and its GeoTIFF."""
-    plan = _computed().plan
+    plan = computed().plan
     assert plan is not None
     values = np.tile(np.repeat(np.array([0, 0.25, 0.5, np.nan], "float32"), 20), (80, 1))
     raster = _raster(workspace, values, plan)
@@ -62,7 +62,7 @@ def test_a_layer_has_the_colours_of_its_picture_and_is_clear_without_data(tmp_pa
 
 def test_classes_keep_their_official_colours(tmp_path: Path) -> None:
     settings = Settings(data_dir=tmp_path)
-    workspace, plan = Workspace(settings.artifacts_dir), _computed().plan
+    workspace, plan = Workspace(settings.artifacts_dir), computed().plan
     assert plan is not None
     raster = _raster(workspace, np.full((8, 8), 3, "float32"), plan)
     classes = (LegendClass(code=3, label="Forest <b>", color="#12ab34"), LegendClass(code=4, label="Sea", color="#00f"))
@@ -84,7 +84,7 @@ def test_a_map_on_the_map_is_folded_as_a_picture(tmp_path: Path) -> None:
 
 
 def test_polygons_say_no_value_where_there_is_none_and_are_coloured_by_the_others() -> None:
-    units = map_units(_computed(), [], "en")
+    units = map_units(computed(), [], "en")
     assert units is not None
     first, second = (one["properties"] for one in units["collection"]["features"])
     assert (first["tip"], second["tip"]) == ("P1 <b>: 0", "P2: no value (no data)")
@@ -94,7 +94,7 @@ def test_polygons_say_no_value_where_there_is_none_and_are_coloured_by_the_other
 
 
 def test_a_difference_parts_gain_from_loss_at_zero() -> None:
-    answer = _computed()
+    answer = computed()
     assert answer.plan is not None
     earlier = Period.model_validate({"start": "2024-06-01", "end": "2024-08-31", "label": "last summer"})
     rows = tuple(

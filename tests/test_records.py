@@ -14,7 +14,7 @@ from pystac.validation import JsonSchemaSTACValidator
 from pystac.validation.stac_validator import STACObjectType
 
 from tests.test_map_view import drawn
-from tests.test_web import _computed
+from tests.web.script import computed
 from tools.record_iso import iso_record
 from tools.record_stac import stac_item
 from tools.records import Record, licence_line
@@ -30,7 +30,7 @@ SPACES = {
 
 
 def _record(tmp_path: Path, **other: Any) -> Record:
-    plan = _computed().plan
+    plan = computed().plan
     assert plan is not None
     files = drawn(Workspace(tmp_path))
     scene = Scene(id="S2 1", collection_id="c", datetime="2025-06-15T11:00:00Z", bbox=(-1.7, 48, -1.6, 48.1))
@@ -96,7 +96,7 @@ def test_an_iso_record_holds_to_its_schema(tmp_path: Path) -> None:
 
 
 def test_the_licence_is_told_only_where_it_is_known() -> None:
-    plan = _computed().plan
+    plan = computed().plan
     assert plan is not None
     assert "CC0" in licence_line(plan, synthetic=True)
     assert licence_line(plan, synthetic=False) == "Not known: ask whoever provides c."

@@ -1,0 +1,53 @@
+"""Conversations kept, shared, rated; lessons asked."""
+
+from playwright.sync_api import Browser, Page
+
+from assistant.feedback import FeedbackStore
+from tests.web.script import ScriptedAssistant, ask
+from ui.lessons import load_lessons
+
+
+def test_feedback_is_kept_with_its_conversation(page: Page, assistant: ScriptedAssistant) -> None:
+    ask(page, "How green?")
+    page.get_by_role("button", name="Not helpful").click()
+    page.get_by_label("The numbers").check()
+    page.get_by_label("Comment (optional)").fill("Too high")
+    page.get_by_role("button", name="Send").click()
+    page.get_by_text("Thank you.").wait_for()
+    assert assistant.kept is not None
+    given = FeedbackStore(assistant.kept.database).all()[-1]
+    assert (given.rating, given.reasons, given.comment) == ("down", ("numbers",), "Too high")
+    assert (given.session_id, given.country) == (assistant.sessions[-1], "FR")
+
+
+def test_a_conversation_is_found_again_shared_to_read_and_deleted(page: Page, browser: Browser, address: str) -> None:
+    ask(page, "How green?")
+    page.get_by_text("Mean NDVI is 0 in P1.").wait_for()
+    page.get_by_role("button", name="Lessons and sharing").click()
+    page.get_by_role("button", name="Link to read this conversation").click()
+    link = page.locator("#share-link a").get_attribute("href")
+    assert link is not None
+    reader = browser.new_page()
+    reader.goto(address + link)
+    assert "Mean NDVI is 0 in P1." in reader.locator("body").inner_text()
+    assert reader.locator("input, textarea, button, script").count() == 0
+    later = page.context.new_page()
+    later.goto(address)
+    later.get_by_role("button", name="Earlier conversations").click()
+    later.get_by_role("button", name="Open: How green?").first.click()
+    later.get_by_text("Mean NDVI is 0 in P1.").wait_for()
+    later.get_by_role("row", name="P2 no value").wait_for()
+    later.get_by_role("button", name="Delete: How green?").first.click()
+    later.get_by_text("Mean NDVI is 0 in P1.").wait_for(state="hidden")
+    refused = reader.goto(address + link)
+    assert refused is not None
+    assert not refused.ok
+    reader.close()
+
+
+def test_a_lesson_asks_its_questions(page: Page, assistant: ScriptedAssistant) -> None:
+    page.get_by_role("button", name="Lessons and sharing").click()
+    step = next(iter(load_lessons().values())).steps[0]
+    page.get_by_role("button", name=step.ask).last.click()
+    page.get_by_text("Mean NDVI is 0 in P1.").wait_for()
+    assert assistant.questions[-1] == step.ask
