@@ -14,7 +14,7 @@ from typing import Any
 from assistant import answers, choices, finish, grounding, minds, pending, translation
 from assistant.access import Access, User, acting_as, current_user
 from assistant.asked import Asked
-from assistant.menu import Run
+from assistant.menu import ModelUnusable, Run
 from assistant.minds import Draft
 from assistant.models import model_name
 from assistant.schema import (
@@ -201,7 +201,11 @@ class Assistant:
             asked = await asyncio.to_thread(self._take_up, asked)
             emit = translation.speaking(plain, asked.language)
             draft = await self._draft(asked, emit, cancelled)
-            answer = await self._checked(asked, draft, started)
+            try:
+                answer = await self._checked(asked, draft, started)
+            except ModelUnusable as error:
+                draft = await self._draft(asked, emit, cancelled, refused=minds.not_usable(draft.model, error))
+                answer = await self._checked(asked, draft, started)
             for line in answer.text.splitlines(keepends=True):
                 emit(TextEvent(text=line))
             emit(AnswerEvent(answer=await asyncio.to_thread(self._saved, asked, answer, draft.run)))
@@ -253,8 +257,10 @@ class Assistant:
         kept = {name: getattr(reply, name) for name in ("question", "today", "area", "collection_id")}
         return replace(asked, **kept, resumed=reply)
 
-    async def _draft(self, asked: Asked, emit: Callable[[Event | None], None], cancelled: threading.Event) -> Draft:
-        """Let the minds of the settings work on the question, within its time."""
+    async def _draft(
+        self, asked: Asked, emit: Callable[[Event | None], None], cancelled: threading.Event, *, refused: str = ""
+    ) -> Draft:
+        """Let the minds of the settings work on the question, within its time; where one was refused, the planner."""
         started = perf_counter()
         services = await asyncio.to_thread(self.services)
         seconds = perf_counter() - started
@@ -262,7 +268,7 @@ class Assistant:
         toolbox = self.toolbox(services, asked.context(cancelled.is_set, self.access.count_pixels))
         try:
             async with asyncio.timeout(self.settings.max_turn_s):
-                return await minds.work(asked, toolbox, self.settings, emit)
+                return await minds.work(asked, toolbox, self.settings, emit, refused=refused)
         except TimeoutError as error:
             cancelled.set()
             raise TookTooLong(
@@ -271,7 +277,11 @@ class Assistant:
             ) from error
 
     async def _checked(self, asked: Asked, draft: Draft, started: float) -> Answer:
-        """Check the draft's numbers, have it written again once if need be, and make the answer."""
+        """Check the draft's numbers, have it written again once if need be, and make the answer.
+
+        Raises:
+            ModelUnusable: Nothing of what a language model wrote is borne out, and nothing was computed.
+        """
         results = draft.run.results
         said = [asked.question, *(text for role, text in asked.history if role == "user")]
         kept = [turn.answer for turn in await asyncio.to_thread(self.sessions.history, asked.session_id)]
@@ -283,13 +293,16 @@ class Assistant:
         invented = grounding.find_invented(draft.text, evidence)
         text = await finish.rewritten(draft.model, draft.messages, draft.text, invented) if invented else draft.text
         check = grounding.strip_invented(text, evidence) if invented else grounding.Check(text, ())
+        if not (check.text or draft.planned or any(result.statistics for result in results)):
+            raise ModelUnusable("no tool result bears out what it wrote")
         warnings = [*draft.warnings, *answers.cautions(results)]
         if invented:
             logger.info("Not given by any tool: %s", ", ".join(invented))
             warnings.append(f"The first text was written again: {finish.removed(invented)}.")
         if check.invented:
             warnings.append(f"Sentences were taken out of the text: {finish.removed(check.invented)}.")
-        told = pending.asked_text(finish.completed(check, results), pending.question_of(results))
+        told = finish.completed(check, draft.run, planned=draft.planned)
+        told = pending.asked_text(told, pending.question_of(results))
         answer = self._assemble(asked, draft, told, warnings, started)
         return translation.in_language(answer, asked.language, planned=draft.planned)
 

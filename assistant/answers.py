@@ -173,7 +173,7 @@ def _findings(results: Sequence[ToolResult]) -> str:
     worded = (result for result in results if result.statistics and result.outcome == "ok")
     found = [str(result.data.get("finding") or _computed(result)) for result in worded]
     # That no layer is known for a subject is no news beside the search, which says why.
-    found += [_unhappy(one) for one in results if one.outcome != "ok" and one.data.get("product", "") is not None]
+    found += [unhappy_text(one) for one in results if one.outcome != "ok" and one.data.get("product", "") is not None]
     found += _asked(results)
     plain = [result.text for result in results if result.outcome == "ok" and not result.statistics]
     if not found or not all(
@@ -187,7 +187,8 @@ def _plain(results: Sequence[ToolResult]) -> list[ToolResult]:
     return [result for result in results if result.outcome == "ok" and not result.statistics]
 
 
-def _unhappy(result: ToolResult) -> str:
+def unhappy_text(result: ToolResult) -> str:
+    """Tell a step that did not end well by its outcome and the tool's words; empty where it asks the user."""
     if result.question:
         return ""
     return f"{OUTCOME_WORDS[result.outcome]}: {result.text}"

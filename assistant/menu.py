@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import re
 from collections.abc import Awaitable, Callable
 from contextvars import ContextVar
 from dataclasses import dataclass, field, replace
@@ -38,6 +39,9 @@ OUTCOMES: tuple[tuple[type[ClmsError], Outcome], ...] = (
 """How a failed call is told; what is not listed failed."""
 MAX_INVALID_CALLS = 2
 """A model that gets the arguments wrong this often is not asked again."""
+
+_THOUGHTS = re.compile(r"<think>.*?(?:</think>|\Z)\s*", re.S)
+"""What some local servers leave in the text of models that reason: no part of the answer."""
 
 _call_id: ContextVar[str] = ContextVar("call_id", default="")
 
@@ -142,6 +146,10 @@ class Net(AgentMiddleware):
         for message in response.result:
             if isinstance(message, AIMessage):
                 self.run.add_usage(message)
+                if message.response_metadata.get("finish_reason") == "length":
+                    raise ModelUnusable("its answer was cut short")
+                if isinstance(message.content, str):
+                    message.content = _THOUGHTS.sub("", message.content)
                 self.run.invalid += len(message.invalid_tool_calls)
                 if message.invalid_tool_calls and not message.tool_calls:
                     raise ModelUnusable("its tool calls cannot be read")

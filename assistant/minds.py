@@ -47,22 +47,29 @@ class Draft:
         return told or answers.worst_outcome(self.run.results)
 
 
-async def work(asked: Asked, toolbox: Toolbox, settings: Settings, emit: Callable[[Event], None]) -> Draft:
-    """Let the first mind answer that can, and say openly which ones could not."""
+async def work(
+    asked: Asked, toolbox: Toolbox, settings: Settings, emit: Callable[[Event], None], *, refused: str = ""
+) -> Draft:
+    """Let the first mind answer that can, and say openly which ones could not; the planner alone after a refusal."""
     if asked.resumed:  # what the user has chosen is run by code, with no model in between
         return await _run(OfflinePlanner(fixed=asked.resumed.calls), asked, toolbox, settings, emit)
-    failed: list[str] = []
-    for model in get_chat_models(settings):
+    failed = [refused] if refused else []
+    for model in () if refused else get_chat_models(settings):
         try:
             draft = await _run(model, asked, toolbox, settings, emit)
         except ModelUnusable as error:
-            failed.append(f"The language model {model_name(model)} was not usable: {error}.")
+            failed.append(not_usable(model, error))
             continue
         draft.warnings += [f"{one} The language model {model_name(model)} answered." for one in failed]
         return draft
     draft = await _run(OfflinePlanner(), asked, toolbox, settings, emit)
     draft.warnings += [f"{one} The offline planner answered." for one in failed]
     return draft
+
+
+def not_usable(model: "BaseChatModel", error: ModelUnusable) -> str:
+    """Tell why another mind answers."""
+    return f"The language model {model_name(model)} was not usable: {error}."
 
 
 async def _run(

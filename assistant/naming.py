@@ -6,6 +6,7 @@ from functools import cache, lru_cache
 
 from assistant import lexicon
 from assistant.claims import is_month
+from assistant.sentences import word_pattern
 
 QUOTE = re.compile(r"[“«„\"]([^“”«»„\"]{12,400})[”»“\"]")
 MIN_QUOTED_WORDS = 4
@@ -43,13 +44,14 @@ def repeats(sentence: str, private: str) -> bool:
 
 
 def _places(sentence: str) -> Iterator[str]:
-    """Give names of places: capitalised, after a word such as "in", known as a town, a region or a country."""
+    """Give names of places, capitalised and known: after a word such as "in", or before one such as "has"."""
     from assistant.spans import is_known_place
 
     folded, before = lexicon.fold(sentence), lexicon.pattern("before_place").pattern
     for match in _NAME.finditer(sentence):
         name = match[0]
-        if not re.search(rf"{before}\s*(?:(?:the|la|le|les|el|il|der|die|den|dem)\s+)?$", folded[: match.start()]):
+        where = re.search(rf"{before}\s*(?:(?:the|la|le|les|el|il|der|die|den|dem)\s+)?$", folded[: match.start()])
+        if not where and not word_pattern("has_value").match(folded, match.end() + 1):
             continue
         common = is_month(name) or lexicon.is_cue(name) or _products().search(name) or name.isupper()
         if len(name) >= _MIN_PLACE_LETTERS and not common and is_known_place(name):

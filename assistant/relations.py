@@ -1,9 +1,10 @@
-"""Hold sentences against tables: counts, shares, ranks, means, comparisons, directions, and whose value is whose.
+"""Hold sentences against tables: counts, shares, ranks, means, sums, comparisons, directions, and whose value is whose.
 
 A number may be in a result and still be said of the wrong thing. A statement that no table bears out is untrue; one
 that a table does bear out may have numbers that no tool wrote, because they were counted here.
 """
 
+import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import product
@@ -177,7 +178,12 @@ def _trends(reading: Reading) -> list[Statement]:
     table, found = reading.table, []
     for slot, sign in (("rise", 1), ("fall", -1)):
         for start, _ in reading.free(slot):
-            if (table.dated < 0 and not table.is_change) or reading.sentence.has("not"):
+            if reading.sentence.has("not"):
+                continue
+            whole = reading.original(0, len(reading.text))
+            if table.dated < 0 and not table.is_change:  # one period alone tells of no change
+                if reading.sentence.has("since"):
+                    found.append(Statement(f"trend {start}", False, whole))
                 continue
             told = reading.values
             if table.is_change:
@@ -189,7 +195,19 @@ def _trends(reading: Reading) -> list[Statement]:
                 steps = reading.steps()
             if steps:
                 holds = sign * sum(steps) > 0
-                found.append(Statement(f"trend {start}", holds, reading.original(0, len(reading.text))))
+                found.append(Statement(f"trend {start}", holds, whole))
+    return found
+
+
+def _sums(reading: Reading) -> list[Statement]:
+    """Check what is said to be a sum; a tool may also have told it of all entries."""
+    sentence, table, found = reading.sentence, reading.table, []
+    if reading.bounds or sentence.spans("highest", "lowest", "mean", "range", "rise", "fall"):
+        return []
+    for start, end in reading.free("sum"):
+        if figure := reading.value_beside(start, end):
+            known = (math.fsum(table.values), *reading.means, *table.whole)
+            found.append(Statement(f"sum {start}", any(map(figure.near, known)), figure.words))
     return found
 
 
@@ -234,4 +252,4 @@ def _shares_of_things(reading: Reading, told: frozenset[float]) -> list[Statemen
     return found
 
 
-CHECKS = (_bounds, _orders, _means, extremes, _pairs, _trends, _ranges, _bare)
+CHECKS = (_bounds, _orders, _means, _sums, extremes, _pairs, _trends, _ranges, _bare)

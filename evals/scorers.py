@@ -13,6 +13,7 @@ from assistant.schema import Answer
 from evals.computed import asked_back, graph_equal, outcome_told, used_scorers, value_right
 from evals.schema import COMPUTED, NAMED_ONLY, Case, Language, Score
 from knowledge.catalogue import Catalogue
+from knowledge.elsewhere import load_elsewhere
 from knowledge.schema import Passage, Product
 
 LINES_IN_LANGUAGE = 0.9
@@ -64,8 +65,9 @@ class World:
 
     @cached_property
     def catalogue_texts(self) -> tuple[str, ...]:
-        """Give all texts of the catalogue and their sentences, the longest first, without their full stop."""
+        """Give all texts of the catalogue, of who has what it lacks, and their sentences, the longest first."""
         texts = {text for product in self.catalogue.products for text in _texts(product.model_dump(mode="json"))}
+        texts |= {text for one in load_elsewhere().values() for text in (one.subject, one.provider)}
         pieces = {piece.strip(" .") for text in texts for piece in (text, *re.split(r"(?<=[.!?]) ", text))}
         return tuple(sorted((one for one in pieces if len(one) >= CATALOGUE_CHARS), key=len, reverse=True))
 

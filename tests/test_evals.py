@@ -8,6 +8,7 @@ import pytest
 from assistant.schema import ToolCall
 from evals.schema import LANGUAGES, load_cases
 from evals.scorers import language_of, named
+from knowledge.elsewhere import load_elsewhere
 from knowledge.errors import SourceInvalid
 from tests.scored import TINY, WORLD, cite, make_answer, make_case, value
 from tools.schema import (
@@ -159,6 +160,9 @@ def test_the_language_of_the_answer_is_checked_without_its_quotes() -> None:
     product = WORLD.catalogue.get("grassland")
     assert value("language", french, make_answer(f"Le produit est pour les prairies.\n- {product.summary}")) == 1
     assert value("language", french, make_answer("Le produit est pour les prairies.\nThis is for the meadows.")) == 0
+    holder = load_elsewhere()["noise"].provider
+    told = f"Le produit est pour les prairies.\nLe bruit est chez {holder} pour les cartes.\n{holder}"
+    assert value("language", french, make_answer(told)) == 1
     assert language_of("Le produit est pour les prairies") == "fr"
     assert language_of("El producto es para los prados") == "es"
     assert language_of("Il prodotto è per i prati della zona") == "it"

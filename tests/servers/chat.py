@@ -37,6 +37,17 @@ def calls(*wanted: tuple[str, dict[str, Any]]) -> dict[str, Any]:
     return {"role": "assistant", "content": None, "tool_calls": made}
 
 
+def garbles(name: str, arguments: str) -> dict[str, Any]:
+    """A reply that is a tool call whose arguments are this text, JSON or not."""
+    made = {"id": "call_0", "type": "function", "function": {"name": name, "arguments": arguments}}
+    return {"role": "assistant", "content": None, "tool_calls": [made]}
+
+
+def breaks(*, status: int = 200, body: str = "", cut: bool = False) -> dict[str, Any]:
+    """A reply that is no completion: another status, any body, or a connection that ends within it."""
+    return {"broken": True, "status": status, "body": body, "cut": cut}
+
+
 @contextmanager
 def chat_server(*replies: dict[str, Any], status: int = 200, wait_s: float = 0.0) -> Iterator[ChatScript]:
     """Serve the replies in order."""
@@ -48,13 +59,19 @@ def chat_server(*replies: dict[str, Any], status: int = 200, wait_s: float = 0.0
             script.requests.append(json.loads(body))
             if script.wait_s and not closing.wait(script.wait_s):
                 return
-            self._send(_completion(script.next_reply()) if script.status == 200 else {"error": {"message": "broken"}})
+            reply = script.next_reply()
+            if reply.get("broken"):
+                self._send(reply["body"], reply["status"], lacking=100 if reply["cut"] else 0)
+            elif script.status == 200:
+                self._send(json.dumps(_completion(reply)), 200)
+            else:
+                self._send(json.dumps({"error": {"message": "broken"}}), script.status)
 
-        def _send(self, answer: dict[str, Any]) -> None:
-            data = json.dumps(answer).encode()
-            self.send_response(script.status)
+        def _send(self, body: str, status: int, lacking: int = 0) -> None:
+            data = body.encode()
+            self.send_response(status)
             self.send_header("Content-Type", "application/json")
-            self.send_header("Content-Length", str(len(data)))
+            self.send_header("Content-Length", str(len(data) + lacking))
             self.end_headers()
             self.wfile.write(data)
 
@@ -74,14 +91,14 @@ def chat_server(*replies: dict[str, Any], status: int = 200, wait_s: float = 0.0
         thread.join(timeout=5)
 
 
-def _completion(message: dict[str, Any]) -> dict[str, Any]:
+def _completion(reply: dict[str, Any]) -> dict[str, Any]:
+    message = {name: value for name, value in reply.items() if name != "finish_reason"}
+    ended = reply.get("finish_reason") or ("tool_calls" if "tool_calls" in reply else "stop")
     return {
         "id": "chatcmpl-1",
         "object": "chat.completion",
         "created": 1,
         "model": "stand-in",
-        "choices": [
-            {"index": 0, "message": message, "finish_reason": "tool_calls" if "tool_calls" in message else "stop"}
-        ],
+        "choices": [{"index": 0, "message": message, "finish_reason": ended}],
         "usage": {"prompt_tokens": 10, "completion_tokens": 5, "total_tokens": 15},
     }
