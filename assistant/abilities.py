@@ -94,6 +94,11 @@ def names_product(text: str) -> bool:
     return short or bool(_product_names().search(lexicon.fold(text)))
 
 
+def titles_in(text: str) -> tuple[str, ...]:
+    """Give the titles of products as spelt in a text, in its order, the longest where one holds another."""
+    return tuple(match[0] for match in _titles().finditer(text))
+
+
 def without_product_names(text: str) -> str:
     """Put bars in place of the titles and long aliases of products in a text; all else keeps its position."""
     for match in _product_names().finditer(lexicon.fold(text)):
@@ -200,6 +205,12 @@ def _abbreviations() -> frozenset[str]:
 def _product_names() -> "re.Pattern[str]":
     names = {lexicon.fold(name) for product in _catalogue().products for name in (product.title, *product.aliases)}
     longest = sorted((name for name in names if " " in name), key=lambda name: (-len(name), name))
+    return re.compile(rf"(?<!\w)(?:{'|'.join(map(re.escape, longest))})(?!\w)")
+
+
+@lru_cache(maxsize=1)
+def _titles() -> "re.Pattern[str]":
+    longest = sorted((one.title for one in _catalogue().products), key=lambda name: (-len(name), name))
     return re.compile(rf"(?<!\w)(?:{'|'.join(map(re.escape, longest))})(?!\w)")
 
 

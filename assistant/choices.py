@@ -29,8 +29,19 @@ def chosen(words: str, options: Sequence[str]) -> str:
 
 def offered(text: str) -> tuple[str, ...]:
     """Give the options that an answer begins with, where the client keeps the conversation."""
-    _, *rest = text.strip().partition("\n\n")[0].splitlines() or [""]
-    return tuple(line[2:].strip() for line in rest) if rest and all(line.startswith("- ") for line in rest) else ()
+    head, *rest = text.strip().partition("\n\n")[0].splitlines() or [""]
+    listed = rest and not head.startswith("**") and all(line.startswith("- ") for line in rest)
+    return tuple(line[2:].strip() for line in rest) if listed else ()
+
+
+def rank_in(question: str) -> int:
+    """Give the place in a list that a question names: 2 for "tell me about the second one"; 0 for none."""
+    text = lexicon.fold(question).strip(" .!?")
+    if rank := _rank(text, 0):
+        return rank
+    article, one = lexicon.alternatives("article"), word_pattern("one").pattern
+    named = re.search(rf"(?<!\w)(?:{article})\s+(\w+)(?:\s+{one}|$)", text)
+    return _rank(named[1], 0) if named else 0
 
 
 def _rank(text: str, count: int) -> int:

@@ -8,7 +8,7 @@ from itertools import chain, pairwise
 from assistant import abilities, lexicon
 from knowledge.lexicon import load_lexicon
 from tools.gazetteer import CLMS_COUNTRIES, Entry
-from tools.place_words import FEATURES
+from tools.place_words import FEATURES, FEATURES_AFTER
 
 LONGEST = 4
 """Words of the longest name looked for."""
@@ -28,6 +28,7 @@ _SMALL = re.compile(r"(?<![\w{</.@-])(?![^\W\d_]*[A-Z])[^\W\d_]{3,}(?![\w}>/.@])
 _GAP = re.compile(r"[\s'’]+")
 _OPENING = re.compile(r"(?:^|[.?!:|¿¡])\W*\Z")
 _FEATURE = rf"(?:{'|'.join(sorted(FEATURES, key=len, reverse=True))})"
+_FEATURE_AFTER = rf"(?:{'|'.join(sorted(FEATURES_AFTER, key=len, reverse=True))})"
 _LINK = re.compile(r"(?:(?:of|de|du|des|della?|di|do|der|des)\s+(?:the\s+|la\s+|les\s+)?|d['’]|l['’]|dell['’])*", re.I)
 
 
@@ -123,7 +124,7 @@ def _everyday() -> frozenset[str]:
 def _with_feature(text: str, name: Named) -> Named:
     """Give a name with the lake, river or mountain that it is a part of: "Lake Victoria" is not Victoria."""
     before = re.search(rf"(?<!\w){_FEATURE}\s+{_LINK.pattern}$", text[: name.start][-_NEAR:], re.I)
-    after = re.match(rf"\s+{_FEATURE}(?!\w)", text[name.end :], re.I)
+    after = re.match(rf"\s+{_FEATURE_AFTER}(?!\w)", text[name.end :], re.I)
     start = name.start - len(before[0]) if before else name.start
     end = name.end + after.end() if after else name.end
     if start == name.start and end == name.end:

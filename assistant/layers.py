@@ -31,6 +31,11 @@ def asks_how_much(question: str) -> bool:
     return bool(re.search(rf"(?<!\w)(?:{degree})\s+(?:\S+\s+){{0,2}}(?:{land})", lexicon.fold(question)))
 
 
+def names_land(question: str) -> bool:
+    """Tell whether a question speaks of a kind of land; parts of a town are none, though some are called Stadtteile."""
+    return lexicon.has(_without(question, "districts", "parcels"), "land", "land_state")
+
+
 def subject(question: str) -> str:
     """Leave out the words for how much and for which units: they name no layer and lead the search astray."""
     return _without(question, "amount", "area", "per", "districts", "parcels")

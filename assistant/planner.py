@@ -15,6 +15,8 @@ from langchain_core.tools import BaseTool
 from langchain_core.utils.function_calling import convert_to_openai_tool
 
 from assistant import abilities, answers, comparison, computes, slots, tasks
+from assistant.choices import chosen, offered
+from assistant.follow_ups import told_products
 from assistant.layers import LayerRequest, status_subject, subject
 from assistant.pending import is_reply
 from tools.schema import ToolResult
@@ -92,13 +94,13 @@ def next_message(
     asked = [index for index, message in enumerate(messages) if _is_question(message)]
     if not asked:
         return AIMessage(content=answers.help_text())
-    question = _text(messages[asked[-1]])
-    earlier = tuple(_text(messages[index]) for index in asked[:-1])
-    read = tasks.read(question, earlier) or slots.read(question, earlier)
+    *earlier, question = _questions(messages, asked)
+    told = told_products(_text(messages[asked[-1] - 1])) if asked[-1] else ()
+    read = tasks.read(question, tuple(earlier)) or slots.read(question, tuple(earlier), told)
     made, results = _done(messages[asked[-1] + 1 :])
     if fixed == () or (fixed is None and is_reply(question)):
-        told = answers.NOTHING_WAITS if fixed is None else answers.CANCELLED
-        return AIMessage(content=told, response_metadata={answers.OUTCOME: "not_run"})
+        reply = answers.NOTHING_WAITS if fixed is None else answers.CANCELLED
+        return AIMessage(content=reply, response_metadata={answers.OUTCOME: "not_run"})
     wanted = fixed or _wanted(read, question)
     calls = [call for call in wanted if call[0] in menu and call not in made]
     if calls:
@@ -110,6 +112,15 @@ def next_message(
         content=answers.compose(read, results),
         response_metadata={answers.OUTCOME: answers.planned_outcome(read, results)},
     )
+
+
+def _questions(messages: Sequence[BaseMessage], asked: Sequence[int]) -> list[str]:
+    """Give the questions in order; where one only says which option is meant, that option in full."""
+    texts = []
+    for index in asked:
+        before = _text(messages[index - 1]) if index and isinstance(messages[index - 1], AIMessage) else ""
+        texts.append(chosen(_text(messages[index]), offered(before)) or _text(messages[index]))
+    return texts
 
 
 def _wanted(read: slots.Slots, question: str) -> list[Call]:

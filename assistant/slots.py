@@ -2,11 +2,24 @@
 
 import re
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Literal
 
 from assistant import abilities, layers, lexicon
 from assistant.computes import ComputeRequest, find_computes, find_units, output_of, still_missing, year_meant
+from assistant.follow_ups import (
+    base_period,
+    has_subject,
+    opening,
+    ranked_again,
+    refers_back,
+    second_period,
+    set_against,
+    settled_place,
+    told_product,
+)
 from assistant.picks import read_pick, without_periods
+from assistant.shifts import find_shift, without_shift
 from assistant.spans import Ends, When, find_periods, find_places, is_known_place
 from assistant.yearly import asked_output, asked_periods, names_date_layer, names_mean
 from tools.place_radius import radius_around, split_radius, without_radius
@@ -48,52 +61,73 @@ class Slots:
     """Statistics of a product layer that it asks for."""
     subject: str = ""
     """The earlier question whose subject this one goes on with; empty when it names its own."""
+    text: str = ""
+    """The question itself."""
 
 
-def read(question: str, earlier: tuple[str, ...] = ()) -> Slots:
+def read(question: str, earlier: tuple[str, ...] = (), told: tuple[str, ...] = ()) -> Slots:
     """Read a question; place and period that it leaves open come from the latest earlier question that has them.
 
     Args:
         question: What the user asks now.
         earlier: What the user asked before in this conversation, oldest first.
+        told: Titles of the products that the last answer told of, in its order.
     """
-    before: list[Slots] = []
-    kept: tuple[str, ...] = ()
-    for text in earlier:
-        one = _read(text, before, kept)
-        if one.intent not in SMALL_TALK:
-            before.append(one)
-            kept = (*kept, text)
-    return _read(question, before, kept)
+    return _read(question, _all_read(earlier), told)
 
 
-def _read(question: str, before: list[Slots], earlier: tuple[str, ...]) -> Slots:
-    last = before[-1] if before else None
+@lru_cache(maxsize=256)
+def _all_read(questions: tuple[str, ...]) -> tuple[Slots, ...]:
+    """Read the questions of a conversation, each with those before it; small talk is left out."""
+    if not questions:
+        return ()
+    before = _all_read(questions[:-1])
+    one = _read(questions[-1], before)
+    return before if one.intent in SMALL_TALK else (*before, one)
+
+
+def _read(question: str, before: tuple[Slots, ...], told: tuple[str, ...] = ()) -> Slots:
+    if before and (ordered := told_product(question, before[-1], told)):
+        return Slots("explain", product=ordered, text=question)
+    if before and (ranked := ranked_again(question, before[-1])):
+        return replace(before[-1], computes=(ranked,), text=question)
+    last = next((one for one in reversed(before) if one.intent != "explain"), before[-1] if before else None)
     whens = without_opening(question, _periods(question)) if last else _periods(question)
+    shift, base = find_shift(question), base_period(last)
+    if shift and base:
+        whens = tuple(one for one in whens if one.end <= shift.start or shift.end <= one.start)
+    shifted = shift.of(base) if shift and base and not whens else ""
     intent = _intent(question, whens)
-    leans = last is not None and _is_follow_up(question, whens, last)
+    leans = last is not None and _is_follow_up(question, whens, last, shifted=bool(shifted))
     if intent == "recommend" and last and leans and last.intent in ("compute", "scenes"):
         intent = last.intent
     found = Slots(
         intent,
-        place=_place(question, intent),
-        periods=_words(question, whens),
+        text=question,
+        place=settled_place(_place(question, intent), before),
+        periods=(shifted,) if shifted and leans else _words(question, whens),
         product=_explained(question) if intent == "explain" else "",
         missing=_missing(question, intent, whens),
         compares=asked_output(question, whens) != "anomaly"
         and (lexicon.has(question, *COMPARED) or (len(whens) > 1 and lexicon.has(question, "changing"))),
     )
     if last and leans and last.intent in ("compute", "recommend") and not lexicon.has(question, *SUBJECTS):
-        found = replace(found, subject=last.subject or earlier[-1])
+        found = replace(found, subject=last.subject or last.text)
     if intent in ("compute", "scenes"):
         found = _filled_in(found, question, before)
     if intent == "compute":
-        computes = find_computes(question, whens, found, _before(question, whens, last, leans=leans))
+        against = second_period(question, found.periods, last) if last and leans else ""
+        request = _before(question, whens, last, leans=leans)
+        computes = find_computes(question, whens, found, request)
+        if request and against:
+            computes = (set_against(request, against, question),)
         found = replace(found, computes=computes, missing=still_missing(found.missing, computes))
     if intent == "recommend":
         found = _with_layer(found, question)
         if not found.layer and last and last.layer and leans:
-            found = _next_layer(found, question, replace(last.layer, words=last.layer.words or earlier[-1]))
+            found = _next_layer(found, question, replace(last.layer, words=last.layer.words or last.text))
+        if not found.layer and before:
+            found = _of_product(found, question, before, told)
     return found
 
 
@@ -185,7 +219,7 @@ def _words(question: str, whens: tuple[When, ...]) -> tuple[str, ...]:
 
 def _place(question: str, intent: Intent) -> str:
     # Advice does not need a place, so there only a clear one counts.
-    names = find_places(question, any_name=intent in ("compute", "scenes"))
+    names = find_places(without_shift(question), any_name=intent in ("compute", "scenes"))
     left = without_radius(question)
     # Neither an index nor the unit of a radius without a place is one.
     found = [one for one in names if not (abilities.is_index_name(one) or (one.isalpha() and one.lower() not in left))]
@@ -232,8 +266,7 @@ def _with_layer(found: Slots, question: str) -> Slots:
     two = found.compares and len(found.periods) > 1
     wants = VALUES in found.missing or two or lexicon.has(question, "amount") or layers.asks_how_much(question)
     place = found.place or next(filter(is_known_place, [_place(question, "compute")]), "")
-    about_land = lexicon.has(question, "land", "land_state")
-    if not (dates or (wants and about_land)) or not (place or is_about_attachment(question)):
+    if not (dates or (wants and layers.names_land(question))) or not (place or is_about_attachment(question)):
         return found
     units = find_units(question)
     request = layers.LayerRequest(
@@ -258,6 +291,26 @@ def _next_layer(found: Slots, question: str, before: layers.LayerRequest) -> Slo
         units=before.units if units == "any" else units,
     )
     return replace(found, place=request.place, layer=request, missing=())
+
+
+def _of_product(found: Slots, question: str, before: tuple[Slots, ...], told: tuple[str, ...]) -> Slots:
+    """Compute the layer of the product that was told before, where a question says no more than "compute it"."""
+    last = before[-1]
+    if not refers_back(question, ()) or has_subject(question):
+        return found
+    product = told[0] if told else last.product or last.subject or last.text
+    place = found.place or _place(question, "compute") or last.place
+    if not lexicon.has(question, "do") or not (place or is_about_attachment(question)):
+        return replace(found, subject=f"{question} ({product})") if not found.subject else found
+    units = find_units(question)
+    request = layers.LayerRequest(
+        place=place,
+        period=found.periods[0] if found.periods else "",
+        against=found.periods[1] if len(found.periods) > 1 else "",
+        units="place" if units == "any" else units,
+        words=product,
+    )
+    return replace(found, place=place, layer=request, missing=())
 
 
 def _wants_values(question: str, somewhere: bool) -> bool:
@@ -302,25 +355,33 @@ def widened(place: str, radius: str) -> str:
     return f"{radius} around {inner[0] if inner else place}" if place and radius else place
 
 
-def _is_follow_up(question: str, whens: tuple[When, ...], last: Slots) -> bool:
+def _is_follow_up(question: str, whens: tuple[When, ...], last: Slots, *, shifted: bool = False) -> bool:
     """Tell whether a question changes one thing of the question before."""
-    if _asks_for_product(question) or _is_complete(question, whens):
+    opened = opening(question)
+    if _asks_for_product(question[opened:]) or _is_complete(question, whens):
         return False
-    opens = re.match(rf"\s*(?:{lexicon.alternatives('follow_up')})", lexicon.fold(question))
-    short = len(question.split()) <= SHORT_WORDS or is_known_place(question)
-    changes = bool(whens or _place(question, "compute") or output_of(question) or lexicon.has(question, "compare"))
+    leads = bool(opened) or len(question.split()) <= SHORT_WORDS or is_known_place(question)
+    leans = not has_subject(question) and (refers_back(question, whens) or shifted)
+    changes = bool(shifted or whens or _place(question, "compute") or output_of(question))
+    changes |= lexicon.has(question, "compare")
     changes |= bool(asked_output(question, whens) or abilities.find_indices(question) or radius_alone(question, whens))
     picks = any(one.output == "per_polygon" for one in last.computes) and bool(read_pick(question, whens))
+    bare = not (has_subject(question) or _place(question, "compute") or abilities.find_indices(question))
+    leans |= bare and (picks or bool(last.computes and whens and lexicon.has(question, *COMPARED, "changing")))
     changes |= picks or bool(last.layer and lexicon.has(question, "area"))
     if any(one.output == "phenology" for one in last.computes):
         changes |= lexicon.has(question, "season_part")
-    return bool((opens or short) and changes)
+    return bool((leads or leans) and changes)
 
 
-def _filled_in(found: Slots, question: str, before: list[Slots]) -> Slots:
-    """Take place and period from earlier questions where this one has none."""
+def _filled_in(found: Slots, question: str, before: tuple[Slots, ...]) -> Slots:
+    """Take place and period from earlier questions where this one has none.
+
+    "My parcels" are those attached, else the ones that values were computed for before.
+    """
     place, periods = found.place, found.periods
-    if not place and not is_about_attachment(question):
+    known = any(one.output == "per_polygon" for slots in before for one in slots.computes)
+    if not place and (known or not is_about_attachment(question)):
         place = next((slots.place for slots in reversed(before) if slots.place), "")
         place = widened(place, radius_alone(question, find_periods(question)))
     if not periods:

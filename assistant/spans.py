@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Literal
 
 from assistant import lexicon
 from knowledge.lexicon import Language, is_function_word, language_of
-from tools.periods import ATOM, CANONICAL, FILLERS, MONTH, SEASON, UNIT, YEAR
+from tools.period_words import CANONICAL, FILLERS, PHRASES
+from tools.periods import ATOM, MONTH, MONTHS, SEASON, UNIT, YEAR
 
 if TYPE_CHECKING:
     from assistant.known_places import Named
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 Ends = Literal["bounds", "compared", "changed", "unclear"]
 """What "between A and B" means: one period, two, two where both are the same month, or what its form suggests."""
 
-HEAD = rf"(?:\d{{1,2}} )?(?:{MONTH})|(?:{SEASON})"
+HEAD = rf"(?:\d{{1,2}} |(?:early|mid|late) )?(?:{MONTH})|(?:{SEASON})"
 """What can stand before a year: "3 may", "may", "summer"."""
 RANGE = rf"(?P<between>between )?(?P<first>{ATOM}|{HEAD}) ?(?P<link>to|and|/|-) ?(?P<second>{ATOM})"
 _RANGE = re.compile(RANGE)
@@ -32,13 +33,17 @@ _SHARED_YEAR = re.compile(
 )
 _SHARED_HEAD = re.compile(rf"(?<![\w.-])(?P<first>(?P<head>{HEAD}) {YEAR}) {_BETWEEN}(?P<second>{YEAR})(?![\w.]*\d)")
 _YEAR_AFTER_NAME = re.compile(rf"(?P<name>{MONTH}|{SEASON}) {YEAR}")
+_OTHER_MEANINGS = ("march", "mars")
+"""Names of months that are other words, too, so that they count only after "in"."""
 _LENGTH = re.compile(rf"\d{{1,3}} (?:{UNIT})")
 """A length such as "10 day" says when only with "last"."""
 _DAY = re.compile(
     rf"\d{{4}}-\d\d-\d\d|\d{{1,2}}[./]\d{{1,2}}[./]{YEAR}|\d{{1,2}} (?:{MONTH}) {YEAR}|(?:{MONTH}) \d{{1,2}} {YEAR}"
 )
+_SAID = "|".join(re.escape(phrase) for phrase in sorted(PHRASES, key=len, reverse=True))
 _TOKEN = re.compile(
-    r"(\d{1,2})(?:st|nd|rd|th|er|º|°)\b|(\d{1,2})\.(?=\s*[a-z])|([^\W\d_]{1,4})\.(?=\s*\w)|\d{1,2},\d{1,3}(?!\d)|[\d./-]{0,24}\d|[^\W\d_]+|[/–—-]|[.;:?!()%]"
+    rf"(?<!\w)(?P<phrase>{_SAID})(?!\w)"
+    r"|(\d{1,2})(?:st|nd|rd|th|er|º|°)\b|(\d{1,2})\.(?=\s*[a-z])|([^\W\d_]{1,4})\.(?=\s*\w)|\d{1,2},\d{1,3}(?!\d)|[\d./-]{0,24}\d|[^\W\d_]+|[/–—-]|[.;:?!()%]"
 )
 
 _DEGREES = r"-?\d{1,3}(?:\.\d+)?"
@@ -57,6 +62,9 @@ _ABSTRACT = re.compile(r"\w+(?:ung|heit|keit|schaft|tion|tat|ismus)(?:en)?")
 """German nouns that name no place, folded."""
 _INFINITIVE = re.compile(r"\bto\s*$", re.I)
 """What comes after it in lower case is a verb rather than a place: "to know"."""
+_POSSESSIVE = re.compile(r"['’]s$")
+_ONE_BY_ONE = re.compile(r"\W*(\w+) (?:by|par|fur|por|per|a) \1(?!\w)")
+"""Parts of a place, not what the place is: "Rennes district by district"; folded."""
 _LOWER_NAME = re.compile(r"[^\W\d_][\w'’\-]+(?:[ ]+[^\W\d_][\w'’\-]+)?")
 
 
@@ -191,7 +199,8 @@ def _with_kind(text: str, match: "re.Match[str]", ending: int) -> str:
     if not name:
         return ""
     ahead = text[max(0, match.start() - _NEAR) : match.start()]
-    before, after = kind_around(ahead, text[match.end() :][:_NEAR])
+    behind = text[match.end() :][:_NEAR]
+    before, after = kind_around(ahead, "" if _ONE_BY_ONE.match(lexicon.fold(behind)) else behind)
     each = rf"(?<!\w)(?:{lexicon.alternatives('per')})\s+{re.escape(lexicon.fold(before))}\s*$"
     if before and re.search(each, lexicon.fold(ahead)):
         before = ""  # "each district of Rennes": parts of the place, not what the place is
@@ -223,7 +232,9 @@ def compared_places(text: str) -> tuple[str, ...]:
 
 
 def _token(match: "re.Match[str]") -> _Token:
-    words = match[1] or match[2] or match[3] or match[0]
+    if match["phrase"]:
+        return _Token(PHRASES[match["phrase"]], match.start(), match.end())
+    words = match[2] or match[3] or match[4] or match[0]
     words = "-" if words in "–—" else "|" if words in ".;:?!()%" else words.replace(",", ".")
     return _Token(CANONICAL.get(words, words), match.start(), match.end())
 
@@ -271,12 +282,14 @@ def _same_kind(both: "re.Match[str]") -> bool:
 
 
 def _bare(text: str) -> tuple[When, ...]:
-    """Find "in summer" or "im Mai": the latest one that has begun."""
+    """Find "in summer", "im Mai" or a month by its name alone: the latest one that has begun."""
     lead = rf"(?<!\w)(?:{lexicon.alternatives('during')})\s*(?P<name>[^\W\d_]+)"
     for match in re.finditer(lead, lexicon.fold(text)):
         if re.fullmatch(f"{MONTH}|{SEASON}", CANONICAL.get(match["name"], match["name"])):
             return (When(text[slice(*match.span("name"))], *match.span("name")),)
-    return ()
+    named = (match for match in re.finditer(r"[^\W\d_]{4,}", lexicon.fold(text)) if match[0] not in _OTHER_MEANINGS)
+    months = (match.span() for match in named if CANONICAL.get(match[0], match[0]) in MONTHS)
+    return tuple(When(text[start:end], start, end) for start, end in months)[:1]
 
 
 def _after_prepositions(text: str) -> list[int]:
@@ -318,9 +331,15 @@ def _names_left(text: str) -> list[str]:
     left = [
         word
         for word in words
-        if not (is_function_word(word, language) or known.fullmatch(lexicon.fold(word)) or _is_term(word))
+        if not (_is_idle(word, language) or known.fullmatch(lexicon.fold(word)) or _is_term(word))
     ]
-    return left if len(left) == 1 else []
+    return [_POSSESSIVE.sub("", left[0])] if len(left) == 1 else []
+
+
+def _is_idle(word: str, language: Language) -> bool:
+    """Tell whether a word is made of function words: qu'est-ce."""
+    parts = [part for part in re.split(r"['’-]", word) if len(part) > 2 or part == word]
+    return all(is_function_word(part, language) for part in parts)
 
 
 def _place_name(words: str, ending: int) -> str:
@@ -328,7 +347,7 @@ def _place_name(words: str, ending: int) -> str:
     parts = [part for part in words.strip(" .,'’-").split() if not _is_term(part.strip(",."))]
     if all(_is_noun(part.strip(",."), ending) or not part[:1].isupper() for part in parts):
         return ""
-    return _LOOSE_ENDS.sub("", " ".join(parts)).strip(" ,")
+    return _POSSESSIVE.sub("", _LOOSE_ENDS.sub("", " ".join(parts)).strip(" ,"))
 
 
 @lru_cache(maxsize=4096)
@@ -352,5 +371,7 @@ def _lower_name(words: str, language: Language) -> str:
         idle = is_function_word(word, language) or _is_term(word) or is_ordinary(lexicon.fold(word))
         if idle or lexicon.is_cue(word) or lexicon.pattern("before_place", "article").fullmatch(lexicon.fold(word)):
             break
-        kept.append(word)
+        kept.append(_POSSESSIVE.sub("", word))
+        if kept[-1] != word:
+            break
     return " ".join(kept)

@@ -234,3 +234,34 @@ def test_earliest_can_be_moved_for_older_products() -> None:
 )
 def test_finds_periods_in_sentences(sentence: str, found: tuple[str, ...]) -> None:
     assert mentioned_periods(sentence) == found
+
+
+@pytest.mark.parametrize(
+    ("text", "start", "end"),
+    [
+        ("the fifteenth of June 2024", "2024-06-15", "2024-06-15"),
+        ("twenty-first of May 2024", "2024-05-21", "2024-05-21"),
+        ("am dreiundzwanzigsten Mai 2024", "2024-05-23", "2024-05-23"),
+        ("le vingt-deux mai 2024", "2024-05-22", "2024-05-22"),
+        ("el quince de mayo de 2024", "2024-05-15", "2024-05-15"),
+        ("il quindici maggio 2024", "2024-05-15", "2024-05-15"),
+        ("the month that just ended", "2025-06-01", "2025-06-30"),
+        ("le mois qui vient de s'achever", "2025-06-01", "2025-06-30"),
+        ("im abgelaufenen Monat", "2025-06-01", "2025-06-30"),
+        ("el mes que acaba de terminar", "2025-06-01", "2025-06-30"),
+        ("il mese appena concluso", "2025-06-01", "2025-06-30"),
+        ("two years ago", "2023-01-01", "2023-12-31"),
+        ("May a year ago", "2024-05-01", "2024-05-31"),
+        ("il y a deux mois", "2025-05-01", "2025-05-31"),
+        ("vor einer Woche", "2025-07-07", "2025-07-13"),
+        ("hace tres años", "2022-01-01", "2022-12-31"),
+        ("un anno fa", "2024-01-01", "2024-12-31"),
+        ("1 year before May 2024", "2023-05-01", "2023-05-31"),
+        ("2 months after 2024-06-30", "2024-08-30", "2024-08-30"),
+        ("1 month before March 2024", "2024-02-01", "2024-02-29"),
+        ("early May to late June 2024", "2024-05-01", "2024-06-30"),
+    ],
+)
+def test_days_in_words_and_distances_are_read(text: str, start: str, end: str) -> None:
+    period = parse_period(text, today=TODAY)
+    assert (period.start.isoformat(), period.end.isoformat()) == (start, end)

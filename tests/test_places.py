@@ -345,3 +345,12 @@ def test_a_nuts_file_of_the_users_own_needs_no_network(gisco: tuple[str, Path], 
     (folder / "broken.geojson").write_text("{")
     with pytest.raises(PlaceNotFound, match=r"broken\.geojson"):
         resolve_place("FRH0", nuts=NutsSource(folder))
+
+
+def test_a_large_namesake_is_asked_about_and_another_name_is_not() -> None:
+    with pytest.raises(PlaceAmbiguous) as caught:
+        resolve_place("Cambridge")
+    assert "Cambridge, United Kingdom" in caught.value.options
+    assert any("Massachusetts" in option for option in caught.value.options)
+    assert resolve_place("Porto").name == "Porto, Portugal"  # Bordeaux is so called in Portuguese
+    assert resolve_place("Paris").name == "Paris, France"

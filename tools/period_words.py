@@ -39,6 +39,7 @@ ENGLISH = {
     "9": "nine",
     "10": "ten",
     "12": "twelve",
+    "ago": "",
     "spring": "springs",
     "summer": "summers",
     "winter": "winters",
@@ -71,7 +72,7 @@ FRENCH = {
     "week": "semaine semaines",
     "day": "jour jours",
     "this": "ce cet cette",
-    "last": "dernier derniere derniers dernieres passe passee",
+    "last": "dernier derniere derniers dernieres passe passee ecoule ecoulee",
     "next": "prochain prochaine",
     "early": "debut",
     "mid": "mi",
@@ -113,9 +114,11 @@ GERMAN = {
     "week": "woche wochen kw kalenderwoche",
     "day": "tag tage tagen",
     "this": "diesen diesem dieser dieses",
-    "last": "letzten letzter letzte letztem letztes vergangenen vergangener vergangenes vorigen voriges",
+    "last": "letzten letzter letzte letztem letztes vergangenen vergangener vergangenes vorigen voriges "
+    "abgelaufenen abgelaufener abgelaufenes",
     "last year": "vorjahr vorjahres",
     "next": "nachsten nachster nachstes",
+    "ago": "vor",
     "early": "anfang",
     "mid": "mitte",
     "late": "ende",
@@ -166,6 +169,7 @@ SPANISH = {
     "this": "este esta",
     "last": "pasado pasada pasados pasadas ultimo ultima ultimos ultimas",
     "next": "proximo proxima",
+    "ago": "hace",
     "early": "principios comienzos",
     "mid": "mediados",
     "late": "finales",
@@ -212,6 +216,7 @@ ITALIAN = {
     "this": "questa questo quest",
     "last": "scorso scorsa scorsi scorse ultime ultimi",
     "next": "prossimo prossima",
+    "ago": "fa",
     "early": "inizio",
     "mid": "meta",
     "since": "dal dalla dall",
@@ -232,6 +237,38 @@ ITALIAN = {
     "12": "dodici",
 }
 
+DAYS = {
+    5: "fifth funften",
+    6: "sixth sechsten",
+    7: "seventh siebten",
+    8: "eighth achten",
+    9: "ninth neunten",
+    10: "tenth zehnten",
+    11: "eleventh elften onze undici",
+    12: "twelfth zwolften",
+    13: "thirteenth dreizehnten treize trece tredici",
+    14: "fourteenth vierzehnten quatorze catorce quattordici",
+    15: "fifteenth funfzehnten quinze quince quindici",
+    16: "sixteenth sechzehnten seize dieciseis sedici",
+    17: "seventeenth siebzehnten dix-sept diecisiete diciassette",
+    18: "eighteenth achtzehnten dix-huit dieciocho diciotto",
+    19: "nineteenth neunzehnten dix-neuf diecinueve diciannove",
+    20: "twentieth zwanzigsten vingt veinte venti",
+    21: "twenty-first einundzwanzigsten veintiuno ventuno",
+    22: "twenty-second zweiundzwanzigsten vingt-deux veintidos ventidue",
+    23: "twenty-third dreiundzwanzigsten vingt-trois veintitres ventitre",
+    24: "twenty-fourth vierundzwanzigsten vingt-quatre veinticuatro ventiquattro",
+    25: "twenty-fifth funfundzwanzigsten vingt-cinq veinticinco venticinque",
+    26: "twenty-sixth sechsundzwanzigsten vingt-six veintiseis ventisei",
+    27: "twenty-seventh siebenundzwanzigsten vingt-sept veintisiete ventisette",
+    28: "twenty-eighth achtundzwanzigsten vingt-huit veintiocho ventotto",
+    29: "twenty-ninth neunundzwanzigsten vingt-neuf veintinueve ventinove",
+    30: "thirtieth dreißigsten trente treinta trenta",
+    31: "thirty-first einunddreißigsten trentuno",
+}
+"""Days of a month as they are said; the first ones stand in the tables above. No "once": that is English, too."""
+_SAID_DAYS = {word: str(day) for day, words in DAYS.items() for word in words.split()}
+
 LANGUAGES = {"en": ENGLISH, "fr": FRENCH, "de": GERMAN, "es": SPANISH, "it": ITALIAN}
 
 WORDS: dict[str, str] = {
@@ -240,7 +277,10 @@ WORDS: dict[str, str] = {
 }
 """All languages together: what each English word stands for."""
 
-CANONICAL = {word: canonical for canonical, words in WORDS.items() for word in words.split()}
+CANONICAL = {
+    **{word: day for word, day in _SAID_DAYS.items() if "-" not in word},
+    **{word: canonical for canonical, words in WORDS.items() for word in words.split()},
+}
 
 FILLER_WORDS = """
 in on during over the of for from at within whole entire full all summertime
@@ -249,6 +289,12 @@ im den der dem das die am von vom nel nella
 """
 FILLERS = frozenset(FILLER_WORDS.split())
 
+ONE_AGO = {
+    "year": ("a year ago", "one year ago", "il y a un an", "vor einem jahr", "hace un ano", "un anno fa"),
+    "month": ("a month ago", "one month ago", "il y a un mois", "vor einem monat", "hace un mes", "un mese fa"),
+    "week": ("a week ago", "one week ago", "il y a une semaine", "vor einer woche", "hace una semana",
+             "una settimana fa"),
+}  # fmt: skip
 PHRASES = {
     "a partir de": "since",
     "a partire da": "since",
@@ -273,5 +319,23 @@ PHRASES = {
     "a mediados de": "mid",
     "a finales de": "late",
     "a meta": "mid",
+    "il y a": "ago",
+    "that just ended": "last",
+    "that has just ended": "last",
+    "just ended": "last",
+    "qui vient de s'achever": "last",
+    "qui vient de se terminer": "last",
+    "que acaba de terminar": "last",
+    "recien terminado": "last",
+    "recien terminada": "last",
+    "appena finito": "last",
+    "appena finita": "last",
+    "appena concluso": "last",
+    "appena conclusa": "last",
+    "rise and fall": "course",
+    "rises and falls": "course",
+    "rising and falling": "course",
+    **{word: day for word, day in _SAID_DAYS.items() if "-" in word},
+    **{words: f"1 {unit} ago" for unit, said in ONE_AGO.items() for words in said},
 }
 """Words that only mean this together."""

@@ -49,6 +49,7 @@ WHICH = "this|last|next"
 PART = r"(?:(?:early|mid|late)(?: -)? )?"
 GROWING = r"(?:growing season|season (?:growing|vegetation))"
 YEAR_SAID = rf"(?:(?P<before>{WHICH}) year|year (?P<after>{WHICH}))"
+AGO = rf"ago \d{{1,3}} (?:{UNIT})|\d{{1,3}} (?:{UNIT}) ago"
 ISO = r"\d{4}-\d{2}-\d{2}"
 ATOM = (
     rf"{ISO}|\d{{1,2}}[./]\d{{1,2}}[./]{YEAR}|{YEAR}-\d{{2}}(?!\d)|\d{{1,2}}[./]{YEAR}"
@@ -60,15 +61,19 @@ ATOM = (
     rf"|{PART}(?:\d{{1,2}} )?(?:{MONTH}) (?:(?:{WHICH}) year|year (?:{WHICH}))"
     rf"|{PART}(?:{SEASON}) (?:(?:{WHICH}) year|year (?:{WHICH}))"
     rf"|(?:{WHICH}) (?:{SEASON}|{MONTH}|{UNIT})|(?:{SEASON}|{UNIT}) (?:{WHICH})"
+    rf"|(?:{PART}(?:{MONTH}|{SEASON}) )?(?:{AGO})"
     rf"|(?:last )?\d{{1,3}} (?:last )?(?:{UNIT})|\d{{1,3}} (?:{UNIT}) last"
     rf"|yesterday|today|tomorrow|{PART}(?:year )?{YEAR}"
 )
 PERIOD = re.compile(rf"(?:since )?\b(?:{ATOM})(?: ?(?:/|-|to) ?(?:{ATOM}))?(?![\w.]*\d)")
-NAMED = rf"(?:\d{{1,2}} )?(?:{MONTH})|{SEASON}|quarter [1-4]"
+NAMED = rf"(?:\d{{1,2}} )?(?:{MONTH})|{PART}(?:{MONTH})|{PART}(?:{SEASON})|quarter [1-4]"
 SHARED_YEAR = re.compile(rf"({NAMED}) ?(?:to|-) ?((?:{NAMED}) ({YEAR}))")
 """The first date borrows the year of the second: "May to July 2019"."""
 SHARED_MONTH = re.compile(rf"(\d{{1,2}})(?: ?- ?| to )(\d{{1,2}}) ((?:{MONTH}) {YEAR})")
 """The first day borrows month and year of the second: "1-15 May 2019"."""
+SHIFTED = re.compile(rf"(\d{{1,3}}) ({UNIT}) (before|after) (.+)")
+"""A period so much earlier or later than another one: "1 year before June 2026"."""
+PARTED = re.compile(r"(early|mid|late)(?: -)? (.+)")
 BORROWED = re.compile(rf"({PART}(?:{MONTH}|{SEASON}|{GROWING})|\d{{1,2}} (?:{MONTH}))?(?: ?({YEAR}))?")
 
 Span = tuple[date, date]
@@ -166,10 +171,16 @@ def _phrases() -> "re.Pattern[str]":
 
 
 def _span(words: str, text: str, *, today: date, southern: bool) -> Span:
-    """Read one span, an open span, or a range of two."""
+    """Read one span, an open span, a range of two, or one so much before or after another."""
 
     def atom(part: str) -> Span:
-        return _atom(part.strip(), text, today=today, southern=southern)
+        third = PARTED.fullmatch(part.strip())
+        span = _atom(third[2] if third else part.strip(), text, today=today, southern=southern)
+        return _third(third[1], *span) if third else span
+
+    if shifted := SHIFTED.fullmatch(words):
+        base = _span(shifted[4], text, today=today, southern=southern)
+        return _moved(base, int(shifted[1]) * (1 if shifted[3] == "after" else -1), shifted[2])
 
     since = words.startswith("since ")
     words = words.removeprefix("since ").removesuffix(" onwards").removesuffix(" onward")
@@ -183,8 +194,6 @@ def _span(words: str, text: str, *, today: date, southern: bool) -> Span:
     if since or re.search(r"\bonwards?$", text.strip().casefold()):
         first = atom(words)[0]
         return first, max(today, first)
-    if shared := re.fullmatch(r"(early|mid|late)(?: -)? (.+)", words):
-        return _third(shared[1], *atom(shared[2]))
     return atom(words)
 
 
@@ -194,6 +203,17 @@ def _from_to(first: Span, last: Span, text: str) -> Span:
             f"The period {text.strip()!r} ends before it starts.", hint=f"Did you mean {last[0]} to {first[1]}?"
         )
     return first[0], last[1]
+
+
+def _moved(span: Span, count: int, unit: str) -> Span:
+    """Move a span by so many units; what ends with its month ends with a month."""
+    count, unit = (count * 3, "month") if unit == "quarter" else (count, unit)
+    by = relativedelta(**{f"{unit}s": count})  # type: ignore[arg-type]  # keyword by name
+    start, end = span
+    if unit in ("month", "year") and start.day == 1 and end.day == monthrange(end.year, end.month)[1]:
+        last = end.replace(day=1) + by
+        return start + by, last.replace(day=monthrange(last.year, last.month)[1])
+    return start + by, end + by
 
 
 def _third(which: str, start: date, end: date) -> Span:
@@ -284,7 +304,17 @@ def _relative(today: date, southern: bool) -> tuple[tuple[str, Reader], ...]:
     def said(match: "re.Match[str]") -> int:
         return today.year + OFFSETS[match["before"] or match["after"]]
 
+    def ago(match: "re.Match[str]") -> Span:
+        count, unit = re.findall(rf"\d+|{UNIT}", match["ago"])
+        if not match["name"]:
+            return _moved(UNITS[unit]("this", today), -int(count), unit)
+        if unit != "year":
+            raise ValueError
+        year = today.year - int(count)
+        return season(match["name"], year) if match["name"] in starts else _month(year, MONTHS.index(match["name"]) + 1)
+
     return (
+        (rf"(?:(?P<name>{MONTH}|{SEASON}) )?(?P<ago>{AGO})", ago),
         (rf"(\d{{1,2}}) ({MONTH}) {YEAR_SAID}", lambda m: _day(str(said(m)), m[2], m[1])),
         (rf"({MONTH}) {YEAR_SAID}", lambda m: _month(said(m), MONTHS.index(m[1]) + 1)),
         (rf"({SEASON}) {YEAR_SAID}", lambda m: season(m[1], said(m))),

@@ -38,14 +38,18 @@ KIND_BEFORE = re.compile(rf"(?<!\w)(\w+)\s+(?:(?:{'|'.join(LINK_WORDS.split())})
 KIND_AFTER = re.compile(r"\s+\(?(\w+)\)?(?!\w)")
 MUNICIPAL = frozenset({"municipality", "commune", "city"})
 
-FEATURE_WORDS = """
+AFTER_WORDS = """
 lake river sea gulf bay mount mountain mountains range ranges basin catchment watershed valley delta estuary glacier
-lac riviere rivière fleuve mer golfe baie mont monts montagne massif bassin vallee vallée estuaire detroit détroit
 see fluss meer golf bucht berg gebirge becken einzugsgebiet tal ästuar gletscher
+"""
+FEATURE_WORDS = """
+lac riviere rivière fleuve mer golfe baie mont monts montagne massif bassin vallee vallée estuaire detroit détroit
 lago rio río mar golfo bahia bahía monte montaña sierra cuenca valle estuario glaciar
 fiume mare baia montagna bacino estuario ghiacciaio
 """
-FEATURES = frozenset(FEATURE_WORDS.split())
+FEATURES_AFTER = frozenset(AFTER_WORDS.split())
+"""Those of languages that may put them after the name."""
+FEATURES = FEATURES_AFTER | frozenset(FEATURE_WORDS.split())
 """What is called after a place and lies elsewhere or reaches far beyond it: Lake Victoria, the Danube basin."""
 
 

@@ -28,8 +28,9 @@ CLMS_WEIGHT = 10
 """A CLMS user who says Valencia means the one in Spain, though the one in Venezuela has more people."""
 ALTERNATE_WEIGHT, SHORT_WEIGHT = 0.15, 0.5
 """A city known by this name only as an alternate counts for less; half when it is the beginning of its name."""
-AMBIGUOUS_SHARE = 0.2
-"""A runner-up with this share of the best one's weight is a real alternative: ask."""
+AMBIGUOUS_SHARE, NAMESAKE_SHARE = 0.2, 0.07
+"""A runner-up with this share of the best one's weight is a real alternative: ask. Less will do for one of the very
+same name (Valencia in Venezuela), not for one that is only called so elsewhere (Bordeaux, Porto in some languages)."""
 CAPITAL_SHARE = 0.03
 """A city with this share of the people of the region it gave its name to is meant before the region."""
 SMALL_TOWN = 15_000
@@ -203,7 +204,12 @@ def _is_capital(city: Entry, region: Entry) -> bool:
 def _rivals(matches: list[Match]) -> list[Match]:
     """Return the matches that the user may well mean instead of the first."""
     best, *others = matches
-    return [match for match in others if match.weight >= AMBIGUOUS_SHARE * best.weight]
+
+    def share(match: Match) -> float:
+        alike = match.entry.kind == best.entry.kind and fold(match.entry.name) == fold(best.entry.name)
+        return NAMESAKE_SHARE if alike else AMBIGUOUS_SHARE
+
+    return [match for match in others if match.weight >= share(match) * best.weight]
 
 
 def _option(match: Match) -> str:

@@ -1,0 +1,74 @@
+"""Times told by the distance from those of the question before: "one year earlier", "deux mois plus tard"."""
+
+import re
+from dataclasses import dataclass
+from functools import cache
+
+from assistant import lexicon
+from tools.period_words import CANONICAL
+
+UNITS = ("year", "quarter", "month", "week", "day")
+_A = r"an?|one|une?|ein(?:e|en|em|er)?|una|uno|l'|the|im|das|el|la|le|il|lo"
+
+_PRECEDING = r"previous|preceding|vor(?:her)?ige\w*|precedent\w*|anterior"
+_FOLLOWING = r"following|folgende\w*|siguiente|seguente|successiv[oa]|suivante?"
+"""Words that stand before the unit: "previous year"."""
+
+
+@dataclass(frozen=True)
+class Shift:
+    """So much before or after a period that was named before, and where the text says so."""
+
+    words: str
+    """What `tools.periods` reads with the period after it: "1 year before"."""
+    start: int
+    end: int
+
+    def of(self, period: str) -> str:
+        """Give the words for the period that lies so much before or after another one."""
+        return f"{self.words} {period}"
+
+
+def find_shift(text: str) -> Shift | None:
+    """Find how far from the period before a follow-up looks; None when it does not say."""
+    folded = lexicon.fold(text)
+    for pattern in _patterns():
+        for match in pattern.finditer(folded):
+            found = match.groupdict()
+            count = CANONICAL.get(found.get("count") or "1", found.get("count") or "1")
+            unit = CANONICAL.get(found.get("unit") or "year", found.get("unit") or "year")
+            way = "after" if found.get("later") else "before"
+            number = int(count) if count.isdigit() else 1
+            return Shift(f"{number} {unit} {way}", *match.span())
+    return None
+
+
+def without_shift(text: str) -> str:
+    """Put bars in place of the words for a shift; all else keeps its position."""
+    found = find_shift(text)
+    return text[: found.start] + "|" * (found.end - found.start) + text[found.end :] if found else text
+
+
+@cache
+def _patterns() -> tuple["re.Pattern[str]", ...]:
+    earlier, later = lexicon.alternatives("earlier"), lexicon.alternatives("later")
+    way = rf"(?:(?P<later>{later})|(?:{earlier}))"
+    unit = rf"(?P<unit>{_words(*UNITS)})"
+    count = rf"(?P<count>\d{{1,3}}|{_words(*map(str, range(1, 13)))}|{_A})"
+    year, last, same = _words("year"), _words("last"), lexicon.alternatives("same_days")
+    last_year = rf"(?:(?:{last})\s+(?:{year})|(?:{year})\s+(?:{last}))"
+    patterns = (
+        rf"(?:{same})\W+(?:\w+\W+){{0,2}}?{last_year}",
+        rf"{count}\s*(?<!\w){unit}\s+{way}",
+        rf"(?:il y a|vor|hace|nach)\s+{count}\s+{unit}",
+        rf"{unit}\s+{way}",
+        rf"(?:{_PRECEDING}|(?P<later>{_FOLLOWING}))\s+{unit}",
+        r"vorjahr\w*",
+    )
+    return tuple(re.compile(rf"(?<!\w){one}(?!\w)") for one in patterns)
+
+
+@cache
+def _words(*canonical: str) -> str:
+    found = {word for word, one in CANONICAL.items() if one in canonical} | {*canonical}
+    return "|".join(sorted(map(re.escape, found), key=lambda word: (-len(word), word)))

@@ -1,0 +1,167 @@
+"""What a question takes from the ones before it, in five languages; sentences of its own, none of the evals."""
+
+from datetime import date
+
+import pytest
+from langchain_core.messages import AIMessage, BaseMessage, HumanMessage
+
+from assistant import slots
+from assistant.computes import ComputeRequest
+from assistant.follow_ups import told_products
+from assistant.planner import next_message
+from assistant.shifts import find_shift
+from tools.periods import parse_period
+from tools.toolbox import Toolbox
+
+TODAY = date(2025, 9, 10)
+BASE = "NDVI per parcel around Lille in June 2025"
+ANSWER = (
+    "**Product to use: HRL Imperviousness Density**\n- You seal.\n- Why not Urban Atlas land cover and land use: no."
+)
+
+
+def last_compute(question: str, *earlier: str) -> ComputeRequest:
+    """Give the last computation that a question asks for after others."""
+    return slots.read(question, earlier).computes[-1]
+
+
+def days(words: str) -> str:
+    """Give a period as its first and last day."""
+    period = parse_period(words, today=TODAY)
+    return f"{period.start}/{period.end}"
+
+
+@pytest.mark.parametrize(
+    ("question", "expected"),
+    [
+        ("a year before that, please", "2024-06-01/2024-06-30"),
+        ("and 2 months later?", "2025-08-01/2025-08-31"),
+        ("the same month last year", "2024-06-01/2024-06-30"),
+        ("et un an plus tôt ?", "2024-06-01/2024-06-30"),
+        ("la même chose un mois après", "2025-07-01/2025-07-31"),
+        ("ein Jahr zuvor?", "2024-06-01/2024-06-30"),
+        ("und im Vorjahr?", "2024-06-01/2024-06-30"),
+        ("lo mismo dos meses después", "2025-08-01/2025-08-31"),
+        ("¿y el año anterior?", "2024-06-01/2024-06-30"),
+        ("lo stesso due mesi dopo", "2025-08-01/2025-08-31"),
+        ("e un anno fa?", "2024-06-01/2024-06-30"),
+    ],
+)
+def test_a_distance_in_time_starts_from_the_period_before(question: str, expected: str) -> None:
+    found = last_compute(question, BASE)
+    assert (found.place, found.units, found.index, days(found.period)) == ("Lille", "parcels", "ndvi", expected)
+
+
+def test_a_distance_is_no_place_and_no_week_of_a_month_is_one() -> None:
+    assert last_compute("the same one year earlier", BASE).place == "Lille"
+    assert find_shift("NDVI in the first week of May") is None
+    assert find_shift("prima settimana di maggio") is None
+
+
+@pytest.mark.parametrize(
+    "question",
+    [
+        "set it against June 2024, compare",
+        "what has changed since June 2024?",
+        "compare-le avec juin 2024",
+        "qu'est-ce qui a changé depuis juin 2024 ?",
+        "vergleiche es mit Juni 2024",
+        "was hat sich seit Juni 2024 verändert?",
+        "compáralo con junio de 2024",
+        "confrontalo con giugno 2024",
+        "compare with one year earlier",
+    ],
+)
+def test_a_second_period_is_set_against_the_one_before(question: str) -> None:
+    found = last_compute(question, BASE)
+    assert (found.output, found.units, days(found.period)) == ("per_polygon", "parcels", "2025-06-01/2025-06-30")
+    assert days(found.against) == "2024-06-01/2024-06-30"
+
+
+@pytest.mark.parametrize(
+    ("question", "above", "below"),
+    [
+        ("which of those lie over 0.6?", 0.6, None),
+        ("lesquelles dépassent 0,6 ?", 0.6, None),
+        ("welche davon liegen unter 0,4?", None, 0.4),
+        ("¿cuáles quedan por debajo de 0,4?", None, 0.4),
+        ("quali restano sotto 0,4?", None, 0.4),
+    ],
+)
+def test_a_bare_threshold_is_of_the_polygons_before(question: str, above: float | None, below: float | None) -> None:
+    found = last_compute(question, BASE)
+    assert (found.place, found.units, found.pick.above, found.pick.below) == ("Lille", "parcels", above, below)
+
+
+def test_an_explained_product_is_a_detour() -> None:
+    found = last_compute("and for Metz?", BASE, "What is HRL Grassland?")
+    assert (found.place, found.units, days(found.period)) == ("Metz", "parcels", "2025-06-01/2025-06-30")
+
+
+def test_my_parcels_are_those_computed_before() -> None:
+    assert last_compute("back to my parcels: their NDVI in May 2025", BASE).place == "Lille"
+    assert slots.read("NDVI of my parcels in May 2025", ("Which images of Lille are there?",)).place == ""
+
+
+def test_a_subject_of_its_own_is_no_follow_up() -> None:
+    for question in ("Which product shows those wetlands?", "Is it forest that grows there in 2024?"):
+        assert slots.read(question, (BASE,)).intent == "recommend"
+
+
+def test_a_place_settled_once_stays_settled() -> None:
+    earlier = ("NDVI of Cordoba in May 2025", "Cordoba, Argentina")
+    assert last_compute("EVI2 of Córdoba in June 2025", *earlier).place == "Cordoba, Argentina"
+    assert last_compute("EVI2 of Lille in June 2025", *earlier).place == "Lille"
+
+
+def calls(*turns: tuple[str, str], question: str) -> list[dict[str, object]]:
+    """Give the calls that a question leads to after turns of question and answer."""
+    told: list[BaseMessage] = [part for asked, answer in turns for part in (HumanMessage(asked), AIMessage(answer))]
+    return [
+        {"name": one["name"], **one["args"]}
+        for one in next_message([*told, HumanMessage(question)], Toolbox.TOOLS).tool_calls
+    ]
+
+
+@pytest.mark.parametrize(
+    "question",
+    [
+        "run that on Lille, district by district, 2021",
+        "calcule-le pour Lille par quartier, 2021",
+        "berechne es für die Stadtteile von Lille, 2021",
+        "calcúlalo para los distritos de Lille, 2021",
+        "calcolalo per i quartieri di Lille, 2021",
+    ],
+)
+def test_the_product_told_is_what_is_computed(question: str) -> None:
+    made = calls(("Which data show sealed soil?", ANSWER), question=question)
+    layer = next(one for one in made if one["name"] == "layer_statistics")
+    assert (layer["layer"], layer["place"], layer["units"]) == ("HRL Imperviousness Density", "Lille", "districts")
+    assert layer["period"] == "2021"
+
+
+@pytest.mark.parametrize(
+    "question", ["the second one", "tell me more about the second one", "et la deuxième ?", "die zweite", "il secondo"]
+)
+def test_a_rank_means_a_product_told(question: str) -> None:
+    made = calls(("Which data show sealed soil?", ANSWER), question=question)
+    assert made == [{"name": "explain_product", "product_id": "Urban Atlas land cover and land use"}]
+
+
+def test_products_told_are_in_the_order_of_the_answer() -> None:
+    assert told_products(ANSWER) == ("HRL Imperviousness Density", "Urban Atlas land cover and land use")
+    assert told_products("The HRL Imperviousness Density of Lille is 40 %.") == ()
+
+
+def test_an_option_chosen_in_the_conversation_is_read_in_full() -> None:
+    asked = "There are several places called 'Valencia'.\n- Valencia, Spain\n- Valencia, Venezuela"
+    turns = (("NDVI of Valencia in June 2025", asked), ("the Spanish one", "Not covered."))
+    assert calls(*turns, question="And in May 2025?")[-1]["place"] == "Valencia, Spain"
+
+
+@pytest.mark.parametrize(
+    "question", ["what about the seventh one?", "et la septième ?", "und das siebte?", "y el séptimo?"]
+)
+def test_a_rank_after_values_ranks_them_as_far(question: str) -> None:
+    found = last_compute(question, "Which three parcels around Lille had the lowest NDVI in June 2025?")
+    assert (found.place, found.pick.rank, found.pick.count) == ("Lille", "lowest", 7)
