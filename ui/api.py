@@ -59,7 +59,7 @@ def create_app(settings: Settings, assistant: Assistant | None = None) -> FastAP
         from tools.hub.app import create_hub
 
         app.mount("/hub", create_hub(settings.hub_dir, settings.hub_limits))
-    from ui.page_user import page_user
+    from ui.page_user import Rights, page_user
     from ui.web import mount_page
 
     find_user_also(page_user)
@@ -74,7 +74,11 @@ def create_app(settings: Settings, assistant: Assistant | None = None) -> FastAP
         on_end=forget,
         catalogue=lambda: assistant.services().retriever.catalogue,
         sessions=assistant.sessions,
-        need_file=lambda file_id: assistant.access.need("artifact", file_id),
+        rights=Rights(
+            need_file=lambda file_id: assistant.access.need("artifact", file_id),
+            need_trainer=lambda: assistant.access.need_role("trainer", "admin"),
+            owns=lambda session_id: assistant.access.owns("session", session_id),
+        ),
     )
 
 

@@ -10,13 +10,13 @@ from fastapi import APIRouter, Header, Query, Response
 from fastapi.responses import FileResponse, HTMLResponse
 
 from assistant.settings import Settings
-from knowledge.lexicon import LANGUAGES, Language
+from knowledge.lexicon import Language
 from tools.errors import ArtifactNotFound
 from tools.map_style import MapStyle, layer_bounds, read_style
 from tools.schema import Artifact
 from tools.workspace import Workspace
 from ui.lessons import page_html
-from ui.page_words import browser_language, say
+from ui.page_words import chosen_language, say
 from ui.panels import table_html
 
 _FRESH = {"Cache-Control": "private, max-age=3600"}
@@ -57,7 +57,7 @@ def add_embeds(router: APIRouter, settings: Settings, need_file: Callable[[str],
     ) -> HTMLResponse:
         """Give a page for a frame; no script runs on it."""
         found, style = find(file_id)
-        language = next((one for one in LANGUAGES if one == lang), None) or browser_language(accept_language)
+        language = chosen_language(lang, accept_language)
         return HTMLResponse(embed_html(found.id, style, language), headers=framed)
 
 

@@ -21,16 +21,20 @@ from ui.turn import Turn
 LESSONS = Path(__file__).parent / "lessons"
 
 
+Text = dict[Language, str]
+"""The same words in each language."""
+
+
 class Step(Frozen):
     """One question of a lesson."""
 
-    ask: str
+    ask: Text
     """What to ask, word for word."""
-    notice: str
+    notice: Text
     """What to look at in the answer."""
-    checkpoint: str
+    checkpoint: Text
     """What the participants answer."""
-    solution: str
+    solution: Text
     expect: dict[str, str | bool] = Field(default_factory=dict)
     """For the test: the tool that must run, its kind of output, whether there is a number."""
 
@@ -39,8 +43,8 @@ class Lesson(Frozen):
     """One lesson."""
 
     id: str
-    title: dict[Language, str]
-    aim: str
+    title: Text
+    aim: Text
     minutes: int
     steps: tuple[Step, ...] = Field(min_length=1)
 
@@ -62,34 +66,41 @@ def load_lessons(folder: Path = LESSONS) -> dict[str, Lesson]:
     return found
 
 
-def lesson_html(lesson: Lesson, language: Language) -> str:
+def lesson_html(lesson: Lesson, language: Language, *, handout: bool = True) -> str:
     """Give a lesson for the page: each step with a button that asks its question, and a checkpoint to open."""
+
+    def said(text: Text) -> str:
+        return escape(text[language], quote=True)
+
     steps = "".join(
-        f'<li><p><button type="button" data-ask="{escape(one.ask, quote=True)}">{escape(one.ask)}</button></p>'
-        f"<p><strong>{say(language, 'lesson_notice')}</strong> {escape(one.notice)}</p>"
-        f"<details><summary>{escape(one.checkpoint)}</summary><p>{escape(one.solution)}</p></details></li>"
+        f'<li><p><button type="button" data-ask="{said(one.ask)}">{said(one.ask)}</button></p>'
+        f"<p><strong>{say(language, 'lesson_notice')}</strong> {said(one.notice)}</p>"
+        f"<details><summary>{said(one.checkpoint)}</summary><p>{said(one.solution)}</p></details></li>"
         for one in lesson.steps
     )
-    about = f"{escape(lesson.aim)} ({say(language, 'lesson_minutes', minutes=lesson.minutes)})"
-    link = f'<a href="lessons/{lesson.id}.html" target="_blank" rel="noopener">{say(language, "lesson_handout")}</a>'
-    return f"<p>{about}</p><ol>{steps}</ol><p>{link}</p>"
+    about = f"{said(lesson.aim)} ({say(language, 'lesson_minutes', minutes=lesson.minutes)})"
+    address, words = f"lessons/{lesson.id}.html?lang={language}", say(language, "lesson_handout")
+    link = f'<p><a href="{address}" target="_blank" rel="noopener">{words}</a></p>' if handout else ""
+    return f"<p>{about}</p><ol>{steps}</ol>{link}"
 
 
 def handout_html(lesson: Lesson, language: Language) -> str:
     """Give a lesson as a page to print: the questions, room for answers, and the solutions on a page of their own."""
+
+    def said(text: Text) -> str:
+        return escape(text[language])
+
     notice = say(language, "lesson_notice")
     steps = "".join(
-        f"<li><p><q>{escape(one.ask)}</q></p><p><strong>{notice}</strong> {escape(one.notice)}</p>"
-        f'<p><strong>{escape(one.checkpoint)}</strong></p><p class="room"></p></li>'
+        f"<li><p><q>{said(one.ask)}</q></p><p><strong>{notice}</strong> {said(one.notice)}</p>"
+        f'<p><strong>{said(one.checkpoint)}</strong></p><p class="room"></p></li>'
         for one in lesson.steps
     )
-    solved = "".join(
-        f"<li><strong>{escape(one.checkpoint)}</strong> {escape(one.solution)}</li>" for one in lesson.steps
-    )
-    title = lesson.title[language]
-    about = f"<p>{escape(lesson.aim)} ({say(language, 'lesson_minutes', minutes=lesson.minutes)})</p>"
+    solved = "".join(f"<li><strong>{said(one.checkpoint)}</strong> {said(one.solution)}</li>" for one in lesson.steps)
+    about = f"<p>{said(lesson.aim)} ({say(language, 'lesson_minutes', minutes=lesson.minutes)})</p>"
     solutions = f'<section class="apart"><h2>{say(language, "lesson_solutions")}</h2><ol>{solved}</ol></section>'
-    return page_html(title, f"<h1>{escape(title)}</h1>{about}<ol>{steps}</ol>{solutions}", language)
+    body = f"<h1>{said(lesson.title)}</h1>{about}<ol>{steps}</ol>{solutions}"
+    return page_html(lesson.title[language], body, language)
 
 
 def conversation_html(turns: list[Turn], language: Language) -> str:

@@ -20,7 +20,7 @@ from tools.schema import Artifact
 from tools.workspace import Workspace
 from ui.embeds import add_embeds
 from ui.lessons import Shared, handout_html, load_lessons
-from ui.page_words import ASSETS, browser_language
+from ui.page_words import ASSETS, chosen_language
 
 logger = logging.getLogger(__name__)
 
@@ -36,8 +36,16 @@ def _anyone(file_id: str) -> None:
     """Let everybody have a file."""
 
 
-def page_router(settings: Settings, need_file: Callable[[str], None] = _anyone) -> APIRouter:
-    """Build the routes, none of them part of the documented interface; `need_file` refuses who may not have a file."""
+def page_router(
+    settings: Settings, need_file: Callable[[str], None] = _anyone, need_trainer: Callable[[], None] = lambda: None
+) -> APIRouter:
+    """Build the routes, none of them part of the documented interface.
+
+    Args:
+        settings: All settings.
+        need_file: Refuses who may not have a file.
+        need_trainer: Refuses who may not lead a lesson.
+    """
     router = APIRouter(include_in_schema=False)
 
     @router.get("/page/background.json")
@@ -72,7 +80,7 @@ def page_router(settings: Settings, need_file: Callable[[str], None] = _anyone) 
         return Response(content, media_type="application/zip", headers=headers)
 
     add_embeds(router, settings, need_file)
-    _add_reading(router, Shared(shared_folder(settings)))
+    _add_reading(router, Shared(shared_folder(settings)), need_trainer)
     return router
 
 
@@ -81,17 +89,22 @@ def shared_folder(settings: Settings) -> Path:
     return settings.data_dir / "page" / "shared"
 
 
-def _add_reading(router: APIRouter, shared: Shared) -> None:
+def _add_reading(router: APIRouter, shared: Shared, need_trainer: Callable[[], None]) -> None:
     """Add the pages that are only read: handouts and shared conversations; no script runs on them."""
     policy = "default-src 'none'; img-src 'self'; style-src 'unsafe-inline'; base-uri 'self'"
     reading = {"Content-Security-Policy": policy, "X-Robots-Tag": "noindex", "Referrer-Policy": "no-referrer"}
 
     @router.get("/lessons/{lesson_id}.html")
-    def handout(lesson_id: str, accept_language: Annotated[str, Header()] = "") -> HTMLResponse:
+    def handout(
+        lesson_id: str,
+        lang: Annotated[str, Query(max_length=5)] = "",
+        accept_language: Annotated[str, Header()] = "",
+    ) -> HTMLResponse:
         """Give the handout of a lesson."""
+        need_trainer()
         if lesson_id not in load_lessons():
             raise ArtifactNotFound("There is no such lesson.", f"There are: {', '.join(load_lessons())}.")
-        told = handout_html(load_lessons()[lesson_id], browser_language(accept_language))
+        told = handout_html(load_lessons()[lesson_id], chosen_language(lang, accept_language))
         return HTMLResponse(told, headers=reading)
 
     @router.get("/shared/{token}")

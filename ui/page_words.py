@@ -22,6 +22,11 @@ def group(language: Language, prefix: str) -> dict[str, str]:
     return {key.removeprefix(prefix): say(language, key) for key in all_words() if key.startswith(prefix)}
 
 
+def chosen_language(asked: str, wanted: str) -> Language:
+    """Give the language an address asks for, else that of the browser."""
+    return next((one for one in LANGUAGES if one == asked), None) or browser_language(wanted)
+
+
 def browser_language(wanted: str) -> Language:
     """Give the page's language for what a browser asks for, such as `fr-CH` or `de,en;q=0.8`; English for others."""
     for part in wanted.split(","):

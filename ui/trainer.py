@@ -1,7 +1,10 @@
 """The trainer's part of the page: a lesson beside the chat, and a link to read a conversation."""
 
+from collections.abc import Callable
 from html import escape
+from typing import Any
 
+from knowledge.errors import ClmsError
 from knowledge.lexicon import Language
 from ui.lessons import Shared, choices, lesson_html, load_lessons
 from ui.page_layout import Layout
@@ -22,10 +25,11 @@ _FIRST = next(iter(load_lessons()))
 class Trainer:
     """The components and what happens in them."""
 
-    def __init__(self, layout: Layout, results: Results, shared: Shared) -> None:
+    def __init__(self, layout: Layout, results: Results, shared: Shared, need_trainer: Callable[[], None]) -> None:
+        """Build the components; `need_trainer` refuses who may not lead a lesson."""
         import gradio as gr
 
-        self._results, self._shared = results, shared
+        self._results, self._shared, self._need_trainer = results, shared, need_trainer
         with gr.Accordion(open=False, elem_id="lessons") as accordion:
             layout.named(accordion, label="lessons")
             self.lesson = layout.named(
@@ -39,10 +43,32 @@ class Trainer:
 
     def told(self, lesson_id: str, language: Language) -> str:
         """Give the text of a lesson."""
-        return lesson_html(load_lessons()[lesson_id], language)
+        return lesson_html(load_lessons()[lesson_id], language, handout=self._leads())
+
+    @property
+    def tools(self) -> list[Any]:
+        """The buttons that `tools_shown` sets."""
+        return [self.restart, self.share]
+
+    def tools_shown(self) -> list[Any]:
+        """Show the buttons to who may lead a lesson."""
+        import gradio as gr
+
+        return [gr.Button(visible=self._leads()) for _ in self.tools]
+
+    def _leads(self) -> bool:
+        try:
+            self._need_trainer()
+        except ClmsError:
+            return False
+        return True
 
     def shared(self, session_id: str | None, language: Language) -> str:
         """Share the conversation as it is now, and show its link."""
+        try:
+            self._need_trainer()
+        except ClmsError as error:
+            return f'<p class="note failed" role="alert">{escape(f"{error.message} {error.hint}")}</p>'
         turns = self._results.turns(session_id)
         if not session_id or not turns:
             return f'<p class="note" role="status">{say(language, "share_nothing")}</p>'

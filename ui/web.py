@@ -5,7 +5,6 @@ import logging
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import aclosing
 from html import escape
-from pathlib import Path
 from typing import Any, Protocol
 from uuid import uuid4
 
@@ -15,18 +14,19 @@ from assistant.schema import ErrorEvent, Event
 from assistant.sessions import Sessions
 from assistant.settings import Settings, point_libraries_at
 from knowledge.catalogue import Catalogue, load_catalogue
-from knowledge.errors import ClmsError
 from knowledge.lexicon import Language
-from tools.areas import parse_geojson, read_polygons
 from tools.schema import Polygons
 from tools.workspace import Workspace
 from ui.feedback_form import FeedbackForm
 from ui.lessons import Shared
 from ui.page_api import page_router, shared_folder
+from ui.page_area import NextArea
+from ui.page_kept import Kept
 from ui.page_layout import Layout, button_shown
 from ui.page_results import Results
+from ui.page_user import EVERYBODY, Rights
 from ui.page_words import ASSETS, browser_language, say
-from ui.panels import empty_html, warnings_html
+from ui.panels import empty_html
 from ui.plan_card import PlanCard
 from ui.trainer import Trainer
 from ui.turn import Turn, stopped
@@ -42,9 +42,6 @@ _SHOW_ANSWER = """() => setTimeout(() => {
 """Scrolls to where the answer begins: left to itself, the conversation shows its end."""
 
 _HIDDEN: Any = {"show_progress": "hidden", "api_visibility": "private"}
-MOST_KEPT = 30
-"""Conversations listed in a browser."""
-
 _HIDE_STEPS = "(hide) => { document.body.classList.toggle('no-steps', hide); return hide; }"
 
 Messages = list[dict[str, Any]]
@@ -73,7 +70,7 @@ def mount_page(
     on_end: Callable[[str], None] = _keep_nothing,
     catalogue: Callable[[], Catalogue] = load_catalogue,
     sessions: Sessions | None = None,
-    need_file: Callable[[str], None] = _keep_nothing,
+    rights: Rights = EVERYBODY,
 ) -> FastAPI:
     """Put the page at `/` of an app; call it after every other route is there.
 
@@ -86,15 +83,15 @@ def mount_page(
         on_end: Hears of each conversation that ends.
         catalogue: Gives the products whose cards are shown.
         sessions: The conversations; by default all of the database.
-        need_file: Called with the id of each file that is given out; it may refuse.
+        rights: What who uses the page may do.
     """
     point_libraries_at(settings)
     import gradio as gr
 
-    app.include_router(page_router(settings, need_file))
+    app.include_router(page_router(settings, rights.need_file, rights.need_trainer))
     mounted: FastAPI = gr.mount_gradio_app(
         app,
-        Page(assistant, settings, on_end, catalogue, sessions or Sessions(settings.database)).blocks,
+        Page(assistant, settings, on_end, catalogue, sessions or Sessions(settings.database), rights).blocks,
         path="/",
         footer_links=[],
         run_history=False,
@@ -125,6 +122,7 @@ class Page:
         on_end: Callable[[str], None],
         catalogue: Callable[[], Catalogue],
         sessions: Sessions,
+        rights: Rights,
     ) -> None:
         import gradio as gr
 
@@ -132,8 +130,11 @@ class Page:
         self._settings = settings
         self._on_end = on_end
         self._sessions = sessions
+        self._rights = rights
         self._shared = Shared(shared_folder(settings))
-        self._shown = Results(Workspace(settings.artifacts_dir), sessions, catalogue, ("", ""))
+        tiles = (settings.map_tiles or "", settings.map_tiles_credit)
+        self._shown = Results(Workspace(settings.artifacts_dir), sessions, catalogue, tiles)
+        self._kept = Kept(self._shown, sessions, self._shared, self._end, rights.owns)
         with gr.Blocks(title="CLMS Assistant", analytics_enabled=False, delete_cache=(3600, 3600)) as self.blocks:
             self._session: gr.State = gr.State(None, delete_callback=self._end)
             self._area: gr.State = gr.State(None)
@@ -147,7 +148,7 @@ class Page:
     def _build_cards(self, layout: Layout) -> None:
         self._plan = PlanCard(layout, self._sessions)
         self._feedback = FeedbackForm(layout, self._sessions, self._settings.database)
-        self._trainer = Trainer(layout, self._shown, self._shared)
+        self._trainer = Trainer(layout, self._shown, self._shared, self._rights.need_trainer)
 
     def _connect_asking(self) -> None:
         import gradio as gr
@@ -191,7 +192,9 @@ class Page:
         for run in runs:
             run.then(plan.shown, [self._session, self._turn, parts.language], plan.outputs, **hidden)
             run.then(self._feedback.shown, self._turn, self._feedback.outputs, **hidden)
-            run.then(self._remember, [self._session, self._own, parts.language], [self._own, parts.kept], **hidden)
+            run.then(
+                self._kept.remembered, [self._session, self._own, parts.language], [self._own, parts.kept], **hidden
+            )
             run.then(None, js=_SHOW_ANSWER, **hidden)
         buttons = [parts.send, parts.stop]
         parts.stop.click(self._on_stop, parts.chat, [parts.chat, *buttons], cancels=runs, **hidden)
@@ -205,28 +208,28 @@ class Page:
         import gradio as gr
 
         def drawn(event: gr.EventData, *given: Any) -> tuple[Any, ...]:
-            return self._on_drawn(event.geometry, *given)
+            return area.drawn(event.geometry, *given)
 
         def kept(event: gr.EventData, *given: Any) -> tuple[Any, ...]:
-            return self._on_kept(str(event.session), str(event.todo), *given)
+            return self._kept.chosen(str(event.session), str(event.todo), *given)
 
         def arrive(own: list[str], request: gr.Request) -> tuple[Any, ...]:
             language = browser_language(request.headers.get("accept-language", ""))
-            return language, *self._in_language(language, None, None, None, own)
+            return language, *self._in_language(language, None, None, None, own), *self._trainer.tools_shown()
 
-        parts, hidden = self._parts, _HIDDEN
+        parts, hidden, area = self._parts, _HIDDEN, NextArea(self._shown, self._settings.max_area_bytes)
         noted = [self._area, parts.area_note, parts.drop, parts.map]
         about = [parts.language, self._session, self._turn]
-        parts.attach.upload(self._on_upload, [parts.attach, *about], noted, **hidden)
+        parts.attach.upload(area.uploaded, [parts.attach, *about], noted, **hidden)
         parts.map.submit(drawn, about, noted, **hidden)
-        parts.drop.click(self._on_drop, about, noted, **hidden)
+        parts.drop.click(area.dropped, about, noted, **hidden)
         parts.hide_steps.change(None, parts.hide_steps, None, js=_HIDE_STEPS, **hidden)
         told = [*parts.labelled(), parts.result, parts.map, parts.kept]
         trainer = self._trainer
         lesson: tuple[Any, ...] = (trainer.told, [trainer.lesson, parts.language], trainer.text)
         trainer.lesson.input(*lesson, **hidden)
         trainer.share.click(trainer.shared, [self._session, parts.language], trainer.link, **hidden)
-        self.blocks.load(arrive, self._own, [parts.language, *told], **hidden).then(*lesson, **hidden)
+        self.blocks.load(arrive, self._own, [parts.language, *told, *trainer.tools], **hidden).then(*lesson, **hidden)
         form = self._feedback
         form.give.click(form.given, [self._session, parts.language, *form.inputs], form.outputs, **hidden)
         worded = [parts.language, self._session, self._turn, self._area, self._own]
@@ -295,40 +298,13 @@ class Page:
             *self._parts.in_language(language),
             self._shown.panel(turn, language),
             self._shown.map(language, session_id, turn, area),
-            self._shown.kept(own, language),
+            self._kept.listed(own, language),
         )
 
     def _mind(self, language: Language) -> str:
         if not self._settings.llm_base_url:
             return say(language, "mind_rules")
         return escape(say(language, "mind_model", model=self._settings.llm_model or self._settings.llm_base_url))
-
-    async def _on_upload(self, path: str, language: Language, *about: Any) -> tuple[Any, ...]:
-        file = Path(path)
-        try:
-            area = await asyncio.to_thread(read_polygons, file, max_bytes=self._settings.max_area_bytes)
-        except ClmsError as error:
-            return self._noted(None, _refused(file.name, error, language), language, *about)
-        finally:
-            file.unlink(missing_ok=True)
-        return self._noted(area, _attached(area, language), language, *about)
-
-    def _on_drawn(self, geometry: dict[str, Any], language: Language, *about: Any) -> tuple[Any, ...]:
-        name = say(language, "drawn")
-        try:
-            area = parse_geojson(geometry, name=name)
-        except ClmsError as error:
-            return self._noted(None, _refused(name, error, language), language, *about)
-        return self._noted(area, _attached(area, language), language, *about)
-
-    def _on_drop(self, language: Language, *about: Any) -> tuple[Any, ...]:
-        return self._noted(None, "", language, *about)
-
-    def _noted(
-        self, area: Polygons | None, note: str, language: Language, session_id: str | None, turn: Turn | None
-    ) -> tuple[Any, ...]:
-        shown = self._shown.map(language, session_id, turn, area)
-        return area, note, button_shown(area is not None), {**shown, "go_to_area": True}
 
     def _on_again(self, messages: Messages, turn: Turn | None) -> tuple[str, Messages]:
         """Give the last question back to the box, and the conversation without what it led to."""
@@ -343,46 +319,6 @@ class Page:
         shown = [button_shown(True), button_shown(False), button_shown(False)]
         return [], None, None, empty_html(language), self._shown.map(language, None, None, None), *shown
 
-    def _remember(self, session_id: str | None, own: list[str], language: Language) -> tuple[list[str], str]:
-        """Put the conversation first in the list of this browser."""
-        kept = [one for one in own if one != session_id]
-        own = [session_id, *kept][:MOST_KEPT] if session_id else kept
-        return own, self._shown.kept(own, language)
-
-    def _on_kept(
-        self, session_id: str, todo: str, current: str | None, own: list[str], language: Language
-    ) -> tuple[Any, ...]:
-        """Open or delete one of the conversations of this browser."""
-        import gradio as gr
-
-        if session_id not in own:
-            return tuple(gr.skip() for _ in range(8))
-        if todo == "delete":
-            self._sessions.delete(session_id)
-            self._shared.forget(session_id)
-            self._end(session_id)
-            own = [one for one in own if one != session_id]
-            told = [own, self._shown.kept(own, language)]
-            return (*self._opened(None, language), *told) if session_id == current else (*[gr.skip()] * 6, *told)
-        return *self._opened(session_id, language), own, self._shown.kept(own, language)
-
-    def _opened(self, session_id: str | None, language: Language) -> tuple[Any, ...]:
-        turns = self._shown.turns(session_id)
-        last = turns[-1] if turns else None
-        messages = [message for turn in turns for message in turn.messages()]
-        shown = self._shown.map(language, session_id, last, None, turns[:-1])
-        return messages, session_id, last, self._shown.panel(last, language), shown, button_shown(bool(turns))
-
     def _end(self, session_id: str | None) -> None:
         if session_id:
             self._on_end(session_id)
-
-
-def _attached(area: Polygons, language: Language) -> str:
-    told = say(language, "attached", name=area.name, count=len(area.collection["features"]))
-    return f'<p class="note" role="status">{escape(told)}</p>{warnings_html(area.warnings, language)}'
-
-
-def _refused(name: str, error: ClmsError, language: Language) -> str:
-    told = say(language, "not_attached", name=name, reason=f"{error.message} {error.hint}")
-    return f'<p class="note failed" role="alert">{escape(told)}</p>'

@@ -217,7 +217,7 @@ function update() {
   board.setAttribute("aria-label", words.map);
   slider.setAttribute("aria-label", words.swipe);
   swipe.querySelector("span").textContent = words.swipe;
-  if (given.tiles && !tiles) tiles = L.tileLayer(given.tiles, { attribution: given.tiles_credit, pane: "tilePane" }).addTo(map);
+  if (given.tiles && !tiles) tiles = L.tileLayer(given.tiles, { attribution: given.tiles_credit, pane: "tilePane", maxZoom: 19, referrerPolicy: "strict-origin-when-cross-origin" }).addTo(map);
   if (given.conversation !== conversation) {
     for (const one of layers.values()) one.image.remove();
     layers = new Map();
