@@ -6,7 +6,7 @@ import shutil
 import sqlite3
 import tempfile
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
@@ -134,11 +134,11 @@ class Archive:
     def search(self, query: Query, *, limit: int, token: str | None = None) -> Page:
         """Give one page of matching items and the token of the next one."""
         found: list[Json] = []
-        next_token = None
+        next_token: Callable[[], str] = str
         with closing(self._connect()) as database:
             for item, after in matching(database, query, token=token, batch=limit + 1):
                 if len(found) == limit:
-                    return Page(tuple(found), next_token)
+                    return Page(tuple(found), next_token())
                 found.append(item)
                 next_token = after
         return Page(tuple(found), None)

@@ -7,6 +7,7 @@ import sqlite3
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
 from typing import Any, Literal
 
 from tools.errors import ToolInputError
@@ -68,12 +69,13 @@ class Key:
 
 def matching(
     database: sqlite3.Connection, query: Query, *, token: str | None = None, batch: int = _BATCH
-) -> Iterator[tuple[Json, str]]:
-    """Give matching items in order, each with the token of the page after it."""
+) -> Iterator[tuple[Json, Callable[[], str]]]:
+    """Give matching items in order, each with what makes the token of the page after it."""
     order = _order(query.sort)
     after: Sequence[Any] | None = None if token is None else _decode_token(token, len(order))
-    leader = _leader(database, query)
-    source, conditions = _source(query, leader), _conditions(query, leader)
+    near = _near(database, query)
+    leader = _leader(database, query) if near is None else "places"
+    source, conditions = _source(near, leader), _conditions(query, leader)
     exact = _exact_check(query)
     while True:
         rows = _rows(database, source, conditions, order, after, batch)
@@ -86,7 +88,7 @@ def matching(
         for row, *key in rows:
             item = json.loads(bodies[row])
             if exact(item):
-                yield item, _encode_token(key)
+                yield item, partial(_encode_token, key)
         if len(rows) < batch:
             return
         after, batch = rows[-1][1:], min(batch * 2, 4 * SELECTIVE)
@@ -111,11 +113,17 @@ def _rows(
     return database.execute(sql, values).fetchall()
 
 
-def _leader(database: sqlite3.Connection, query: Query) -> Leader:
-    """Choose what leads: place and time, or cloud cover, where they leave few rows; else the order of the result."""
+def _near(database: sqlite3.Connection, query: Query) -> list[int] | None:
+    """Give the rows whose box and period may match, where these are few; else None."""
     places = _places(query)
-    if places is not None and _few(database, places):
-        return "places"
+    if places is None:
+        return None
+    rows = [row for (row,) in database.execute(f"{places.sql} LIMIT {SELECTIVE + 1}", places.values)]
+    return rows if len(rows) <= SELECTIVE else None
+
+
+def _leader(database: sqlite3.Connection, query: Query) -> Leader:
+    """Choose what leads where place and time do not: cloud cover, if it leaves few rows, or the order of the result."""
     if query.cloud and len(query.collections) == 1 and not query.ids:
         tests = _cloud_tests(query, "cloud")
         sql = f"SELECT 1 FROM items INDEXED BY items_cloud WHERE collection = ? AND {tests.sql}"
@@ -124,11 +132,9 @@ def _leader(database: sqlite3.Connection, query: Query) -> Leader:
     return "order"
 
 
-def _source(query: Query, leader: Leader) -> Condition:
-    places = _places(query) if leader == "places" else None
-    if places is not None:
-        sql = f"({places.sql}) AS found CROSS JOIN items ON items.row = found.row"
-        return Condition(sql, places.values)
+def _source(near: list[int] | None, leader: Leader) -> Condition:
+    if near is not None:
+        return Condition("json_each(?) AS found CROSS JOIN items ON items.row = found.value", (json.dumps(near),))
     return Condition("items INDEXED BY items_cloud" if leader == "cloud" else "items")
 
 

@@ -2,6 +2,7 @@
 
 import mimetypes
 from collections.abc import Callable, Coroutine
+from functools import lru_cache
 from typing import Annotated, Any
 from urllib.parse import quote, urlencode
 
@@ -241,6 +242,10 @@ def _landing(root: str, archive: Archive) -> Json:
     }
 
 
+_quoted = lru_cache(quote)
+"""Of names that come again with every item."""
+
+
 def _linked_collection(body: Json, root: str) -> Json:
     url = f"{root}/collections/{quote(body['id'])}"
     links = [
@@ -254,7 +259,7 @@ def _linked_collection(body: Json, root: str) -> Json:
 
 
 def _linked_item(body: Json, root: str) -> Json:
-    collection = f"{root}/collections/{quote(body['collection'])}"
+    collection = f"{root}/collections/{_quoted(body['collection'])}"
     url = f"{collection}/items/{quote(body['id'])}"
     links = [
         _link("self", url, _GEOJSON),
@@ -262,7 +267,7 @@ def _linked_item(body: Json, root: str) -> Json:
         _link("parent", collection),
         _link("collection", collection),
     ]
-    assets = {key: {**asset, "href": f"{url}/assets/{quote(key)}"} for key, asset in body["assets"].items()}
+    assets = {key: {**asset, "href": f"{url}/assets/{_quoted(key)}"} for key, asset in body["assets"].items()}
     return {**body, "links": [*links, *body.get("links", [])], "assets": assets}
 
 
