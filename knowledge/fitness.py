@@ -355,8 +355,9 @@ def _dated(product: Product, need: Need) -> list[Edition]:
 
 
 def _is_status_map(product: Product) -> bool:
-    """Tell whether a product is a map now and then, or a yearly one that still goes on."""
-    if product.cadence is None or re.search(r"\d-yearly", product.cadence):
+    """Tell whether a product is one map, a map now and then, or a yearly one that still goes on."""
+    one_year = len({_year(day) for one in product.editions for day in (one.start, one.end)}) == 1
+    if one_year or product.cadence is None or re.search(r"\d-yearly", product.cadence):
         return True
     return "yearly" in product.cadence and max(_last(one) for one in product.editions) >= GOES_ON
 

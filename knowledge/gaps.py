@@ -8,7 +8,7 @@ from knowledge.catalogue import Catalogue
 from knowledge.schema import Edition, Frozen, Product
 from knowledge.services import services
 
-REQUIRED = ("choose_when", "not_for", "aliases", "measures", "use_cases", "access")
+REQUIRED = ("choose_when", "not_for", "aliases", "measures", "subjects", "use_cases", "access")
 """Texts every product must have; without them it is not recommended well."""
 PRODUCT_FACTS = ("cautions", "documents", "comparable_with", "boxes")
 """Facts of a product that may be unknown."""

@@ -20,7 +20,9 @@ WEIGHTS = (1.0, 0.5, 0.25, 0.8)
 WEIGHTS_WITHOUT_MEANING = (0.0, 1.5, 0.5, 0.8)
 """Weights of likeness, words, names and phrases; the second where there is no encoder."""
 NEAR = 0.5
-"""A product of the same theme may be taken in place of the nearest one from this share of its relevance on."""
+"""A product of the same subject may be taken in place of the nearest one from this share of its relevance on."""
+AS_NEAR = 0.75
+"""One of another subject from this share on: the words may as well mean that."""
 LEAST_RELEVANCE = 0.55
 """What is less near than this to every subject known is not answered; measured with and without an encoder."""
 BLOCKED_FACTOR = 0.3
@@ -48,8 +50,8 @@ CLEARLY = 1.1
 """A subject that others have is taken to be meant when it is nearer than any product by this factor."""
 BY_FAR = 2.0
 """The same where a product near to the question serves a policy that it names."""
-INSTEAD = 0.65
-"""A fitting product from this share of the nearest one's relevance on is offered before there is said to be none."""
+SURE = 1.0
+"""From this relevance on the nearest product has the subject asked for, and nothing else is offered in its place."""
 
 
 class Findings(Frozen):
@@ -86,7 +88,8 @@ def judge(
     served = any(one.relevance >= LEAST_RELEVANCE and serves(one.product, question) for one in matches)
     clearly = ahead and others[other] > (BY_FAR if served else CLEARLY) * nearest
     if not clearly and matches and not matches[0].fits and not known:
-        first = next((o for o in matches if o.fits and o.verified and o.relevance >= INSTEAD * nearest), None)
+        share = AS_NEAR if nearest >= SURE else NEAR
+        first = next((o for o in matches if o.fits and o.verified and o.relevance >= share * nearest), None)
         if first:
             rest = [one for one in matches if one is not first]
             return Findings(matches=(first, *rest[: limit - 1]), relevant=nearest >= LEAST_RELEVANCE, certain=False)
@@ -143,17 +146,25 @@ def order(
     if not products:
         return []
     nearest = max(products, key=lambda one: relevance[one.id])
-    # Only a product of the same kind may take the nearest one's place for its facts.
+    # Only a product that has the same subject, or is about as near to the question, may take the nearest one's place.
     near = {
         one.id
         for one in products
-        if relevance[one.id] >= NEAR * relevance[nearest.id] and not set(one.themes).isdisjoint(nearest.themes)
+        if relevance[one.id] >= (NEAR if one.can_stand_in_for(nearest) else AS_NEAR) * relevance[nearest.id]
     }
     found = [_match(one, relevance[one.id], question, need, catalogue) for one in products]
     found = [one if one.product is nearest else _behind_the_known(one) for one in found]
     if need.bbox and any(_is_for_region(one, near, need) for one in found):
         found = [_lowered(one) if _is_wide(one.product) else one for one in found]
-    return sorted(found, key=lambda one: (one.product.id not in near, -one.score, one.product.id))
+    return sorted(
+        found, key=lambda one: (one.product.id not in near, not _helps(one, nearest), -one.score, one.product.id)
+    )
+
+
+def _helps(match: ProductMatch, nearest: Product) -> bool:
+    """Tell whether a product fits or has the subject at the place: another year there says more than no data at all."""
+    absent = any(one.blocks and one.kind == "place" for one in match.shortfalls)
+    return match.fits or (not absent and match.product.can_stand_in_for(nearest))
 
 
 def _is_wide(product: Product) -> bool:

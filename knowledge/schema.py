@@ -334,6 +334,10 @@ class Product(Frozen):
     summary: str
     measures: str | None = None
     """What is measured, as a phrase."""
+    subjects: tuple[str, ...] = Field(default=(), exclude=True)
+    """What it is about, in words that products of the same subject share."""
+    also_shows: tuple[str, ...] = Field(default=(), exclude=True)
+    """Subjects of other products that can be read from it, for example from its classes."""
     use_cases: tuple[str, ...] = ()
     """What it is typically used for, as phrases."""
     url: str | None = None
@@ -361,6 +365,12 @@ class Product(Frozen):
     comparable_with: tuple[Comparability, ...] = ()
     """Rules in order: the first that applies counts; no rule means not verified."""
     editions: tuple[Edition, ...]
+
+    def can_stand_in_for(self, other: "Product") -> bool:
+        """Tell whether it has what another is about; themes decide where subjects are not known."""
+        if not (self.subjects and other.subjects):
+            return not set(self.themes).isdisjoint(other.themes)
+        return not {*self.subjects, *self.also_shows}.isdisjoint(other.subjects)
 
     def covers_place(self, bbox: Bbox) -> bool:
         """Tell whether the box touches the product's area; an unknown area counts as covered."""

@@ -70,6 +70,35 @@ def test_the_size_of_the_units_not_a_word_decides_how_fine_a_product_must_be(
     assert ("too coarse" in lacks["ndvi-global"]) is too_coarse
 
 
+@pytest.mark.parametrize(
+    ("question", "subject", "lacks"),
+    [
+        ("land surface temperature at 30 m", "land temperature", "finest pixels are 3000 m, not 30 m"),
+        ("snow water equivalent at 100 m", "snow water", "finest pixels are 5000 m, not 100 m"),
+        ("lake water quality, chlorophyll, 10 m pixels", "water quality", "finest pixels are 100 m, not 10 m"),
+    ],
+)
+def test_a_wish_that_no_product_meets_leads_to_the_subject_asked_not_to_what_happens_to_fit(
+    retriever: Retriever, question: str, subject: str, lacks: str
+) -> None:
+    first = retriever.products(question)[0]
+    assert subject in first.product.subjects
+    assert lacks in first.lacks
+
+
+def test_what_another_product_also_shows_stands_in_where_the_nearest_does_not_reach(retriever: Retriever) -> None:
+    first, *_ = retriever.products("built-up land at 10 m", bbox=AFRICA)
+    assert first.product.id == "global-land-cover-10m"
+    assert first.fits
+
+
+def test_another_year_at_the_place_comes_before_no_data_there(retriever: Retriever) -> None:
+    start, end = date(2016, 1, 1), date(2016, 12, 31)
+    matches = retriever.products("tree cover density", bbox=AFRICA, limit=20, start=start, end=end)
+    order = [one.product.id for one in matches]
+    assert order.index("pantropical-tree-cover") < order.index("tree-cover-density")
+
+
 def test_a_product_without_data_in_the_period_comes_later_and_says_why(retriever: Retriever) -> None:
     matches = retriever.products("vegetation index", start=date(2003, 1, 1), end=date(2003, 12, 31), limit=20)
     lacks = {m.product.id: m.lacks for m in matches}

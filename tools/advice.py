@@ -11,7 +11,6 @@ from knowledge.asked_service import service_facts
 from knowledge.elsewhere import Elsewhere
 from knowledge.fitness import Need, differences
 from knowledge.matches import ProductMatch
-from knowledge.ranking import NEAR
 from knowledge.schema import Bbox, Citation, Product
 from tools.schema import Alternative, Period, Polygons, Recommendation
 
@@ -141,14 +140,13 @@ def _no_product(retriever: "Retriever", found: "Findings", matches: tuple[Produc
 
 def _finest(found: "Findings") -> list[str]:
     """Say how fine the finest product of the kind is, where its pixels are all that it lacks."""
-    kin = set(found.matches[0].product.themes)
+    nearest = max(found.matches, key=lambda one: one.relevance)
     coarse = [
         (one.pixel_m, one.product.title)
         for one in found.matches
         if {short.kind for short in one.shortfalls if short.blocks} == {"pixel"}
         and one.pixel_m
-        and one.relevance >= NEAR * found.matches[0].relevance
-        and not kin.isdisjoint(one.product.themes)
+        and one.product.can_stand_in_for(nearest.product)
     ]
     if not coarse:
         return []
@@ -171,6 +169,7 @@ def unit_size_m(area: Polygons | None) -> float | None:
 def comparable(matches: Sequence[ProductMatch], *, keep_second: bool = False) -> list[ProductMatch]:
     """Keep the best match and the two nearest to the subject that share a theme with it; others are no alternative.
 
+    Where none fits, those with the very subject come first.
     `keep_second`: the second one is nearer to the subject and was passed over, which must be told.
     """
     if not matches:
@@ -179,6 +178,8 @@ def comparable(matches: Sequence[ProductMatch], *, keep_second: bool = False) ->
     themes = set(best.product.themes)
     second = others[:1] if keep_second else []
     kin = sorted((one for one in others if themes.intersection(one.product.themes)), key=lambda one: -one.relevance)
+    if not best.fits:
+        kin.sort(key=lambda one: not one.product.can_stand_in_for(best.product))
     return [best, *second, *(one for one in kin if one not in second)][:3]
 
 
