@@ -1,10 +1,13 @@
 """Many chats at once against a server of this machine: errors, seconds, memory, and what a killed server has lost.
 
 `python -m evals.bench.load --chats 100` starts a server of its own on loopback, in the data folder of the settings.
+Each of the first 160 chats asks something else, all of products and places: what is computed is told by other benches.
+The processor's seconds a question are told too: they stay the same however busy the machine is otherwise.
 """
 
 import argparse
 import asyncio
+import os
 import re
 import statistics
 import subprocess
@@ -14,12 +17,21 @@ from pathlib import Path
 
 import httpx
 
-QUESTIONS = (
-    "Which product shows tree cover in Estonia?",
-    "Where can I see how much soil was sealed in Lyon since 2018?",
-    "What is CORINE Land Cover?",
-    "Which product shows the snow of last winter in the Alps?",
+WORDS = (
+    "Which product shows tree cover in {}?",
+    "Where can I see how much soil was sealed in {} since 2018?",
+    "Is there a map of crops for {} at 10 m?",
+    "Which product shows the snow of last winter in {}?",
+    "Welche Daten zeigen Wasserflächen in {}?",
+    "Quel produit donne l'humidité du sol en {} ?",
+    "How did land cover change in {} between 2012 and 2018?",
+    "I need ten-day NDVI of {}, which product is it?",
 )
+PLACES = """
+    Estonia Lyon Bavaria Andalusia Sicily Normandy Crete Lapland Vienna Lisbon
+    Poland Galicia Tyrol Hungary Flanders Zealand Corsica Moravia Dublin Bulgaria
+"""
+QUESTIONS = tuple(words.format(place) for place in PLACES.split() for words in WORDS)
 
 
 async def ask(client: httpx.AsyncClient, number: int) -> tuple[float, str, str]:
@@ -57,6 +69,12 @@ def start() -> tuple[subprocess.Popen[str], str]:
     return run, url
 
 
+def processor_s(pid: int) -> float:
+    """Give the seconds that processors have worked for a process."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
 def memory_mb(pid: int) -> float:
     """Give the memory that a process holds."""
     status = Path(f"/proc/{pid}/status").read_text()
@@ -73,6 +91,7 @@ def main() -> None:
     kept: list[str] = []
     try:
         for number in range(asked.rounds):
+            before = processor_s(run.pid)
             results = asyncio.run(burst(url, asked.chats))
             seconds = sorted(one[0] for one in results)
             kept += [session for _, kind, session in results if kind == "answer"]
@@ -80,7 +99,8 @@ def main() -> None:
             p95 = seconds[int(0.95 * (len(seconds) - 1))]
             print(
                 f"round {number + 1}: {errors} errors, median {statistics.median(seconds):.2f} s, p95 {p95:.2f} s, "
-                f"{len(seconds) / seconds[-1]:.1f} a second, {memory_mb(run.pid):.0f} MB"
+                f"{len(seconds) / seconds[-1]:.1f} a second, {memory_mb(run.pid):.0f} MB, "
+                f"{1000 * (processor_s(run.pid) - before) / len(seconds):.0f} ms of processor a question"
             )
     finally:
         run.kill()  # as an accident would, with no word beforehand
