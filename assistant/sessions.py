@@ -140,17 +140,20 @@ class Sessions:
         with self.database.begin() as db:
             db.execute(waiting.update().where(*same).values(run=run.model_dump_json()))
 
-    def listed(self) -> tuple[Kept, ...]:
-        """List the conversations, the latest first; for whoever runs the program, never for a user."""
+    def listed(self, *, owner: str | None = None, limit: int | None = None) -> tuple[Kept, ...]:
+        """List conversations, the latest first: those of one user, or all, for whoever runs the program."""
         if self.database.is_empty:
             return ()
         from sqlalchemy import func, select
 
-        turn = tables().tables["turn"]
+        turn, owned = tables().tables["turn"], tables().tables["owned"]
         last = func.max(turn.c.asked_at)
         found = select(turn.c.session_id, func.count(), func.min(turn.c.asked_at), last).group_by(turn.c.session_id)
+        if owner is not None:
+            theirs = select(owned.c.key).where(owned.c.kind == "session", owned.c.owner == owner)
+            found = found.where(turn.c.session_id.in_(theirs))
         with self.database.begin() as db:
-            return tuple(Kept(*row) for row in db.execute(found.order_by(last.desc())))
+            return tuple(Kept(*row) for row in db.execute(found.order_by(last.desc()).limit(limit)))
 
     def expire(self, days: int) -> int:
         """Delete the conversations that no question was asked in for so many days; gives how many."""
@@ -162,13 +165,15 @@ class Sessions:
         return len(old)
 
     def delete(self, session_id: str) -> None:
-        """Forget one conversation, with the large runs that wait in it and what was said of its answers."""
+        """Forget one conversation, with the runs that wait in it, what was said of its answers, and whose it was."""
         if self.database.is_empty:
             return
         with self.database.begin() as db:
             for name in ("turn", "waiting", "feedback"):
                 table = tables().tables[name]
                 db.execute(table.delete().where(table.c.session_id == session_id))
+            owned = tables().tables["owned"]
+            db.execute(owned.delete().where(owned.c.kind == "session", owned.c.key == session_id))
 
 
 def _newest(fingerprint: str) -> "Select[Any]":

@@ -6,6 +6,7 @@ import socket
 import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack
+from datetime import date, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
@@ -24,6 +25,8 @@ from mcp.shared.exceptions import MCPError
 
 from assistant.access import Access, QuotaExceeded, Quotas, User, acting_as
 from assistant.agent import Assistant
+from assistant.database import tables
+from assistant.schema import Pending
 from assistant.settings import Settings
 from assistant.users import ApiKeys
 from tests.servers.menu import SmallToolbox, small_assistant
@@ -31,6 +34,7 @@ from tools.errors import ToolInputError
 from ui.api import check_exposure, create_app, make_access
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
+NAMES = ("alice", "bob", "dora", "root")
 QUESTION = "How green are the parcels around Rennes this summer?"
 OUTSIDE = ("/", "/openapi.json", "/mcp", "/hub/stac", "/gradio_api/info", "/config", "/files.zip?id=x", "/maps/x.png")
 
@@ -101,8 +105,8 @@ def served(app: FastAPI) -> Iterator[str]:
 @pytest.fixture
 def keys(app: FastAPI, folder: Path) -> Iterator[dict[str, str]]:
     made = ApiKeys(Settings(data_dir=folder).database)
-    yield {name: made.add(name, "admin" if name == "root" else "user") for name in ("alice", "bob", "root")}
-    for name in ("alice", "bob", "root"):
+    yield {name: made.add(name, "admin" if name == "root" else "user") for name in NAMES}
+    for name in NAMES:
         made.revoke(name)
 
 
@@ -177,6 +181,60 @@ async def test_another_user_sees_nothing_of_mine_at_any_door(door: httpx.AsyncCl
         assert (await door.post("/v1/chat/completions", headers=_as(keys[name]), json=body)).status_code == 404
     for method, path in mine:
         assert (await door.request(method, path, headers=_as(keys["alice"]))).status_code == 200, path
+
+
+async def test_plans_jobs_feedback_and_lists_are_of_one_user(
+    app: FastAPI, door: httpx.AsyncClient, keys: dict[str, str]
+) -> None:
+    reply, answer = await _ask(door, keys["dora"])
+    job, session, plan = reply.headers["x-turn-id"], answer["session_id"], "0123456789abcdef-plan"
+    assistant = app.state.assistant
+    with acting_as(User(name="dora")):
+        assistant.access.open_session(plan)
+    run = Pending(fingerprint="f" * 16, tool="compute", args={}, changes={}, question="q", today=date(2026, 8, 20))
+    assistant.sessions.wait(plan, run)
+    said = {"session_id": session, "rating": "down"}
+
+    async def statuses(name: str) -> list[int]:
+        asked = [
+            await door.get(f"/api/plans/{plan}", headers=_as(keys[name])),
+            await door.get(f"/api/jobs/{job}", headers=_as(keys[name])),
+            await door.post("/api/feedback", headers=_as(keys[name]), json=said),
+        ]
+        return [one.status_code for one in asked]
+
+    async def listed(name: str) -> tuple[list[str], list[str]]:
+        jobs = (await door.get("/api/jobs", headers=_as(keys[name]))).json()
+        sessions = (await door.get("/api/sessions", headers=_as(keys[name]))).json()
+        return [one["job_id"] for one in jobs], [one["session_id"] for one in sessions]
+
+    for name in ("bob", "root"):
+        assert await statuses(name) == [404, 404, 404]
+        for method, path in (("POST", f"/api/plans/{plan}/run"), ("DELETE", f"/api/plans/{plan}")):
+            assert (await door.request(method, path, headers=_as(keys[name]))).status_code == 404
+        assert (await door.delete(f"/api/jobs/{job}", headers=_as(keys[name]))).status_code == 404
+        jobs, sessions = await listed(name)
+        assert (job in jobs, session in sessions) == (False, False)
+    assert await statuses("dora") == [200, 200, 201]
+    jobs, sessions = await listed("dora")
+    assert (job in jobs, session in sessions) == (True, True)
+
+
+async def test_a_conversation_that_is_gone_is_nobodys(
+    app: FastAPI, door: httpx.AsyncClient, keys: dict[str, str]
+) -> None:
+    _, answer = await _ask(door, keys["dora"])
+    session, database = answer["session_id"], app.state.assistant.sessions.database
+    owned = tables().tables["owned"]
+    of_it = owned.select().where(owned.c.kind == "session", owned.c.key == session)
+    turn = tables().tables["turn"]
+    with database.begin() as db:
+        assert db.execute(of_it).all()
+        db.execute(turn.update().where(turn.c.session_id == session).values(asked_at=datetime(2020, 1, 1)))
+    assert app.state.assistant.sessions.expire(30) == 1
+    with database.begin() as db:
+        assert not db.execute(of_it).all()
+    assert (await door.get(f"/api/sessions/{session}", headers=_as(keys["dora"]))).status_code == 404
 
 
 async def test_another_user_sees_nothing_of_mine_over_mcp(served: str, keys: dict[str, str]) -> None:

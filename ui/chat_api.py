@@ -3,12 +3,15 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator
+from dataclasses import asdict
+from datetime import datetime
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Header, Response
+from fastapi import APIRouter, Header, Query, Response
 from pydantic import BaseModel, ConfigDict, Field
 from sse_starlette import EventSourceResponse, ServerSentEvent
 
+from assistant.access import NotPermitted
 from assistant.agent import Assistant
 from assistant.schema import AnswerEvent, ArtifactEvent, Event, Today
 from knowledge.lexicon import Language
@@ -54,6 +57,16 @@ class Conversation(BaseModel):
     turns: list[KeptTurn]
 
 
+class ConversationTold(BaseModel):
+    """A conversation in a list."""
+
+    session_id: str
+    turns: int
+    first: datetime
+    last: datetime
+    """Of its first and its last question, UTC."""
+
+
 class ProductTold(BaseModel):
     """A product in a list."""
 
@@ -85,6 +98,15 @@ def chat_router(assistant: Assistant, turns: Turns) -> APIRouter:
         """Stop a question and its computation."""
         turns.cancel(turn_id)
         return Response(status_code=204)
+
+    @router.get("/sessions")
+    def sessions(limit: Annotated[int, Query(ge=1, le=1000)] = 100) -> list[ConversationTold]:
+        """List one's own conversations, the latest first; where users are not told apart, only on its own machine."""
+        user = assistant.access.user()
+        if user is None and not assistant.settings.is_local:
+            raise NotPermitted("Here nobody's conversations are listed: users are not told apart.", "Keep their ids.")
+        kept = assistant.sessions.listed(owner=user.name if user else None, limit=limit)
+        return [ConversationTold(**asdict(one)) for one in kept]
 
     @router.get("/sessions/{session_id}")
     def session(session_id: str) -> Conversation:
