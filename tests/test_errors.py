@@ -12,7 +12,7 @@ from assistant.settings import Settings
 from ui.api import create_app
 
 METHODS = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "QUERY"}
-UNKNOWN = ("/nonsense", "/api/nonsense", "/v1/nonsense", "/artifacts/a/b", "/api/sessions", "/.env")
+UNKNOWN = ("/nonsense", "/api/nonsense", "/v1/nonsense", "/artifacts/a/b", "/api/sessions/a/b", "/.env")
 
 
 # The page wants a running loop when it is built; one application serves all tests here.
