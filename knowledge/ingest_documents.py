@@ -42,6 +42,12 @@ class DocumentOutcome(Frozen):
     hint: str = ""
     """What to do next."""
 
+    @property
+    def line(self) -> str:
+        """Say in a line what became of it."""
+        told = f"{self.message} {self.hint}".strip() or f"{self.title}, {self.passages} passages"
+        return f"{self.outcome}: {self.address}: {told}"
+
 
 class DocumentsReport(Frozen):
     """What one run did."""
@@ -66,6 +72,8 @@ class Progress:
     """Passages read of the current document."""
     expected: int | None = None
     """Documents that there are; None while that is not known."""
+    finished: DocumentOutcome | None = None
+    """What became of the document, when it is finished."""
 
     @property
     def line(self) -> str:
@@ -269,7 +277,8 @@ class _Run:
 
     def _tell(self, outcome: DocumentOutcome) -> None:
         self.outcomes.append(outcome)
-        self._on_progress(Progress(len(self.outcomes), outcome.address, outcome.passages, self._expected))
+        done = len(self.outcomes)
+        self._on_progress(Progress(done, outcome.address, outcome.passages, self._expected, finished=outcome))
 
 
 def _batches(pieces: Iterable[tuple[str, Piece]]) -> Iterator[list[tuple[str, Piece]]]:

@@ -14,6 +14,7 @@ from typing import Any
 from knowledge.blocks import Block, Reading, clean, table_text
 from knowledge.errors import SourceInvalid
 from knowledge.markup import iso_date
+from knowledge.pdf_layout import in_reading_order, mark_unpainted, plain_text, seen_on
 
 MAX_PAGES = 5000
 WINDOW = 2
@@ -72,6 +73,7 @@ def read_pdf(path: Path) -> Reading:
     import pdfplumber
     from pdfminer.pdfdocument import PDFPasswordIncorrect
 
+    mark_unpainted()
     try:
         pdf = pdfplumber.open(path)
         count = len(pdf.pages)
@@ -105,7 +107,9 @@ def _pages(pdf: Any) -> Iterator[PdfPage]:
             page.close()
 
 
-def _page(page: Any) -> PdfPage:
+def _page(whole: Any) -> PdfPage:
+    seen = seen_on(whole)
+    page = whole.filter(lambda item: item["object_type"] != "char" or seen(item))
     tables = [table for table in page.find_tables() if len(table.rows) > 1 and len(table.rows[0].cells) > 1]
     boxes = [table.bbox for table in tables]
 
@@ -115,13 +119,16 @@ def _page(page: Any) -> PdfPage:
         x, y = (item["x0"] + item["x1"]) / 2, (item["top"] + item["bottom"]) / 2
         return not any(x0 <= x <= x1 and top <= y <= bottom for x0, top, x1, bottom in boxes)
 
-    lines = [_line(found) for found in page.filter(outside).extract_text_lines(strip=True, x_tolerance_ratio=SPACE_EMS)]
+    found = page.filter(outside).extract_text_lines(strip=True, x_tolerance_ratio=SPACE_EMS)
+    ordered = in_reading_order(found, float(page.width), float(page.height))
+    lines = [(place, _line(one)) for place, one in ordered]
     for table in tables:
         rows = tuple(tuple(_NO_LETTER.sub("", cell or "") for cell in row) for row in table.extract())
         edges = tuple((column.bbox[0], "") for column in table.columns)
-        lines.append(Line("", table.bbox[0], table.bbox[1], table.bbox[3], cells=edges, rows=rows))
-    lines = [line for line in lines if (line.text and not _CONTENTS.search(line.text)) or line.rows]
-    return PdfPage(page.page_number, float(page.height), tuple(sorted(lines, key=lambda line: line.top)))
+        lines.append((table.bbox[1], Line("", table.bbox[0], table.bbox[1], table.bbox[3], cells=edges, rows=rows)))
+    lines.sort(key=lambda one: one[0])
+    kept = (line for _, line in lines if (line.text and not _CONTENTS.search(line.text)) or line.rows)
+    return PdfPage(whole.page_number, float(whole.height), tuple(kept))
 
 
 def _line(found: dict[str, Any]) -> Line:
@@ -129,7 +136,13 @@ def _line(found: dict[str, Any]) -> Line:
     size = statistics.median(char["size"] for char in chars)
     bold = sum("bold" in char["fontname"].lower() for char in chars) > len(chars) / 2
     return Line(
-        clean(found["text"]), found["x0"], found["top"], found["bottom"], round(size, 1), bold, _cells(chars, size)
+        clean(found["text"] or plain_text(chars)),
+        found["x0"],
+        found["top"],
+        found["bottom"],
+        round(size, 1),
+        bold,
+        _cells(chars, size),
     )
 
 

@@ -60,6 +60,49 @@ def columns_pdf(path: Path, rows: Sequence[Sequence[str]]) -> Path:
     return path
 
 
+def prose_pdf(path: Path, left: str, right: str, *, step: float = 0.0) -> Path:
+    """Write a heading, two columns of prose, the right one `step` millimetres lower, and a last line over both."""
+    pdf = FPDF()
+    pdf.add_page()
+    pdf.set_font("Helvetica", "B", 16)
+    pdf.text(20, 30, "Validation of the layers in two columns of running text")
+    pdf.set_font("Helvetica", "", 9)
+    for x, text, y in ((20, left, 40), (110, right, 40 + step)):
+        pdf.set_xy(x, y)
+        pdf.multi_cell(80, 5, text, align="L")
+    pdf.text(
+        20, 200, "This line stands below both columns and runs over the whole width of the page, as notes often do."
+    )
+    pdf.output(str(path))
+    return path
+
+
+def hidden_pdf(path: Path, seen: str, hidden: str) -> Path:
+    """Write text that can be seen, white on black too, and text that cannot, in several ways."""
+    pdf = FPDF()
+    pdf.add_page()
+    pdf.set_font("Helvetica", "", 10)
+    pdf.text(20, 30, f"{seen} in black.")
+    pdf.set_fill_color(0, 0, 60)
+    pdf.rect(15, 40, 120, 10, style="F")
+    pdf.set_text_color(255, 255, 255)
+    pdf.text(20, 46, f"{seen} in white on dark blue.")
+    pdf.text(20, 60, f"{hidden} in white.")
+    pdf.set_text_color(250, 251, 252)
+    pdf.text(20, 70, f"{hidden} in nearly white.")
+    pdf.set_text_color(0, 0, 60)
+    pdf.text(60, 48, f"{hidden} in the colour of its ground.")
+    pdf.set_text_color(0, 0, 0)
+    pdf.set_font("Helvetica", "", 1)
+    pdf.text(20, 80, f"{hidden} in tiny letters.")
+    pdf.set_font("Helvetica", "", 10)
+    pdf.text(20, 400, f"{hidden} below the page.")
+    with pdf.local_context(text_mode="INVISIBLE"):
+        pdf.text(20, 90, f"{hidden} not painted.")
+    pdf.output(str(path))
+    return path
+
+
 def small_print_pdf(path: Path, text: str) -> Path:
     """Write a contents line and small print, whose spaces are narrower than the gaps between large letters."""
     pdf = FPDF()

@@ -217,8 +217,13 @@ def _ingest_documents(settings: "Settings", sources: tuple[str, ...]) -> None:
     shown = sys.stderr.isatty()
 
     def tell(at: Progress) -> None:
+        clear = "\r\033[K" if shown else ""
+        # At once, so that a run that breaks off has told what it did.
+        if at.finished and at.finished.outcome != "unchanged":
+            click.echo(clear, err=True, nl=False)
+            click.echo(at.finished.line)
         if shown:
-            click.echo(f"\r\033[K{at.line[:120]}", err=True, nl=False)
+            click.echo(f"{clear}{at.line[:120]}", err=True, nl=False)
 
     report = ingest_documents(
         settings.index_dir,
@@ -231,10 +236,6 @@ def _ingest_documents(settings: "Settings", sources: tuple[str, ...]) -> None:
     )
     if shown:
         click.echo("\r\033[K", err=True, nl=False)
-    for one in report.outcomes:
-        if one.outcome != "unchanged":
-            told = f"{one.message} {one.hint}".strip() or f"{one.title}, {one.passages} passages"
-            click.echo(f"{one.outcome}: {one.address}: {told}")
     counts = ", ".join(f"{report.count(one)} {one}" for one in ("added", "changed", "unchanged", "retired", "failed"))
     click.echo(f"Documents: {counts}; embedding: {report.embedding}.")
     if report.count("failed"):

@@ -176,6 +176,7 @@ def test_a_disk_that_fills_up_is_told_and_what_was_whole_stays_searchable(
     command = [sys.executable, "-c", FILLING, str(room), "ingest", str(folder)]
     done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False, timeout=60)
     assert done.returncode == 1
+    assert f"added: {folder / 'a.md'}" in done.stdout
     assert done.stderr.startswith("Error: ")
     assert str(tmp_path) in done.stderr
     assert "Traceback" not in done.stdout + done.stderr
