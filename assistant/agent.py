@@ -17,6 +17,7 @@ from assistant.asked import Asked
 from assistant.menu import ModelUnusable, Run
 from assistant.minds import Draft
 from assistant.models import model_name
+from assistant.roles import users_words
 from assistant.schema import (
     Answer,
     AnswerEvent,
@@ -167,7 +168,7 @@ class Assistant:
 
         opened = self.sessions.open(session_id)
         asked = Asked(
-            question=question.encode(errors="replace").decode().strip(),
+            question=users_words(question.encode(errors="replace").decode().strip()),
             session_id=opened,
             has_session=opened == session_id,
             today=today or datetime.now(UTC).date(),
