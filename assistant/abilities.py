@@ -94,6 +94,11 @@ def names_product(text: str) -> bool:
     return short or bool(_product_names().search(lexicon.fold(text)))
 
 
+def names_elsewhere(text: str) -> bool:
+    """Tell whether a text names a subject that another service has: ozone, sea level."""
+    return bool(_elsewhere().search(lexicon.fold(text)))
+
+
 def titles_in(text: str) -> tuple[str, ...]:
     """Give the titles of products as spelt in a text, in its order, the longest where one holds another."""
     return tuple(match[0] for match in _titles().finditer(text))
@@ -205,6 +210,15 @@ def _abbreviations() -> frozenset[str]:
 def _product_names() -> "re.Pattern[str]":
     names = {lexicon.fold(name) for product in _catalogue().products for name in (product.title, *product.aliases)}
     longest = sorted((name for name in names if " " in name), key=lambda name: (-len(name), name))
+    return re.compile(rf"(?<!\w)(?:{'|'.join(map(re.escape, longest))})(?!\w)")
+
+
+@lru_cache(maxsize=1)
+def _elsewhere() -> "re.Pattern[str]":
+    from knowledge.elsewhere import load_elsewhere
+
+    names = {lexicon.fold(name) for one in load_elsewhere().values() for name in (*one.aliases, *one.translations)}
+    longest = sorted(names, key=lambda name: (-len(name), name))
     return re.compile(rf"(?<!\w)(?:{'|'.join(map(re.escape, longest))})(?!\w)")
 
 

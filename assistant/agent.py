@@ -175,6 +175,7 @@ class Assistant:
             area=area,
             collection_id=collection_id,
             history=tuple(history)[-MAX_HISTORY_TURNS:],
+            older=pending.without_replies(text for role, text in history[:-MAX_HISTORY_TURNS] if role == "user"),
             approves_all=approve,
             fixed_language=language,
         )
@@ -245,7 +246,8 @@ class Assistant:
         history = tuple(part for turn in turns for part in (("user", turn.question), ("assistant", turn.answer.text)))
         open_question = turns[-1].answer.question if turns else None
         options = open_question.options if open_question else ()
-        return replace(asked, history=history[-MAX_HISTORY_TURNS:], options=options)
+        older = pending.without_replies(self.sessions.questions(asked.session_id, skip=len(turns)))
+        return replace(asked, history=history[-MAX_HISTORY_TURNS:], older=older, options=options)
 
     def _take_up(self, asked: Asked) -> Asked:
         """Put the plan that the user was asked about in the place of the words that answer it."""

@@ -22,6 +22,7 @@ WHICH_AVERAGE = (
     "or that of the parcels (the mean per parcel)."
 )
 
+THANKS = "You are welcome. You can go on from here: with another place or another period, for example."
 CANCELLED = "Cancelled: nothing was run."
 NOTHING_WAITS = "Nothing waits for your word here. Ask your question again."
 
@@ -63,6 +64,8 @@ def out_of_scope_text() -> str:
 
 def compose(read: Slots, results: Sequence[ToolResult]) -> str:
     """Write the answer to a question that was read as `read`, from the results of its tools."""
+    if read.intent == "thanks":
+        return THANKS
     if read.intent in ("greeting", "help"):
         return help_text()
     if read.intent == "out_of_scope":

@@ -21,6 +21,8 @@ class Asked:
     collection_id: str | None
     history: tuple[tuple[str, str], ...]
     """Earlier turns as (role, text), oldest first."""
+    older: tuple[str, ...] = ()
+    """Questions before those in the history; a follow-up may go on with what they settled."""
     approves_all: bool | None = False
     """True when the user lets every plan run below the hard limit; None where a model speaks, whose word lets none."""
     resumed: pending.Resumed | None = None

@@ -156,12 +156,12 @@ def _asked(
     for start, end in _clauses(question, whens):
         words = [when.words for when in whens if start <= when.start < end]
         clause = question[start:end]
-        cued = output_of(clause, words)
+        cued = _outputs_of(clause, words)
         if not (cued or words):
             continue
-        output = cued or output or usual
+        output = cued[0] if cued else output or usual
         own = [year_meant(list(periods))] if lexicon.has(clause, "same_year") else words or list(periods[:1]) or [""]
-        asked += [(output, period) for period in own]
+        asked += [(one, period) for one in cued or (output,) for period in own]
     return asked or [(usual, period) for period in periods or ("",)]
 
 
@@ -173,6 +173,17 @@ def _clauses(question: str, whens: tuple[When, ...]) -> list[tuple[int, int]]:
     cuts = [match.end() for pattern in (_SENTENCE, joined) for match in pattern.finditer(folded)]
     cuts = [cut for cut in sorted(cuts) if not any(when.start < cut < when.end for when in whens)]
     return list(zip([0, *cuts], [*cuts, len(question)], strict=True))
+
+
+def _outputs_of(clause: str, periods: list[str]) -> tuple[Output, ...]:
+    """Give the forms in which a part of a question wants results: two for "map and curve"."""
+    folded, joiner = lexicon.fold(clause), lexicon.alternatives("joiner")
+    drawn, line = lexicon.alternatives("map"), lexicon.alternatives("series")
+    pairs = ((drawn, line), (line, drawn))
+    if any(re.search(rf"(?<!\w)(?:{a})\s+(?:{joiner})\s+(?:{b})", folded) for a, b in pairs):
+        return "composite", "series"
+    output = output_of(clause, periods)
+    return (output,) if output else ()
 
 
 def output_of(clause: str, periods: list[str] | None = None) -> Output | None:

@@ -23,7 +23,7 @@ _CLITIC = re.compile(r"\w-l(?:e|a|es)(?!\w)")
 
 def opening(question: str) -> int:
     """Give where the words end by which a question goes on: "and", "ok, then", "no map"; 0 where it has none."""
-    polite = lexicon.alternatives("courtesy", "approve", "greeting", "cancel")
+    polite = lexicon.alternatives("courtesy", "approve", "greeting", "thanks", "cancel")
     leads = lexicon.alternatives("follow_up", "without")
     match = re.match(rf"\W*(?:(?:{polite})[\s,.!-]+)*(?:{leads})", lexicon.fold(question))
     return match.end() if match else 0
@@ -37,7 +37,8 @@ def refers_back(question: str, whens: tuple[When, ...]) -> bool:
 
 def has_subject(question: str) -> bool:
     """Tell whether a question says itself what it is about."""
-    return names_land(question) or lexicon.has(question, *SUBJECTS) or abilities.names_product(question)
+    named = abilities.names_product(question) or abilities.names_elsewhere(question)
+    return named or names_land(question) or lexicon.has(question, *SUBJECTS)
 
 
 def base_period(last: "Slots | None") -> str:

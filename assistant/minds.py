@@ -62,7 +62,7 @@ async def work(
             continue
         draft.warnings += [f"{one} The language model {model_name(model)} answered." for one in failed]
         return draft
-    draft = await _run(OfflinePlanner(), asked, toolbox, settings, emit)
+    draft = await _run(OfflinePlanner(older=asked.older), asked, toolbox, settings, emit)
     draft.warnings += [f"{one} The offline planner answered." for one in failed]
     return draft
 

@@ -17,6 +17,7 @@ from langchain_core.utils.function_calling import convert_to_openai_tool
 from assistant import abilities, answers, comparison, computes, slots, tasks
 from assistant.choices import chosen, offered
 from assistant.follow_ups import told_products
+from assistant.injected import without_injected
 from assistant.layers import LayerRequest, status_subject, subject
 from assistant.pending import is_reply
 from tools.schema import ToolResult
@@ -32,6 +33,8 @@ class OfflinePlanner(BaseChatModel):
 
     menu: tuple[str, ...] = ()
     """Names of the tools it may call; empty when none are bound."""
+    older: tuple[str, ...] = ()
+    """Questions of the conversation before those in its messages."""
     fixed: tuple[Call, ...] | None = None
     """Calls to make instead of those that the question needs: a plan that the user has approved; () when cancelled."""
 
@@ -60,7 +63,9 @@ class OfflinePlanner(BaseChatModel):
         run_manager: CallbackManagerForLLMRun | None = None,
         **kwargs: Any,
     ) -> ChatResult:
-        return ChatResult(generations=[ChatGeneration(message=next_message(messages, self.menu, self.fixed))])
+        return ChatResult(
+            generations=[ChatGeneration(message=next_message(messages, self.menu, self.fixed, self.older))]
+        )
 
     def _stream(
         self,
@@ -69,7 +74,7 @@ class OfflinePlanner(BaseChatModel):
         run_manager: CallbackManagerForLLMRun | None = None,
         **kwargs: Any,
     ) -> Iterator[ChatGenerationChunk]:
-        message = next_message(messages, self.menu, self.fixed)
+        message = next_message(messages, self.menu, self.fixed, self.older)
         if message.tool_calls:
             calls = [
                 tool_call_chunk(name=call["name"], args=_json(call["args"]), id=call["id"], index=index)
@@ -88,13 +93,16 @@ class OfflinePlanner(BaseChatModel):
 
 
 def next_message(
-    messages: Sequence[BaseMessage], menu: Sequence[str], fixed: Sequence[Call] | None = None
+    messages: Sequence[BaseMessage],
+    menu: Sequence[str],
+    fixed: Sequence[Call] | None = None,
+    older: Sequence[str] = (),
 ) -> AIMessage:
     """Decide the next step: further tool calls, or the answer."""
     asked = [index for index, message in enumerate(messages) if _is_question(message)]
     if not asked:
         return AIMessage(content=answers.help_text())
-    *earlier, question = _questions(messages, asked)
+    *earlier, question = (without_injected(text) for text in (*older, *_questions(messages, asked)))
     told = told_products(_text(messages[asked[-1] - 1])) if asked[-1] else ()
     read = tasks.read(question, tuple(earlier)) or slots.read(question, tuple(earlier), told)
     made, results = _done(messages[asked[-1] + 1 :])

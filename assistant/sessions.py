@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 WAITS = timedelta(days=1)
 """How long a large run waits for a word."""
+MOST_OLDER, OLDER_STEP = 40, 16
+"""Questions that a follow-up may go back to, and how many of the oldest are dropped at once."""
 LONG_ID = re.compile(r"[A-Za-z0-9_-]{16,100}")
 
 
@@ -75,6 +77,21 @@ class Sessions:
         with self.database.begin() as db:
             rows = db.execute(latest.limit(limit).offset(skip)).all()
         return tuple(Turn(row.question, Answer.model_validate_json(row.answer)) for row in reversed(rows))
+
+    def questions(self, session_id: str, *, skip: int) -> tuple[str, ...]:
+        """Give the questions of one conversation, oldest first, without the very latest ones.
+
+        Where there are many, the oldest are dropped several at once: what is read again begins alike for a while.
+        """
+        self._need(session_id)
+        if self.database.is_empty:
+            return ()
+        turn = tables().tables["turn"]
+        own = turn.select().with_only_columns(turn.c.question).where(turn.c.session_id == session_id)
+        with self.database.begin() as db:
+            found = [str(row.question) for row in db.execute(own.order_by(turn.c.id))]
+        first = max(0, len(found) - MOST_OLDER) // OLDER_STEP * OLDER_STEP
+        return tuple(found[first : len(found) - skip])
 
     def pending(self, session_id: str, fingerprints: Sequence[str]) -> tuple[Pending, ...]:
         """Give the large runs that wait for a word in this conversation; if none does, those with these fingerprints.

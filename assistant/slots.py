@@ -24,11 +24,11 @@ from assistant.spans import Ends, When, find_periods, find_places, is_known_plac
 from assistant.yearly import asked_output, asked_periods, names_date_layer, names_mean
 from tools.place_radius import radius_around, split_radius, without_radius
 
-Intent = Literal["greeting", "help", "explain", "scenes", "compute", "recommend", "out_of_scope"]
+Intent = Literal["greeting", "thanks", "help", "explain", "scenes", "compute", "recommend", "out_of_scope"]
 
 SHORT_WORDS = 5
 """A question of so few words may lean on the one before."""
-SMALL_TALK = ("greeting", "help", "out_of_scope")
+SMALL_TALK = ("greeting", "thanks", "help", "out_of_scope")
 """What no later question goes on with."""
 EVIDENCE = ("vegetation", "parcels", "scenes", "product", "recommend", "land", "phenology")
 """Words that keep a question in scope although another subject is named, too."""
@@ -132,9 +132,11 @@ def _read(question: str, before: tuple[Slots, ...], told: tuple[str, ...] = ()) 
 
 
 def _intent(question: str, whens: tuple[When, ...]) -> Intent:
-    if not re.search(r"\w", lexicon.pattern("greeting").sub("", lexicon.fold(question)).replace("there", "")):
-        return "greeting"
-    if re.search(rf"(?:{lexicon.alternatives('help')})\W*$", lexicon.fold(question)) and not _place(question, "help"):
+    rest = lexicon.pattern("greeting", "thanks", "courtesy").sub("", lexicon.fold(question)).replace("there", "")
+    if not re.search(r"\w", rest):
+        return "thanks" if lexicon.has(question, "thanks") else "greeting"
+    asks_help = rf"(?:{lexicon.alternatives('help')})(?:\W*(?:{lexicon.alternatives('courtesy')}))?\W*$"
+    if re.search(asks_help, lexicon.fold(question)) and not _place(question, "help"):
         return "help"
     named = abilities.find_indices(question)
     if not named and lexicon.has(question, "elsewhere") and not lexicon.has(question, *EVIDENCE):
@@ -361,6 +363,7 @@ def _is_follow_up(question: str, whens: tuple[When, ...], last: Slots, *, shifte
     if _asks_for_product(question[opened:]) or _is_complete(question, whens):
         return False
     leads = bool(opened) or len(question.split()) <= SHORT_WORDS or is_known_place(question)
+    leads = leads and not abilities.names_elsewhere(question)
     leans = not has_subject(question) and (refers_back(question, whens) or shifted)
     changes = bool(shifted or whens or _place(question, "compute") or output_of(question))
     changes |= lexicon.has(question, "compare")

@@ -62,6 +62,8 @@ _ABSTRACT = re.compile(r"\w+(?:ung|heit|keit|schaft|tion|tat|ismus)(?:en)?")
 """German nouns that name no place, folded."""
 _INFINITIVE = re.compile(r"\bto\s*$", re.I)
 """What comes after it in lower case is a verb rather than a place: "to know"."""
+_MISSION_NUMBER = re.compile(r"-?\d\w?$")
+"""What follows the name of a mission: Sentinel-2, Landsat 8."""
 _POSSESSIVE = re.compile(r"['’]s$")
 _ONE_BY_ONE = re.compile(r"\W*(\w+) (?:by|par|fur|por|per|a) \1(?!\w)")
 """Parts of a place, not what the place is: "Rennes district by district"; folded."""
@@ -360,7 +362,8 @@ def _is_term(word: str) -> bool:
     from assistant.abilities import is_index_name, is_product_abbreviation
 
     acronym = any(len(part) > 2 and part.isupper() for part in (word, *word.split("-")))
-    return acronym or lexicon.has_only(word, "trade") or is_index_name(word) or is_product_abbreviation(word)
+    mission = _MISSION_NUMBER.sub("", word)
+    return acronym or lexicon.has_only(mission, "trade") or is_index_name(word) or is_product_abbreviation(word)
 
 
 def _lower_name(words: str, language: Language) -> str:

@@ -8,6 +8,7 @@ import pytest
 
 from assistant.agent import Assistant
 from assistant.schema import Answer, AnswerEvent, ErrorEvent, ToolFinished, ToolProgress, ToolStarted
+from assistant.sessions import Sessions
 from assistant.settings import Settings
 from assistant.storage import storage_failure
 from knowledge.errors import ClmsError
@@ -145,6 +146,25 @@ async def test_a_conversation_goes_on_and_nobody_else_sees_it(settings: Settings
     assert stranger.session_id != first.session_id
     guessed = await ask(settings, "hello", session_id="1")
     assert guessed.session_id != "1"
+
+
+async def test_a_follow_up_finds_what_was_settled_thirty_turns_before(settings: Settings) -> None:
+    first = await ask(settings, "NDVI per parcel around Rennes in June 2025")
+    detour = first.model_copy(update={"plan": None})
+    for _ in range(30):
+        Sessions(settings.database).save(first.session_id, "What is HRL Grassland?", detour)
+    later = await ask(settings, "and for Cayenne?", session_id=first.session_id)
+    assert later.plan is not None
+    assert (later.plan.place.name, later.plan.output) == ("Cayenne", "per_polygon")
+    assert later.tool_calls[-1].args["period"] == "June 2025"
+
+
+async def test_a_client_that_keeps_the_conversation_can_go_on_with_its_beginning(settings: Settings) -> None:
+    detour = (("user", "What is HRL Grassland?"), ("assistant", "Grass."))
+    history = (("user", "NDVI per parcel around Rennes in June 2025"), ("assistant", "Done."), *(detour * 30))
+    later = await small_assistant(settings).ask("and for Cayenne?", history=history)
+    assert later.plan is not None
+    assert (later.plan.place.name, later.plan.output) == ("Cayenne", "per_polygon")
 
 
 async def test_an_empty_question_is_an_error_with_a_hint(settings: Settings) -> None:

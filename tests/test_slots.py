@@ -114,7 +114,8 @@ def test_names_are_told_from_other_words(question: str, place: str) -> None:
 @pytest.mark.parametrize(
     ("question", "intent"),
     [
-        ("Grazie!", "greeting"), ("Was kannst du?", "help"), ("Qué puedes hacer", "help"),
+        ("Buongiorno!", "greeting"), ("Grazie!", "thanks"), ("Vielen Dank!", "thanks"),
+        ("Was kannst du?", "help"), ("Qué puedes hacer", "help"),
         ("Erkläre mir den Urban Atlas", "explain"), ("Cos'è CORINE Land Cover?", "explain"),
         ("Quelles images y a-t-il pour Metz en mai 2025 ?", "scenes"), ("Welche Szenen gibt es für Trier?", "scenes"),
         ("Quelle couche pour l'imperméabilisation des sols ?", "recommend"), ("Daten zu Ackerbau", "recommend"),
@@ -311,7 +312,7 @@ def test_what_is_computable_comes_from_the_toolbox(monkeypatch: pytest.MonkeyPat
 
 def test_a_remark_after_a_computation_is_no_follow_up() -> None:
     before = ("NDVI of Metz in May 2025",)
-    assert slots.read("thanks!", before).intent == "greeting"
+    assert slots.read("thanks!", before).intent == "thanks"
     assert slots.read("frogs", before).computes == ()
     assert slots.read("et en juin 2025 ?", before).computes == (
         ComputeRequest("composite", "juin 2025", "parcels", "ndvi", "Metz"),
