@@ -14,6 +14,8 @@ from tools.place_radius import without_radius
 DEFAULT_CLASSES = 5
 COLOURS = ("blue", "green", "red", "nir")
 """Bands that are asked for by their common name, each with its words in the lexicon."""
+TRUE_COLOUR = {"bands": "red, green, blue", "format": "geotiff", "composite": True}
+"""What makes a true-colour image."""
 MAX_FOLLOW_UP_WORDS = 8
 _FORMATS = {
     "zarr": re.compile(r"\bzarr\b"),
@@ -83,8 +85,11 @@ def _read(question: str) -> Task | None:
     folded = lexicon.fold(question)
     if lexicon.has(question, "recommend") or _opens_with(folded, "explain"):
         return None
-    stack = _wants_stack(folded, question)
+    colour = lexicon.has(question, "true_colour")
+    stack = colour or _wants_stack(folded, question)
     options = _stack_options(question, folded) if stack else _class_options(question, folded)
+    if colour:
+        options = dict(TRUE_COLOUR)
     if options is None:
         return None
     place, period = _where_and_when(question)
@@ -195,8 +200,8 @@ def _where_and_when(question: str) -> tuple[str, str]:
     """Find place and period; the words of the task itself name no place."""
     whens, folded = slots.without_opening(question, find_periods(question)), lexicon.fold(question)
     words = lexicon.pattern(
-        "kmeans", "forest", "stack", "all_bands", "machine_learning", "classify", "classify_noun", "labelled",
-        "class_noun",
+        "kmeans", "forest", "stack", "true_colour", "all_bands", "machine_learning", "classify", "classify_noun",
+        "labelled", "class_noun",
     )  # fmt: skip
     cues = (words, *_FORMATS.values(), _MISSION, _FRACTION)
     spans = [match.span() for cue in cues for match in cue.finditer(folded)]

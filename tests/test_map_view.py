@@ -14,7 +14,7 @@ from PIL import Image
 from assistant.settings import Settings
 from knowledge.schema import LegendClass
 from tests.web.script import computed
-from tools.render import render_classes, render_map
+from tools.render import render_classes, render_map, render_true_colour
 from tools.schema import Artifact, Period, Plan
 from tools.workspace import Workspace
 from ui.map_view import map_layers, map_units, map_value
@@ -122,3 +122,26 @@ def test_only_the_pages_own_files_and_known_maps_are_given(tmp_path: Path) -> No
     assert client.get("/page/leaflet.js").text.startswith("/* @preserve\n * Leaflet 1.9")
     for path in ("/page/words.yaml", "/page/..%2Fmap.js", f"/maps/{'0' * 32}.png", "/maps/..%2Fx.png"):
         assert client.get(path).status_code in (404, 500)
+
+
+def test_a_true_colour_layer_mixes_three_bands_and_is_clear_where_one_lacks(tmp_path: Path) -> None:
+    settings = Settings(data_dir=tmp_path)
+    workspace, plan = Workspace(settings.artifacts_dir), computed().plan
+    assert plan is not None
+    raster = _raster(workspace, np.zeros((8, 8), "float32"), plan)
+    blue, green, red = (np.full((8, 8), value, "float32") for value in (0.05, 0.1, 0.2))
+    green[:, 4:] = np.nan
+    with rasterio.open(raster.path) as source:
+        profile = {**source.profile, "count": 3}
+    with rasterio.open(raster.path, "w", **profile) as target:
+        target.write(np.stack([blue, green, red]))
+    about = {"title": "True colour", "synthetic": False, "source": "Source."}
+    picture = render_true_colour(workspace, Path(raster.path), plan, bands=(3, 2, 1), **about)
+    app = FastAPI()
+    app.include_router(page_router(settings))
+    image = np.asarray(Image.open(BytesIO(TestClient(app).get(f"/maps/{picture.id}.png").content)))
+    row, columns = image.shape[0] // 2, image.shape[1]
+    assert tuple(image[row, columns // 4]) == (255, 128, 64, 255)
+    assert image[row, 3 * columns // 4, 3] == 0
+    (layer,) = map_layers([picture], workspace)
+    assert (layer["mixed"], layer["ramp"], layer["classes"]) == (True, [], [])

@@ -1,5 +1,6 @@
 """Questions for classifications and feature stacks are understood in five languages, and no other is taken for one."""
 
+from datetime import date
 from typing import Any
 
 import pytest
@@ -7,6 +8,9 @@ from langchain_core.messages import AIMessage, HumanMessage
 
 from assistant import tasks
 from assistant.planner import next_message
+from knowledge.lexicon import LANGUAGES, Language
+from tools.periods import parse_period
+from ui.page_words import say
 
 ALL_BANDS = {"bands": "all", "format": "netcdf"}
 
@@ -169,3 +173,15 @@ def test_the_planner_calls_the_tool_once_with_its_arguments() -> None:
     assert [(call["name"], call["args"]) for call in message.tool_calls] == [
         ("classify", {"place": "Rennes", "period": "last 12 months", "method": "kmeans", "classes": 4})
     ]
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_a_true_colour_image_is_asked_for_as_the_page_asks(language: Language) -> None:
+    question = say(language, "ask_true_colour", place="Rennes, France", start="2026-06-01", end="2026-08-31")
+    tool, place, period, options = read(question)
+    assert (tool, place, options) == ("feature_stack", "Rennes, France", tasks.TRUE_COLOUR)
+    assert parse_period(period, today=date(2026, 9, 1)).days == "2026-06-01 to 2026-08-31"
+
+
+def test_a_question_about_true_colour_makes_no_image() -> None:
+    assert tasks.read("What are true colour images?") is None

@@ -44,6 +44,8 @@ class MapStyle(Frozen):
     low: float = 0.0
     high: float = 1.0
     """Values at the two ends of the colours."""
+    bands: tuple[int, ...] = ()
+    """Numbers of the bands shown as red, green and blue, from 1; empty where one band is coloured."""
     classes: tuple[StyleClass, ...] = ()
     synthetic: bool = False
     """True where the data are invented."""
@@ -141,6 +143,9 @@ def _colours(workspace: Workspace, style: MapStyle) -> Any:
     with _warped(workspace, style.raster_id) as source:
         step = max(1.0, max(source.width, source.height) / _MAX_SIDE)
         shape = (max(1, round(source.height / step)), max(1, round(source.width / step)))
+        if style.bands:
+            mixed = source.read(style.bands, out_shape=(3, *shape), masked=True).astype("float32")
+            return true_colours(mixed, style.low, style.high)
         values = np.ma.masked_invalid(source.read(1, out_shape=shape, masked=True).astype("float32"))
     if not style.classes:
         from matplotlib import colormaps
@@ -153,6 +158,16 @@ def _colours(workspace: Workspace, style: MapStyle) -> Any:
         here = np.ma.filled(values == one.code, False)
         picture[here] = (*bytes.fromhex(one.color[1:7]), 255)
     return picture
+
+
+def true_colours(bands: Any, low: float, high: float) -> Any:
+    """Mix red, green and blue, (3, rows, columns), to (rows, columns, 4) as bytes; see-through where one lacks."""
+    import numpy as np
+
+    values = np.ma.masked_invalid(bands)
+    scaled = np.clip((values.filled(low) - low) / max(high - low, 1e-12), 0, 1)
+    there = ~np.ma.getmaskarray(values).any(axis=0)
+    return np.ascontiguousarray(np.dstack([*(255 * scaled).round(), 255 * there]).astype("uint8"))
 
 
 def _warped(workspace: Workspace, raster_id: str) -> Any:

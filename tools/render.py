@@ -8,7 +8,7 @@ from knowledge.schema import LegendClass
 from tools.errors import JobFailed
 from tools.export import unit_name
 from tools.figures import add_footer, add_watermark, axis_label, heading, new_figure, save_figure, shortened
-from tools.map_style import StyleClass, style_of
+from tools.map_style import StyleClass, style_of, true_colours
 from tools.schema import Artifact, Plan, Statistics
 from tools.workspace import Workspace
 
@@ -110,6 +110,31 @@ def render_classes(
     add_footer(figure, f"{source_line} Grey: no data or no class.{ours}")
     shown = [StyleClass(code=m.code, label=m.label, color=to_hex(c)) for m, c in zip(met, colours, strict=False)]
     style = style_of(raster, plan, title=title, source=source_line, synthetic=synthetic, classes=tuple(shown))
+    return save_figure(workspace, figure, "map", title, plan, style)
+
+
+def render_true_colour(
+    workspace: Workspace, raster: Path, plan: Plan, *, bands: tuple[int, ...], title: str, synthetic: bool, source: str
+) -> Artifact:
+    """Draw three bands as red, green and blue, all stretched alike from zero to what 98 % of the values lie below."""
+    import numpy as np
+    import rasterio
+
+    with rasterio.open(raster) as source_file:
+        step = max(1.0, max(source_file.width, source_file.height) / _MAX_SIDE)
+        shape = (3, max(1, round(source_file.height / step)), max(1, round(source_file.width / step)))
+        mixed = np.ma.masked_invalid(source_file.read(bands, out_shape=shape, masked=True))
+        box, crs = source_file.bounds, source_file.crs
+    extent = (box.left, box.right, box.bottom, box.top)
+    known = mixed.compressed()
+    high = float(np.percentile(known, 98)) if known.size else 1.0
+    figure, axes = new_figure(8.0, min(max(6.2 * shape[1] / shape[2], 3.0), 10.0) + 1.4)
+    axes.set_facecolor(_NO_DATA)
+    axes.imshow(true_colours(mixed, 0.0, high), extent=extent, interpolation="nearest")
+    _dress_map(axes, plan, extent, crs, None, synthetic=synthetic)
+    axes.set_title(heading(title, plan), fontsize=11, loc="left")
+    add_footer(figure, f"{source} Red, green and blue from 0 to {high:.3g}. Grey: no data.")
+    style = style_of(raster, plan, title=title, source=source, synthetic=synthetic, bands=bands, high=high)
     return save_figure(workspace, figure, "map", title, plan, style)
 
 

@@ -135,13 +135,31 @@ def write_stack(services: "Services", work: StackWork, data: StackData, format_n
         layer_table(work, data), "table", f"Layers: {title}", media_type="text/csv", suffix=".csv",
         fingerprint=plan.fingerprint,
     )  # fmt: skip
-    made = (
+    made: tuple[Artifact, ...] = (
         draft.artifact,
         table,
         graph,
         *write_stack_code(services, work, data, title=title, note=note, as_zarr=format_name == "zarr"),
     )
+    if data.composite_of and format_name == "geotiff":
+        made = (*_true_colour(services, work, data, Path(draft.artifact.path)), *made)
     return (*made, *write_records(services, prepared, "", made))
+
+
+def _true_colour(services: "Services", work: StackWork, data: StackData, raster: Path) -> list[Artifact]:
+    """Draw the stack as a satellite image where it holds red, green and blue."""
+    from tools.render import render_true_colour
+    from tools.run_files import source_line
+
+    prepared = work.prepared
+    wanted = [prepared.layers.find(colour) for colour in ("red", "green", "blue")]
+    bands = tuple(data.names.index(one.name) + 1 for one in wanted if one and one.name in data.names)
+    if len(bands) < 3:
+        return []
+    plan, source = prepared.plan, source_line(prepared)
+    title = f"True colour, {plan.place.name}, {plan.period.label}"
+    about: dict[str, Any] = {"bands": bands, "title": title, "synthetic": prepared.synthetic, "source": source}
+    return [render_true_colour(services.workspace, raster, plan, **about)]
 
 
 def write_netcdf(path: Path, work: StackWork, data: StackData) -> None:

@@ -29,6 +29,7 @@ def map_value(
     units: Shown | None = None,
     area: Polygons | None = None,
     tiles: tuple[str, str] = ("", ""),
+    colour_question: str = "",
 ) -> Shown:
     """Give all that the map's script draws: labels, layers, polygons of the answer, area of the next question."""
     url, credit = tiles
@@ -39,10 +40,19 @@ def map_value(
         "units": units,
         "area": area.collection if area else None,
         "go_to_area": not layers and not units,
+        "colour_question": colour_question,
         "tiles": url,
         # Leaflet reads this as HTML.
         "tiles_credit": escape(credit),
     }
+
+
+def colour_question(plan: Plan | None, language: Language) -> str:
+    """Give the question for a true-colour image of what a plan computed from satellite bands; empty for other plans."""
+    if plan is None or plan.layer or plan.place.kind == "uploaded area":
+        return ""
+    place = plan.place.name.partition(" (")[0]
+    return say(language, "ask_true_colour", place=place, start=plan.period.start, end=plan.period.end)
 
 
 def map_layers(artifacts: Sequence[Artifact], workspace: Workspace) -> list[Layer]:
@@ -84,6 +94,7 @@ def _layer(artifact_id: str, style: MapStyle, bounds: list[list[float]]) -> Laye
         "ramp": style.ramp(),
         "low": f"{style.low:.3g}",
         "high": f"{style.high:.3g}",
+        "mixed": bool(style.bands),
         "classes": [one.model_dump(include={"label", "color"}) for one in style.classes],
         **style.model_dump(include={"title", "dates", "source", "unit", "synthetic"}),
     }

@@ -9,7 +9,7 @@ from knowledge.catalogue import Catalogue
 from knowledge.lexicon import Language
 from tools.schema import Polygons
 from tools.workspace import Workspace
-from ui.map_view import map_layers, map_units, map_value
+from ui.map_view import colour_question, map_layers, map_units, map_value
 from ui.panels import empty_html, kept_html, result_html
 from ui.product_card import cards_html
 from ui.turn import Turn
@@ -48,9 +48,16 @@ class Results:
         """Give the map's value: the layers of a turn, to stand beside those it has already, and the next area."""
         layers = map_layers(turn.artifacts, self._workspace) if turn else []
         units = map_units(turn.answer, layers, language) if turn and turn.answer else None
+        question = colour_question(turn.answer.plan, language) if turn and turn.answer else ""
         before = map_layers([one for past in earlier for one in past.artifacts], self._workspace)
         return map_value(
-            language, session_id or "", layers=[*before, *layers], units=units, area=area, tiles=self._tiles
+            language,
+            session_id or "",
+            layers=[*before, *layers],
+            units=units,
+            area=area,
+            tiles=self._tiles,
+            colour_question=question,
         )
 
     def turns(self, session_id: str | None) -> list[Turn]:

@@ -160,7 +160,7 @@ class Page:
         def option(event: gr.SelectData) -> str:
             return str(event.value)
 
-        def lesson_step(event: gr.EventData) -> str:
+        def asked_for(event: gr.EventData) -> str:
             return str(event.ask)
 
         parts, plan, hidden = self._parts, self._plan, _HIDDEN
@@ -182,7 +182,8 @@ class Page:
             parts.again.click(
                 self._on_again, [parts.chat, self._turn], [parts.box, parts.chat], **hidden
             ).then(**ask),
-            self._trainer.text.select(lesson_step, None, parts.box, **hidden).then(**ask),
+            self._trainer.text.select(asked_for, None, parts.box, **hidden).then(**ask),
+            parts.map.select(asked_for, None, parts.box, **hidden).then(**ask),
             plan.run.click(lambda turn: plan.answer(turn, 0), self._turn, parts.box, **hidden).then(**ask),
             plan.cancel.click(lambda turn: plan.answer(turn, -1), self._turn, parts.box, **hidden).then(**ask),
             plan.change.click(

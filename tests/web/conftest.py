@@ -13,9 +13,14 @@ import uvicorn
 from fastapi import FastAPI, Response
 from playwright.sync_api import Browser, Page, sync_playwright
 
+from assistant.access import find_user_also
 from assistant.sessions import Sessions
 from assistant.settings import Settings
 from tests.web.script import ScriptedAssistant, png
+from ui.api import make_access
+from ui.errors import add_error_handlers
+from ui.gate import Gate
+from ui.page_user import Rights, page_user
 from ui.web import mount_page
 
 _CHROMIUM = Path("/usr/bin/chromium")
@@ -33,7 +38,14 @@ def served(assistant: ScriptedAssistant, settings: Settings) -> Iterator[str]:
     def artifact(artifact_id: str) -> Response:
         return Response(png(), media_type="image/png")
 
-    mount_page(app, assistant, settings)
+    access = make_access(settings)
+    rights = Rights(
+        need_trainer=lambda: access.need_role("trainer", "admin"), owns=lambda one: access.owns("session", one)
+    )
+    find_user_also(page_user)
+    add_error_handlers(app, settings)
+    app.add_middleware(Gate, settings=settings)
+    mount_page(app, assistant, settings, rights=rights)
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         server = uvicorn.Server(uvicorn.Config(app, log_level="error", timeout_graceful_shutdown=1))

@@ -49,3 +49,13 @@ def test_a_click_on_a_polygon_tells_its_numbers(page: Page) -> None:
     told.wait_for()
     assert "P1 <b>" in told.inner_text()
     assert "75 of 100" in told.inner_text()
+
+
+def test_a_true_colour_image_of_the_same_place_and_dates_is_one_click_away(
+    page: Page, assistant: ScriptedAssistant
+) -> None:
+    ask(page, "How green?")
+    page.get_by_text("Mean NDVI is 0 in P1.").wait_for()
+    page.get_by_role("button", name="True colour").click()
+    page.locator("#chat").get_by_text("True colour image of Rennes", exact=False).first.wait_for()
+    assert assistant.questions[-1] == "True colour image of Rennes, 2025-06-01 to 2025-08-31"

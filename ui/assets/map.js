@@ -10,12 +10,12 @@ const sides = [...swipe.querySelectorAll("select")];
 const tools = root.querySelector(".map-tools");
 const HOME = [[34, -25], [71, 42]];
 
-const map = L.map(board, { zoomControl: true, attributionControl: true, worldCopyJump: false, minZoom: 2, maxZoom: 19, doubleClickZoom: false });
+const map = L.map(board, { zoomControl: true, attributionControl: true, worldCopyJump: false, minZoom: 2, maxZoom: 19, zoomSnap: 0.25, doubleClickZoom: false });
 map.attributionControl.setPrefix(false);
 map.fitBounds(HOME);
 L.control.scale({ imperial: false }).addTo(map);
 map.createPane("ground").style.zIndex = 150;
-let words = {}, layers = new Map(), units = null, area = null, conversation = null, drawing = null, tiles = null, shape = null;
+let words = {}, layers = new Map(), units = null, area = null, conversation = null, drawing = null, tiles = null, shape = null, question = "";
 
 fetch("page/background.json").then((reply) => reply.ok ? reply.json() : null).then((ground) => {
   if (!ground) return;
@@ -51,6 +51,10 @@ function legend(one) {
     const bar = make("div", undefined, { class: "map-ramp", role: "img", "aria-label": `${one.low}${unit} – ${one.high}${unit}` });
     bar.style.background = `linear-gradient(to right, ${one.ramp.join(",")})`;
     box.append(make("span", `${one.low}`), bar, make("span", `${one.high}${unit}`));
+    return box;
+  }
+  if (one.mixed) {
+    box.append(make("span", words.mixed));
     return box;
   }
   const items = make("ul");
@@ -195,9 +199,13 @@ function buttons() {
     button.disabled = name === "finish";
     button.textContent = words[name] || name;
   }
+  const colour = tools.querySelector("[data-ask]");
+  colour.hidden = Boolean(drawing) || !question;
+  colour.textContent = words.colour;
   tools.querySelector(".map-hint").textContent = drawing ? words.hint : "";
 }
 
+tools.querySelector("[data-ask]").addEventListener("click", () => trigger("select", { ask: question }));
 tools.addEventListener("click", (event) => ({ draw: begin, finish, cancel: stop })[event.target.dataset?.do]?.());
 map.on("click", corner);
 map.on("dblclick", finish);
@@ -214,6 +222,7 @@ function update() {
   const given = typeof props.value === "string" ? JSON.parse(props.value || "null") : props.value;
   if (!given) return;
   words = given.words;
+  question = given.colour_question;
   board.setAttribute("aria-label", words.map);
   slider.setAttribute("aria-label", words.swipe);
   swipe.querySelector("span").textContent = words.swipe;
