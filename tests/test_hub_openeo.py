@@ -19,6 +19,7 @@ from rasterio.warp import transform_bounds, transform_geom
 from shapely.geometry import box, mapping
 
 from tools.hub.archive import Archive
+from tools.hub.limits import Limits
 from tools.hub.openeo_errors import JobCanceled
 from tools.hub.run import run_to_file
 from tools.hub.server import running_hub
@@ -186,6 +187,36 @@ def test_periods_are_half_open_and_cloud_cover_filters(connection: openeo.Connec
     with xr.open_dataset(tmp_path / "red.nc", engine="h5netcdf") as dataset:
         assert list(dataset["t"].values.astype("datetime64[D]").astype(str)) == ["2024-05-15", "2024-06-15"]
         assert dataset["B04_10m"].shape == (2, 30, 30)
+
+
+def test_clients_at_once_get_what_one_gets_and_no_more_runs_than_allowed(
+    monkeypatch: pytest.MonkeyPatch, hub_dir: Path, expected: Any
+) -> None:
+    running, most, lock = 0, 0, threading.Lock()
+
+    def counted(*args: Any, **options: Any) -> Path:
+        nonlocal running, most
+        with lock:
+            running += 1
+            most = max(most, running)
+        try:
+            return run_to_file(*args, **options)
+        finally:
+            with lock:
+                running -= 1
+
+    monkeypatch.setattr("tools.hub.openeo_api.run_to_file", counted)
+    with running_hub(hub_dir, limits=Limits(runs=2, kept_bytes=0)) as url, ThreadPoolExecutor(6) as pool:
+
+        def ask(number: int) -> Any:
+            area = _polygon(WEST + 100, NORTH - 200 - 10 * number, WEST + 200, NORTH - 100)
+            cube = _masked_ndvi(openeo.connect(f"{url}/openeo")).reduce_dimension(dimension="t", reducer="mean")
+            return cube.aggregate_spatial(area, reducer="mean").execute()[0][0]
+
+        found = list(pool.map(ask, range(6)))
+    means = [np.nanmean(np.nanmean(expected[:, 10 : 20 + number, 10:20], axis=0)) for number in range(6)]
+    assert found == pytest.approx(means, abs=1e-5)
+    assert most <= 2
 
 
 def test_a_cube_comes_as_zarr_in_one_file(connection: openeo.Connection, tmp_path: Path) -> None:

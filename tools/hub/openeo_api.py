@@ -5,6 +5,7 @@ import sqlite3
 import threading
 import uuid
 from collections.abc import Callable, Coroutine
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -84,7 +85,13 @@ def openeo_router(archive: Archive, limits: Limits) -> APIRouter:
                 archive, graph, folder, run, limits=limits, cubes=cubes, cluster=cluster, user=user.all()
             )
 
-    _add_processing(router, archive, work, user)
+    # Not the threads of the requests: each thread that computes keeps memory, and there is one for each client.
+    threads = ThreadPoolExecutor(limits.runs, thread_name_prefix="openeo-run")
+
+    def apart(graph: Json, folder: Path, run: Run) -> Path:
+        return threads.submit(work, graph, folder, run).result()
+
+    _add_processing(router, archive, apart, user)
     _add_user_processes(router, archive, user)
     jobs = Jobs(archive.hub_dir / "jobs", work)
     _add_jobs(router, jobs)
