@@ -12,8 +12,11 @@ from tools.hub.limits import Limits
 
 if TYPE_CHECKING:
     from assistant.database import Database
+    from tools.workspace import Workspace
 
 
+BUCKET_SECRETS = ("AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
+"""What the client of the bucket reads by itself, and no log may tell."""
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
@@ -28,6 +31,8 @@ class Settings(BaseSettings):
     """Folder that holds everything the program writes: index, hub archive, sessions, artifacts."""
     database_url: SecretStr | None = None
     """PostgreSQL address for conversations and feedback, `postgresql://user:password@host/name`. Empty: SQLite."""
+    artifacts_url: str | None = None
+    """Bucket for made files, `s3://bucket/prefix`, with keys in `AWS_…` variables. Empty: the data folder alone."""
     host: str = "127.0.0.1"
     """Address to serve on. Loopback unless told otherwise."""
     auth: Literal["none", "required"] = "none"
@@ -153,6 +158,7 @@ class Settings(BaseSettings):
         """What must never be written or told: the secret settings, and the password within an address."""
         values = [getattr(self, name) for name in type(self).model_fields]
         told = [value.get_secret_value() for value in values if isinstance(value, SecretStr)]
+        told += [value for name in BUCKET_SECRETS if (value := os.environ.get(name))]
         return (*told, *(password for one in told if "://" in one and (password := urlsplit(one).password)))
 
     @property
@@ -185,6 +191,14 @@ class Settings(BaseSettings):
     def artifacts_dir(self) -> Path:
         """Where made files lie."""
         return self.data_dir / "artifacts"
+
+    @property
+    def workspace(self) -> "Workspace":
+        """Where made files are put and found by their ids."""
+        from tools.object_store import ObjectStore
+        from tools.workspace import Workspace
+
+        return Workspace(self.artifacts_dir, ObjectStore(self.artifacts_url) if self.artifacts_url else None)
 
     @property
     def database(self) -> "Database":

@@ -71,7 +71,6 @@ def open_services(settings: Settings, hub_url: str | None, resources: ExitStack)
         resources: Takes over the hub started here.
     """
     from knowledge.retrieval import Retriever
-    from tools.workspace import Workspace
 
     rerun_url = ""
     if needs_hub(settings) and hub_url is None:
@@ -87,7 +86,7 @@ def open_services(settings: Settings, hub_url: str | None, resources: ExitStack)
         stac_url=stac_address(settings) or f"{hub_url}/stac",
         openeo_url=settings.openeo_url or f"{hub_url}/openeo",
         rerun_url=rerun_url,
-        workspace=Workspace(settings.artifacts_dir),
+        workspace=settings.workspace,
         timeout_s=settings.backend_timeout_s,
         max_pixels=settings.max_pixels,
         ask_above_s=settings.ask_above_s,

@@ -119,7 +119,7 @@ def layer_bounds(workspace: Workspace, style: MapStyle) -> Bbox:
 
 
 @lru_cache(maxsize=64)
-def draw_layer(workspace_root: Path, map_id: str) -> bytes:
+def draw_layer(workspace: Workspace, map_id: str) -> bytes:
     """Give a map as a transparent PNG in Web Mercator (EPSG:3857), in the colours of its picture.
 
     Raises:
@@ -127,7 +127,6 @@ def draw_layer(workspace_root: Path, map_id: str) -> bytes:
     """
     from PIL import Image
 
-    workspace = Workspace(workspace_root)
     style = read_style(Path(workspace.get(map_id).path))
     if style is None:
         raise ArtifactNotFound("This file is no map that can be laid over another.", "Open it as a picture instead.")

@@ -12,6 +12,7 @@ from pydantic import ValidationError
 
 from knowledge.errors import ClmsError
 from tools.errors import ArtifactNotFound, WorkspaceUnwritable
+from tools.object_store import ObjectStore
 from tools.schema import Artifact, ArtifactKind
 
 _ID = re.compile(r"[0-9a-f]{32}")
@@ -47,8 +48,10 @@ class Draft:
 class Workspace:
     """The folder of artifacts. A file appears under its final name only when it is complete."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, store: ObjectStore | None = None) -> None:
+        """Keep the folder, and the bucket that others share it by, where there is one."""
         self.root = root
+        self._store = store
 
     @contextmanager
     def new(self, kind: ArtifactKind, title: str, media_type: str, suffix: str, fingerprint: str) -> Iterator[Draft]:
@@ -85,6 +88,9 @@ class Workspace:
             )
             draft.path.replace(final)
             self._write_whole(sidecar, artifact.model_dump_json(indent=2))
+            if self._store:
+                self._store.put(final)
+                self._store.put(sidecar)  # last: what has no sidecar is not there
         except OSError as error:
             _remove(draft.path, final, sidecar)
             # Failures of rasterio and of the network are OSErrors too: only the file system's own are ours to tell.
@@ -113,8 +119,11 @@ class Workspace:
         missing = ArtifactNotFound("There is no file with this id.", "Ask the question again to make the file anew.")
         if not _ID.fullmatch(artifact_id):
             raise missing
+        sidecar = self._sidecar(artifact_id)
         try:
-            artifact = Artifact.model_validate_json(self._sidecar(artifact_id).read_bytes())
+            if self._store and not sidecar.exists():
+                self._fetch(self._store, sidecar)
+            artifact = Artifact.model_validate_json(sidecar.read_bytes())
         except (OSError, ValidationError) as error:
             raise missing from error
         # Only the name is taken from the sidecar: the data folder may have been moved, and no path may lead outside.
@@ -122,6 +131,17 @@ class Workspace:
         if not path.name.startswith(artifact_id) or path.is_symlink() or not path.is_file():
             raise missing
         return artifact.model_copy(update={"path": str(path)})
+
+    def _fetch(self, store: ObjectStore, sidecar: Path) -> None:
+        """Copy what another process has made: the file first, for whoever has the sidecar has all."""
+        told = sidecar.with_name(f".{sidecar.name}.{uuid.uuid4().hex}")
+        try:
+            if store.fetch(sidecar.name, told):
+                name = Path(Artifact.model_validate_json(told.read_bytes()).path).name
+                if name.startswith(sidecar.name.partition(".")[0]) and store.fetch(name, self.root / name):
+                    told.replace(sidecar)
+        finally:
+            told.unlink(missing_ok=True)
 
     def _sidecar(self, artifact_id: str) -> Path:
         return self.root / f"{artifact_id}.artifact.json"

@@ -7,7 +7,6 @@ from fastapi.responses import FileResponse
 
 from assistant.agent import Assistant
 from tools.schema import Artifact
-from tools.workspace import Workspace
 
 SHOWN = frozenset({"image/png", "image/jpeg", "application/json", "application/geo+json", "text/csv", "text/plain"})
 """Types that a browser may show by itself; all others are only ever saved."""
@@ -26,7 +25,7 @@ FILE: dict[int | str, dict[str, Any]] = {
 def artifact_router(assistant: Assistant) -> APIRouter:
     """Build the routes of files."""
     router = APIRouter()
-    workspace = Workspace(assistant.settings.artifacts_dir)
+    workspace = assistant.settings.workspace
 
     @router.get("/artifacts/{artifact_id}", response_class=FileResponse, responses=FILE)
     def artifact(artifact_id: str) -> FileResponse:

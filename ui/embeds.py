@@ -24,7 +24,7 @@ _FRESH = {"Cache-Control": "private, max-age=3600"}
 
 def add_embeds(router: APIRouter, settings: Settings, need_file: Callable[[str], None]) -> None:
     """Add the routes; `need_file` refuses who may not have a file."""
-    workspace, origins = Workspace(settings.artifacts_dir), _origins(settings.embed_origins or "")
+    workspace, origins = settings.workspace, _origins(settings.embed_origins or "")
     policy = (
         f"default-src 'none'; img-src 'self'; style-src 'unsafe-inline'; base-uri 'self'; frame-ancestors {origins}"
     )

@@ -310,11 +310,9 @@ def _add_resources(server: MCPServer, assistant: Assistant) -> None:
         """Give one file that a run made."""
         from pathlib import Path
 
-        from tools.workspace import Workspace
-
         def read() -> bytes:
             assistant.access.need("artifact", file_id)
-            return Path(Workspace(assistant.settings.artifacts_dir).get(file_id).path).read_bytes()
+            return Path(assistant.settings.workspace.get(file_id).path).read_bytes()
 
         try:
             return await asyncio.to_thread(read)

@@ -17,7 +17,6 @@ from fastapi.responses import FileResponse, HTMLResponse
 from assistant.settings import Settings
 from tools.errors import ArtifactNotFound
 from tools.schema import Artifact
-from tools.workspace import Workspace
 from ui.embeds import add_embeds
 from ui.lessons import Shared, handout_html, load_lessons
 from ui.page_words import ASSETS, chosen_language
@@ -46,7 +45,7 @@ def page_router(
         need_file: Refuses who may not have a file.
         need_trainer: Refuses who may not lead a lesson.
     """
-    router = APIRouter(include_in_schema=False)
+    router, workspace = APIRouter(include_in_schema=False), settings.workspace
 
     @router.get("/page/background.json")
     def background() -> Response:
@@ -67,12 +66,11 @@ def page_router(
         from tools.map_style import draw_layer
 
         need_file(map_id)
-        return Response(draw_layer(Path(settings.artifacts_dir), map_id), media_type="image/png", headers=_DAY)
+        return Response(draw_layer(workspace, map_id), media_type="image/png", headers=_DAY)
 
     @router.get("/files.zip")
     def files(id: Annotated[list[str], Query(max_length=MOST_FILES)]) -> Response:  # noqa: A002
         """Give several made files as one zip file."""
-        workspace = Workspace(settings.artifacts_dir)
         for one in id:
             need_file(one)
         content = zip_files([workspace.get(one) for one in id])

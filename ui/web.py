@@ -16,7 +16,6 @@ from assistant.settings import Settings, point_libraries_at
 from knowledge.catalogue import Catalogue, load_catalogue
 from knowledge.lexicon import Language
 from tools.schema import Polygons
-from tools.workspace import Workspace
 from ui.feedback_form import FeedbackForm
 from ui.lessons import Shared
 from ui.page_api import page_router, shared_folder
@@ -133,7 +132,7 @@ class Page:
         self._rights = rights
         self._shared = Shared(shared_folder(settings))
         tiles = (settings.map_tiles or "", settings.map_tiles_credit)
-        self._shown = Results(Workspace(settings.artifacts_dir), sessions, catalogue, tiles)
+        self._shown = Results(settings.workspace, sessions, catalogue, tiles)
         self._kept = Kept(self._shown, sessions, self._shared, self._end, rights.owns)
         with gr.Blocks(title="CLMS Assistant", analytics_enabled=False, delete_cache=(3600, 3600)) as self.blocks:
             self._session: gr.State = gr.State(None, delete_callback=self._end)
