@@ -94,6 +94,14 @@ def names_product(text: str) -> bool:
     return short or bool(_product_names().search(lexicon.fold(text)))
 
 
+def named_product(text: str) -> str:
+    """Give the title of the first product that a text names as `names_product` reads it; empty when it names none."""
+    long = _product_names().search(lexicon.fold(text))
+    names = [long[0]] if long else [word for word in _TOKEN.findall(text) if is_product_abbreviation(word)]
+    found = product_id(names[0]) if names else ""
+    return _catalogue().get(found).title if found else ""
+
+
 def names_elsewhere(text: str) -> bool:
     """Tell whether a text names a subject that another service has: ozone, sea level."""
     return bool(_elsewhere().search(lexicon.fold(text)))

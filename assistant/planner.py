@@ -14,9 +14,9 @@ from langchain_core.runnables import Runnable
 from langchain_core.tools import BaseTool
 from langchain_core.utils.function_calling import convert_to_openai_tool
 
-from assistant import abilities, answers, comparison, computes, slots, tasks
+from assistant import abilities, answers, comparison, computes, lexicon, slots, tasks
 from assistant.choices import chosen, offered
-from assistant.follow_ups import told_products
+from assistant.follow_ups import refers_back, told_products
 from assistant.injected import without_injected
 from assistant.layers import LayerRequest, status_subject, subject
 from assistant.pending import is_reply
@@ -109,7 +109,7 @@ def next_message(
     if fixed == () or (fixed is None and is_reply(question)):
         reply = answers.NOTHING_WAITS if fixed is None else answers.CANCELLED
         return AIMessage(content=reply, response_metadata={answers.OUTCOME: "not_run"})
-    wanted = fixed or _wanted(read, question)
+    wanted = fixed or _wanted(read, question, told)
     calls = [call for call in wanted if call[0] in menu and call not in made]
     if calls:
         return AIMessage(
@@ -131,12 +131,12 @@ def _questions(messages: Sequence[BaseMessage], asked: Sequence[int]) -> list[st
     return texts
 
 
-def _wanted(read: slots.Slots, question: str) -> list[Call]:
+def _wanted(read: slots.Slots, question: str, told: Sequence[str] = ()) -> list[Call]:
     """List the calls a question needs."""
     if isinstance(read, tasks.Task):
         return [read.call(answers.DEFAULT_PERIOD)]
     if read.intent in ("recommend", "explain"):
-        return _about_products(read, question)
+        return _about_products(read, question, told)
     if read.intent == "scenes":
         period = read.periods[0] if read.periods else answers.DEFAULT_PERIOD
         return [("search_scenes", {"place": read.place, "period": period})]
@@ -144,10 +144,14 @@ def _wanted(read: slots.Slots, question: str) -> list[Call]:
     return [_search_call(read, question), *computes] if read.intent == "compute" else []
 
 
-def _about_products(read: slots.Slots, question: str) -> list[Call]:
-    """List the calls of a question about products: two set side by side, one explained, or the one to take."""
+def _about_products(read: slots.Slots, question: str, told: Sequence[str]) -> list[Call]:
+    """List the calls of a question about products: set side by side, more of a kind, one explained, or one to take."""
     if pair := comparison.compared_products(question):
         return [("compare_products", {"first": pair[0], "second": pair[1]})]
+    if lexicon.has(question, "alike") and not (read.place or read.periods):
+        model = abilities.named_product(question) or (told[0] if told and refers_back(question, ()) else "")
+        if model:
+            return [("compare_products", {"first": model})]
     if read.intent == "explain" and abilities.is_product(read.product):
         return [("explain_product", {"product_id": read.product})]
     if not read.layer:

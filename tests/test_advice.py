@@ -265,6 +265,18 @@ def test_two_products_side_by_side_are_told_from_the_catalogue(toolbox: Toolbox)
         toolbox.compare_products("CLC", "CORINE")
 
 
+def test_products_most_like_one_are_listed_without_it(toolbox: Toolbox) -> None:
+    told = toolbox.compare_products("HRL Imperviousness Density")
+    titles = [one["title"] for one in told.data["products"]]
+    assert len(titles) == 4
+    assert "HRL Imperviousness Density" not in titles
+    assert any("Imperviousness" in one or "built-up" in one.lower() for one in titles)
+    catalogue = toolbox.services.retriever.catalogue
+    assert all(catalogue.get(one).summary in told.text for one in titles)
+    assert told.citations
+    assert told.recommendation is None
+
+
 def test_a_subject_of_others_is_denied_without_quotes_of_manuals(toolbox: Toolbox) -> None:
     for question in ("CO2 of planes", "water at the beach clean enough to bathe", "jellyfish"):
         found = toolbox.search_products(question)

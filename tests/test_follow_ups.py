@@ -165,3 +165,23 @@ def test_an_option_chosen_in_the_conversation_is_read_in_full() -> None:
 def test_a_rank_after_values_ranks_them_as_far(question: str) -> None:
     found = last_compute(question, "Which three parcels around Lille had the lowest NDVI in June 2025?")
     assert (found.place, found.pick.rank, found.pick.count) == ("Lille", "lowest", 7)
+
+
+@pytest.mark.parametrize(
+    "question",
+    [
+        "Which datasets are similar to HRL Grassland?",
+        "Quels produits ressemblent à HRL Grassland ?",
+        "Was ist HRL Grassland ähnlich?",
+        "¿Hay alternativas a HRL Grassland?",
+        "Ci sono prodotti simili a HRL Grassland?",
+    ],
+)
+def test_products_like_one_are_asked_for_in_five_languages(question: str) -> None:
+    assert calls(question=question) == [{"name": "compare_products", "first": "HRL Grassland"}]
+
+
+def test_something_similar_to_what_was_told_or_for_a_place_of_its_own() -> None:
+    turn = ("Which data show sealed soil?", ANSWER)
+    assert calls(turn, question="what else is similar to it?")[0]["first"] == "HRL Imperviousness Density"
+    assert calls(question="Something similar to HRL Grassland for Kenya")[0]["name"] == "search_products"

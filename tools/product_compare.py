@@ -13,10 +13,12 @@ if TYPE_CHECKING:
     from knowledge.retrieval import Retriever
 
 UNKNOWN = "not verified"
+ALIKE = 4
+"""Products listed as most like another one."""
 
 
 def compare_products(retriever: "Retriever", first: str, second: str) -> ToolResult:
-    """Put two products side by side.
+    """Put two products side by side; with no second one, list those most like the first.
 
     Raises:
         ProductNotFound: the catalogue has no product of that name.
@@ -25,6 +27,8 @@ def compare_products(retriever: "Retriever", first: str, second: str) -> ToolRes
     from tools.advice import cite
 
     catalogue = retriever.catalogue
+    if not second.strip():
+        return products_like(retriever, catalogue.get(first))
     one, other = catalogue.get(first), catalogue.get(second)
     if one.id == other.id:
         raise ToolInputError(
@@ -40,6 +44,21 @@ def compare_products(retriever: "Retriever", first: str, second: str) -> ToolRes
         data={"products": [{"id": product.id, "title": product.title} for product in (one, other)]},
         citations=tuple(quote for product, sentences in said for quote in cite(retriever, product, sentences)),
         warnings=tuple(dict.fromkeys((*one.cautions[:2], *other.cautions[:2]))),
+    )
+
+
+def products_like(retriever: "Retriever", product: Product) -> ToolResult:
+    """List the products whose descriptions are nearest to what one measures."""
+    from tools.advice import cite
+
+    found = retriever.products(f"{product.measures or ''} {product.summary}", limit=ALIKE + 1)
+    near = [match.product for match in found if match.product.id != product.id][:ALIKE]
+    lines = [f"Products most like {product.title}, by what the catalogue says of them:"]
+    lines += [f"- {one.title}: {one.summary}" for one in near]
+    return ToolResult(
+        text="\n".join(lines),
+        data={"products": [{"id": one.id, "title": one.title} for one in near]},
+        citations=tuple(quote for one in near for quote in cite(retriever, one, (one.summary,))),
     )
 
 

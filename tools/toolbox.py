@@ -270,8 +270,8 @@ class Toolbox:
         )
         return self._with_documents(found, self.context.question, product.id)
 
-    def compare_products(self, first: ProductId, second: ProductId) -> ToolResult:
-        """Put two products side by side: what each measures, detail, years, method, and when to take which."""
+    def compare_products(self, first: ProductId, second: ProductId = "") -> ToolResult:
+        """Put two products side by side, and when to take which; with one alone, list the products most like it."""
         from tools.product_compare import compare_products
 
         return compare_products(self.services.retriever, first, second)

@@ -31,7 +31,7 @@ def cards_html(answer: Answer, catalogue: Callable[[], "Catalogue"], language: L
         return ""
     known = catalogue()
     pairs = [tuple(map(str, call.args.values()))[:2] for call in calls if call.name == "compare_products"]
-    compared = [_pair(*pair, known, language, opened=True) for pair in pairs if len(pair) == 2]
+    compared = [_pair(*pair, known, language, opened=True) for pair in pairs if len(pair) == 2 and all(pair)]
     if answer.recommendation:
         return "".join([*compared, product_card(answer.recommendation, known, language)])
     explained = [str(call.args.get("product_id", "")) for call in calls if call.name == "explain_product"]
