@@ -116,7 +116,10 @@ def run_beside(cases: Sequence[Case], mind: str, ablate: Collection[str], trials
         variants[model_name(models[0]) if models else WHOLE] = whole
         # Without a language model there is little to check.
         chosen = [one for one in ABLATIONS if one in ablate or (ALL in ablate and (one != "grounding" or models))]
-        variants |= {f"without {one}": changed(whole, ABLATIONS[one]) for one in chosen}
+        chosen = [one for one in chosen if one != WHOLE]
+        variants |= {
+            one if one.endswith("-only") else f"without {one}": changed(whole, ABLATIONS[one]) for one in chosen
+        }
         for name, assistant in variants.items():
             assistant.warm_up()
             with _bar(cases, name) as on_case:

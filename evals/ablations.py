@@ -28,12 +28,12 @@ ABLATIONS: dict[str, Variant] = {
     "semantics": Variant(rankings=("keyword", "names")),
     "encoder": Variant(rankings=("keyword", "names", "phrases")),
     "phrases": Variant(rankings=("keyword", "dense", "names")),
-    "all but keywords": Variant(rankings=("keyword",)),
-    "all but the encoder": Variant(rankings=("dense",)),
+    "keyword-only": Variant(rankings=("keyword",)),
+    "dense-only": Variant(rankings=("dense",)),
     "constraints": Variant(constraints=False),
     "grounding": Variant(grounding=False),
 }
-"""By what is left out. `semantics` is the encoder and the phrases; `constraints` are place, period and size of units;
+"""By what is left out, or alone left in. `semantics` is the encoder and the phrases; `constraints` are place, period and size of units;
 `grounding` is the check of what a mind wrote, which matters with a language model."""
 
 

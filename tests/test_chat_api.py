@@ -2,30 +2,29 @@
 
 import json
 import re
-import socket
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import replace
+from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any, ClassVar, get_args
 
 import httpx
 import pytest
-import uvicorn
-from fastapi import FastAPI
 
 from assistant.agent import Assistant
 from assistant.schema import Event
 from assistant.settings import Settings
 from knowledge.ingest import build_index
 from tests.servers.dead import dead_url
+from tests.servers.doors import served
 from tests.servers.menu import SmallToolbox, small_assistant
 from tools.backend_login import Logins
 from tools.schema import ToolResult
-from ui.api import add_doors
+from tools.toolbox import Services
 from ui.chat_api import ChatBody
 
 QUESTION = {"question": "How green are the parcels around Rennes this summer?", "today": "2026-08-20"}
@@ -48,23 +47,10 @@ class SlowToolbox(SmallToolbox):
         return super().compute(index, place, period, output, units, against)
 
 
-def _served(assistant: Assistant, settings: Settings) -> Iterator[str]:
-    app = FastAPI()
-    add_doors(app, assistant, settings)
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        server = uvicorn.Server(uvicorn.Config(app, log_level="error", lifespan="off", ws="none"))
-        thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
-        thread.start()
-        while not server.started:
-            time.sleep(0.01)
-        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
-        server.should_exit = True
-        thread.join(timeout=5)
-
-
 @pytest.fixture
 def url(settings: Settings) -> Iterator[str]:
-    yield from _served(small_assistant(settings), settings)
+    with served(small_assistant(settings)) as address:
+        yield address
 
 
 @pytest.fixture
@@ -72,8 +58,9 @@ def slow_url(settings: Settings) -> Iterator[str]:
     for flag in (SlowToolbox.began, SlowToolbox.go_on, SlowToolbox.stopped):
         flag.clear()
     services = small_assistant(settings).services()
-    yield from _served(Assistant(settings, services=services, toolbox=SlowToolbox), settings)
-    SlowToolbox.go_on.set()
+    with served(Assistant(settings, services=services, toolbox=SlowToolbox)) as address:
+        yield address
+        SlowToolbox.go_on.set()
 
 
 def _events(lines: Iterator[str]) -> Iterator[tuple[int, dict[str, Any]]]:
@@ -128,6 +115,44 @@ def test_a_stopped_question_stops_its_computation(slow_url: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("/api/chat", QUESTION),
+        ("/v1/chat/completions", {"stream": True, "messages": [{"role": "user", "content": QUESTION["question"]}]}),
+    ],
+    ids=["events", "chat completions"],
+)
+def test_the_first_event_waits_for_nothing_that_has_to_be_opened(
+    settings: Settings, path: str, body: dict[str, Any]
+) -> None:
+    opened = threading.Event()
+
+    class Opening(Assistant):
+        def services(self) -> Services:
+            assert opened.wait(30)
+            return super().services()
+
+    services = small_assistant(settings).services()
+    assistant = Opening(settings, services=services, toolbox=SmallToolbox)
+    with served(assistant) as address, httpx.stream("POST", f"{address}{path}", json=body) as reply:
+        lines = (line for line in reply.iter_lines() if line.startswith("data: "))
+        first = next(lines)
+        opened.set()
+        rest = list(lines)
+    assert "read_question" in first or "chat.completion.chunk" in first
+    assert any("0.500" in line for line in rest)
+
+
+@pytest.mark.parametrize("stream", [True, False])
+def test_a_client_of_chat_completions_that_goes_away_stops_the_computation(slow_url: str, stream: bool) -> None:
+    asked = {"stream": stream, "messages": [{"role": "user", "content": QUESTION["question"]}]}
+    with closing(HTTPConnection(slow_url.removeprefix("http://"))) as client:
+        client.request("POST", "/v1/chat/completions", json.dumps(asked), {"Content-Type": "application/json"})
+        assert SlowToolbox.began.wait(30)
+    assert SlowToolbox.stopped.wait(30)
+
+
+@pytest.mark.parametrize(
     ("method", "path", "body", "status"),
     [
         ("POST", "/api/chat", {}, 400),
@@ -149,13 +174,11 @@ def test_what_is_wrong_is_told_in_the_one_shape(
 
 def test_the_catalogue_is_served(settings: Settings) -> None:
     build_index(settings.index_dir, embedding_model="none")
-    served = _served(Assistant(settings, hub_url=dead_url()), settings)
-    url = next(served)
-    listed = httpx.get(f"{url}/api/products").json()
-    assert {"id", "title", "summary"} == set(listed[0])
-    assert httpx.get(f"{url}/api/products/corine-land-cover").json()["editions"]
-    assert httpx.get(f"{url}/api/products/no-such-product").status_code == 404
-    served.close()
+    with served(Assistant(settings, hub_url=dead_url())) as url:
+        listed = httpx.get(f"{url}/api/products").json()
+        assert {"id", "title", "summary"} == set(listed[0])
+        assert httpx.get(f"{url}/api/products/corine-land-cover").json()["editions"]
+        assert httpx.get(f"{url}/api/products/no-such-product").status_code == 404
 
 
 def test_the_page_of_the_door_names_every_event_and_field() -> None:
@@ -184,7 +207,6 @@ def test_a_forgotten_conversation_loses_its_login_too(settings: Settings) -> Non
             super().forget(session_id)
 
     services = replace(small_assistant(settings).services(), logins=Watched())
-    served = _served(Assistant(settings, services=services, toolbox=SmallToolbox), settings)
-    assert httpx.delete(f"{next(served)}/api/sessions/0123456789abcdef").status_code == 204
+    with served(Assistant(settings, services=services, toolbox=SmallToolbox)) as url:
+        assert httpx.delete(f"{url}/api/sessions/0123456789abcdef").status_code == 204
     assert Watched.forgotten == ["0123456789abcdef"]
-    served.close()

@@ -4,7 +4,7 @@ import asyncio
 import json
 import time
 import uuid
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from difflib import get_close_matches
 from typing import Any, Literal
 
@@ -13,7 +13,7 @@ from fastapi.responses import JSONResponse, Response, StreamingResponse
 from pydantic import BaseModel, ConfigDict, Field, StrictBool
 
 from assistant.agent import Assistant
-from assistant.schema import Answer, AnswerEvent, ErrorEvent, TextEvent, Today
+from assistant.schema import Answer, AnswerEvent, ErrorEvent, Event, TextEvent, Today
 from knowledge.errors import ClmsError
 from knowledge.lexicon import Language
 from tools.areas import parse_geojson
@@ -22,6 +22,8 @@ from ui.answer_fields import clms_fields
 from ui.errors import error_response
 
 MODEL = "clms-assistant"
+LOOK_AGAIN_S = 0.5
+"""So often it is looked whether the client is still there, while a question tells nothing."""
 
 
 class _Open(BaseModel):
@@ -124,11 +126,12 @@ def openai_router(assistant: Assistant) -> APIRouter:
         await asyncio.to_thread(assistant.access.may_ask, options["session_id"])
         base_url = str(request.base_url).rstrip("/")
         unread = body.clms.warnings if body.clms else ()
+        events = assistant.stream(question, **options)
         if body.stream:
             usage = bool(body.stream_options and body.stream_options.include_usage)
-            chunks = _chunks(assistant, question, options, base_url, usage=usage, warnings=unread)
+            chunks = _chunks(events, base_url, usage=usage, warnings=unread)
             return StreamingResponse(chunks, media_type="text/event-stream", headers={"Cache-Control": "no-cache"})
-        return await _complete(assistant, question, options, base_url, unread)
+        return await _complete(_while_there(request, events), base_url, unread)
 
     return router
 
@@ -158,10 +161,25 @@ def _read(body: ChatRequest, max_area_bytes: int) -> tuple[str, dict[str, Any]]:
     return body.messages[asked[-1]].words, options
 
 
-async def _complete(
-    assistant: Assistant, question: str, options: dict[str, Any], base_url: str, warnings: tuple[str, ...]
-) -> Response:
-    async for event in assistant.stream(question, **options):
+async def _while_there(request: Request, events: AsyncGenerator[Event, None]) -> AsyncIterator[Event]:
+    """Pass events on; stop the question, and what it computes, when the client has gone away."""
+    step = asyncio.ensure_future(anext(events, None))
+    try:
+        while True:
+            done, _ = await asyncio.wait({step}, timeout=LOOK_AGAIN_S)
+            if done and (event := step.result()) is not None:
+                yield event
+                step = asyncio.ensure_future(anext(events, None))
+            elif done or await request.is_disconnected():
+                return
+    finally:
+        step.cancel()
+        await asyncio.wait({step})
+        await events.aclose()
+
+
+async def _complete(events: AsyncIterator[Event], base_url: str, warnings: tuple[str, ...]) -> Response:
+    async for event in events:
         if isinstance(event, AnswerEvent):
             message = {"role": "assistant", "content": event.answer.text + event.answer.follow_up_text}
             return JSONResponse(
@@ -178,18 +196,12 @@ async def _complete(
 
 
 async def _chunks(
-    assistant: Assistant,
-    question: str,
-    options: dict[str, Any],
-    base_url: str,
-    *,
-    usage: bool,
-    warnings: tuple[str, ...],
+    events: AsyncIterator[Event], base_url: str, *, usage: bool, warnings: tuple[str, ...]
 ) -> AsyncIterator[str]:
     """Give server-sent chunks: the role at once, steps as they happen, the text, then everything else."""
     head = _head("chat.completion.chunk")
     yield _sse({**head, **_delta({"role": "assistant", "content": ""})})
-    async for event in assistant.stream(question, **options):
+    async for event in events:
         if isinstance(event, TextEvent):
             yield _sse({**head, **_delta({"content": event.text})})
         elif isinstance(event, AnswerEvent):
