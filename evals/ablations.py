@@ -33,8 +33,8 @@ ABLATIONS: dict[str, Variant] = {
     "constraints": Variant(constraints=False),
     "grounding": Variant(grounding=False),
 }
-"""By what is left out, or alone left in. `semantics` is the encoder and the phrases; `constraints` are place, period and size of units;
-`grounding` is the check of what a mind wrote, which matters with a language model."""
+"""By what is left out, or alone left in. `semantics` is the encoder and the phrases; `constraints` are place, period
+and size of units; `grounding` is the check of what a mind wrote, which matters with a language model."""
 
 
 class Unconstrained(Retriever):
