@@ -12,11 +12,12 @@ import pytest
 import yaml
 
 from assistant import answers, slots
-from assistant.phrases import PART, Phrase, has_english, load, names_in, translate
+from assistant.phrases import PART, Phrase, has_english, is_english, load, names_in, translate
 from assistant.schema import ErrorEvent
 from assistant.settings import Settings
 from assistant.translation import NOTE, language_asked
 from evals.schema import load_cases
+from knowledge.catalogue import load_catalogue
 from knowledge.lexicon import FOREIGN, Foreign, Language
 from tests.servers.menu import small_assistant
 from tools.export import synthetic_note
@@ -127,9 +128,17 @@ def test_quotes_links_code_and_names_are_copied(language: Foreign) -> None:
     assert told != text
 
 
+@pytest.mark.parametrize("field", ["choose_when", "cautions", "not_for", "access"])
+@pytest.mark.parametrize("language", FOREIGN)
+def test_each_sentence_that_products_show_is_known_in_each_language(language: Foreign, field: str) -> None:
+    texts = {text for product in load_catalogue().products for text in getattr(product, field)}
+    told = {text: translate(text, language) for text in texts if any(word.islower() for word in text.split())}
+    assert [text for text in sorted(told) if told[text] == text or is_english(told[text])] == []
+
+
 @pytest.mark.parametrize("language", FOREIGN)
 def test_unknown_sentences_stay_as_they_are(language: Foreign) -> None:
-    for text in ("Stored 251 to 255 are flags, not NDVI.", "Whatever the tools say tomorrow, and more.", "a, b; c"):
+    for text in ("Stored 7 to 9 are no flags of ours.", "Whatever the tools say tomorrow, and more.", "a, b; c"):
         assert translate(text, language) == text
 
 
