@@ -11,6 +11,7 @@ from assistant.layers import names_land
 from assistant.picks import without_periods
 from assistant.spans import When
 from tools.period_words import CANONICAL
+from tools.place_radius import radius_around, split_radius
 
 if TYPE_CHECKING:
     from assistant.slots import Slots
@@ -50,9 +51,9 @@ def base_period(last: "Slots | None") -> str:
     return last.computes[-1].period if last.computes else last.periods[0] if last.periods else ""
 
 
-def second_period(question: str, periods: tuple[str, ...], last: "Slots") -> str:
+def second_period(question: str, periods: tuple[str, ...], base: str) -> str:
     """Give the one period that a follow-up sets against the one before; empty where it sets none against it."""
-    if len(periods) != 1 or not last.computes or not last.computes[-1].period:
+    if len(periods) != 1 or not base:
         return ""
     since = without_since(periods[0])
     changed = since != periods[0] and lexicon.has(question, "changing", "difference", "increase", "decrease")
@@ -104,3 +105,25 @@ def ranked_again(question: str, last: "Slots") -> ComputeRequest | None:
     rank = choices.rank_in(question)
     pick = replace(request.pick, rank=request.pick.rank or "highest", count=max(rank, request.pick.count))
     return replace(request, pick=pick) if rank else None
+
+
+def without_opening(question: str, whens: tuple[When, ...]) -> tuple[When, ...]:
+    """Leave out a time that only opens a further request: "now with 6 classes"."""
+    return tuple(
+        one
+        for one in whens
+        if re.search(r"\w", lexicon.pattern("courtesy", "thanks").sub("", lexicon.fold(question[: one.start])))
+        or not re.search(r"\w", question[one.end :])
+        or not lexicon.has_only(question[one.start : one.end], "follow_up")
+    )
+
+
+def radius_alone(question: str, whens: tuple[When, ...]) -> str:
+    """Give the radius that a question without a place speaks of: "and within 5 km?"; empty where it speaks of none."""
+    return radius_around(without_periods(question, whens).partition("|")[0].rstrip(" ?.!,"), "")
+
+
+def widened(place: str, radius: str) -> str:
+    """Give a place with another radius around it."""
+    inner = split_radius(place)
+    return f"{radius} around {inner[0] if inner else place}" if place and radius else place

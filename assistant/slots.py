@@ -11,18 +11,21 @@ from assistant.follow_ups import (
     base_period,
     has_subject,
     opening,
+    radius_alone,
     ranked_again,
     refers_back,
     second_period,
     set_against,
     settled_place,
     told_product,
+    widened,
+    without_opening,
 )
 from assistant.picks import read_pick, without_periods
 from assistant.shifts import find_shift, without_shift
 from assistant.spans import Ends, When, find_periods, find_places, is_known_place
 from assistant.yearly import asked_output, asked_periods, names_date_layer, names_mean
-from tools.place_radius import radius_around, split_radius, without_radius
+from tools.place_radius import without_radius
 
 Intent = Literal["greeting", "thanks", "help", "explain", "scenes", "compute", "recommend", "out_of_scope"]
 
@@ -108,15 +111,14 @@ def _read(question: str, before: tuple[Slots, ...], told: tuple[str, ...] = ()) 
         periods=(shifted,) if shifted and leans else _words(question, whens),
         product=_explained(question) if intent == "explain" else "",
         missing=_missing(question, intent, whens),
-        compares=asked_output(question, whens) != "anomaly"
-        and (lexicon.has(question, *COMPARED) or (len(whens) > 1 and lexicon.has(question, "changing"))),
+        compares=_compares(question, whens),
     )
     if last and leans and last.intent in ("compute", "recommend") and not lexicon.has(question, *SUBJECTS):
         found = replace(found, subject=last.subject or last.text)
     if intent in ("compute", "scenes"):
         found = _filled_in(found, question, before)
     if intent == "compute":
-        against = second_period(question, found.periods, last) if last and leans else ""
+        against = second_period(question, found.periods, base) if last and last.computes and leans else ""
         request = _before(question, whens, last, leans=leans)
         computes = find_computes(question, whens, found, request)
         if request and against:
@@ -129,6 +131,15 @@ def _read(question: str, before: tuple[Slots, ...], told: tuple[str, ...] = ()) 
         if not found.layer and before:
             found = _of_product(found, question, before, told)
     return found
+
+
+def _compares(question: str, whens: tuple[When, ...]) -> bool:
+    """Tell whether a question sets things or two periods against each other."""
+    if asked_output(question, whens) == "anomaly":
+        return False
+    between = question[whens[0].end : whens[1].start].strip() if len(whens) == 2 else ""
+    two = len(whens) > 1 and lexicon.has(question, "changing")
+    return two or lexicon.has(question, *COMPARED) or lexicon.has_only(between, "minus")
 
 
 def _intent(question: str, whens: tuple[When, ...]) -> Intent:
@@ -199,17 +210,6 @@ def _periods(question: str) -> tuple[When, ...]:
     if asked_output(question, whole) == "anomaly":
         return whole  # "compared with 2016 to 2018": the years bound what it is compared with
     return find_periods(question, ends=next((ends for ends, slots in cues if lexicon.has(question, *slots)), "unclear"))
-
-
-def without_opening(question: str, whens: tuple[When, ...]) -> tuple[When, ...]:
-    """Leave out a time that only opens a further request: "now with 6 classes"."""
-    return tuple(
-        one
-        for one in whens
-        if re.search(r"\w", question[: one.start])
-        or not re.search(r"\w", question[one.end :])
-        or not lexicon.has_only(question[one.start : one.end], "follow_up")
-    )
 
 
 def _words(question: str, whens: tuple[When, ...]) -> tuple[str, ...]:
@@ -284,12 +284,12 @@ def _with_layer(found: Slots, question: str) -> Slots:
 
 def _next_layer(found: Slots, question: str, before: layers.LayerRequest) -> Slots:
     """Change in the layer asked for before what a follow-up names: the place, the year or the units."""
-    units = find_units(question)
+    units, against = find_units(question), second_period(question, found.periods, before.period)
     request = replace(
         before,
         place=_place(question, "compute") or before.place,
-        period=found.periods[0] if found.periods else before.period,
-        against=found.periods[1] if len(found.periods) > 1 else "" if found.periods else before.against,
+        period=found.periods[0] if found.periods and not against else before.period,
+        against=against or (found.periods[1] if len(found.periods) > 1 else "" if found.periods else before.against),
         units=before.units if units == "any" else units,
     )
     return replace(found, place=request.place, layer=request, missing=())
@@ -346,17 +346,6 @@ def _before(question: str, whens: tuple[When, ...], last: Slots | None, *, leans
     return None if _is_complete(question, whens) else replace(request, output="composite", units="parcels")
 
 
-def radius_alone(question: str, whens: tuple[When, ...]) -> str:
-    """Give the radius that a question without a place speaks of: "and within 5 km?"; empty where it speaks of none."""
-    return radius_around(without_periods(question, whens).partition("|")[0].rstrip(" ?.!,"), "")
-
-
-def widened(place: str, radius: str) -> str:
-    """Give a place with another radius around it."""
-    inner = split_radius(place)
-    return f"{radius} around {inner[0] if inner else place}" if place and radius else place
-
-
 def _is_follow_up(question: str, whens: tuple[When, ...], last: Slots, *, shifted: bool = False) -> bool:
     """Tell whether a question changes one thing of the question before."""
     opened = opening(question)
@@ -370,7 +359,9 @@ def _is_follow_up(question: str, whens: tuple[When, ...], last: Slots, *, shifte
     changes |= bool(asked_output(question, whens) or abilities.find_indices(question) or radius_alone(question, whens))
     picks = any(one.output == "per_polygon" for one in last.computes) and bool(read_pick(question, whens))
     bare = not (has_subject(question) or _place(question, "compute") or abilities.find_indices(question))
-    leans |= bare and (picks or bool(last.computes and whens and lexicon.has(question, *COMPARED, "changing")))
+    leans |= bare and (
+        picks or bool((last.computes or last.layer) and whens and lexicon.has(question, *COMPARED, "changing"))
+    )
     changes |= picks or bool(last.layer and lexicon.has(question, "area"))
     if any(one.output == "phenology" for one in last.computes):
         changes |= lexicon.has(question, "season_part")

@@ -4,7 +4,7 @@ import re
 from dataclasses import dataclass, field
 from typing import Any
 
-from assistant import abilities, computes, lexicon, slots
+from assistant import abilities, computes, follow_ups, lexicon, slots
 from assistant.picks import without_periods
 from assistant.spans import find_periods, find_places
 from assistant.spelled import spelled_numbers
@@ -198,7 +198,7 @@ def _attribute(folded: str, question: str) -> str:
 
 def _where_and_when(question: str) -> tuple[str, str]:
     """Find place and period; the words of the task itself name no place."""
-    whens, folded = slots.without_opening(question, find_periods(question)), lexicon.fold(question)
+    whens, folded = follow_ups.without_opening(question, find_periods(question)), lexicon.fold(question)
     words = lexicon.pattern(
         "kmeans", "forest", "stack", "true_colour", "all_bands", "machine_learning", "classify", "classify_noun",
         "labelled", "class_noun",
@@ -226,6 +226,6 @@ def _changed(before: Task, question: str) -> Task | None:
     if "format" in options:
         options["format"] = _format(folded) or options["format"]
     place, period = _where_and_when(question)
-    radius = slots.radius_alone(question, find_periods(question))
-    after = _task(before.tool, place or slots.widened(before.place, radius), period or before.period, options)
+    radius = follow_ups.radius_alone(question, find_periods(question))
+    after = _task(before.tool, place or follow_ups.widened(before.place, radius), period or before.period, options)
     return after if after != before and not abilities.find_indices(question) else None

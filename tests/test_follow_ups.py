@@ -70,6 +70,7 @@ def test_a_distance_is_no_place_and_no_week_of_a_month_is_one() -> None:
         "compáralo con junio de 2024",
         "confrontalo con giugno 2024",
         "compare with one year earlier",
+        "com'è cambiato rispetto a giugno 2024?",
     ],
 )
 def test_a_second_period_is_set_against_the_one_before(question: str) -> None:
@@ -185,3 +186,39 @@ def test_something_similar_to_what_was_told_or_for_a_place_of_its_own() -> None:
     turn = ("Which data show sealed soil?", ANSWER)
     assert calls(turn, question="what else is similar to it?")[0]["first"] == "HRL Imperviousness Density"
     assert calls(question="Something similar to HRL Grassland for Kenya")[0]["name"] == "search_products"
+
+
+def test_a_layer_is_set_against_another_year_too() -> None:
+    found = slots.read("how much did that change since 2018?", ("How sealed was Lille in 2024?",)).layer
+    assert found is not None
+    assert (found.place, found.period, found.against) == ("Lille", "2024", "2018")
+
+
+@pytest.mark.parametrize("minus", ["minus", "moins", "weniger", "menos", "meno"])
+def test_a_period_minus_another_is_a_difference(minus: str) -> None:
+    (found,) = slots.read(f"NDVI per parcel, Lille: 06/2025 {minus} 06/2024").computes
+    assert (days(found.period), days(found.against)) == ("2025-06-01/2025-06-30", "2024-06-01/2024-06-30")
+
+
+def test_a_subject_of_another_service_is_no_follow_up() -> None:
+    for question in ("What about air quality in Metz?", "ozone in May 2025?"):
+        assert slots.read(question, (BASE,)).intent == "recommend"
+
+
+@pytest.mark.parametrize(
+    "question",
+    [
+        "Map and curve of NDVI, Lille, May 2025",
+        "Carte et courbe du NDVI de Lille, mai 2025",
+        "Karte und Kurve des NDVI von Lille, Mai 2025",
+    ],
+)
+def test_two_outputs_asked_for_are_both_made(question: str) -> None:
+    assert [one.output for one in slots.read(question).computes] == ["composite", "series"]
+
+
+@pytest.mark.parametrize(
+    "how", ["up and down", "each date on its own", "date par date", "auf und ab", "fecha por fecha", "data per data"]
+)
+def test_date_by_date_is_a_curve(how: str) -> None:
+    assert slots.read(f"NDVI Lille 2025, {how}").computes[0].output == "series"

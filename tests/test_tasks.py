@@ -185,3 +185,9 @@ def test_a_true_colour_image_is_asked_for_as_the_page_asks(language: Language) -
 
 def test_a_question_about_true_colour_makes_no_image() -> None:
     assert tasks.read("What are true colour images?") is None
+
+
+def test_colours_beside_the_near_infrared_are_bands() -> None:
+    found = tasks.read("Put green, nir and EVI2 of Metz in May 2025 into one netCDF")
+    assert found is not None
+    assert found.options["bands"] == "green, nir, EVI2"

@@ -310,6 +310,8 @@ PHRASES = {
     "respecto a": "versus",
     "rispetto al": "versus",
     "rispetto a": "versus",
+    "rispetto ad": "versus",
+    "rispetto alla": "versus",
     "frente a": "versus",
     "beginning of": "early",
     "end of": "late",
@@ -336,6 +338,14 @@ PHRASES = {
     "rises and falls": "course",
     "rising and falling": "course",
     **{word: day for word, day in _SAID_DAYS.items() if "-" in word},
+    **{f"{unit} before last": f"2 {unit} ago" for unit in ONE_AGO},
+    "avant-dernier mois": "2 month ago",
+    "avant-derniere annee": "2 year ago",
+    "vorletzten monat": "2 month ago",
+    "vorletztes jahr": "2 year ago",
+    "vorletzten jahr": "2 year ago",
+    "penultimo mes": "2 month ago",
+    "penultimo mese": "2 month ago",
     **{words: f"1 {unit} ago" for unit, said in ONE_AGO.items() for words in said},
 }
 """Words that only mean this together."""
