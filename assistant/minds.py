@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from assistant import answers, pending
+from assistant.agreement import is_of_same
 from assistant.asked import Asked
 from assistant.menu import ModelUnusable, Net, Run, make_tools
 from assistant.models import get_chat_models, model_name
@@ -110,7 +111,13 @@ def _refuse_unusable(draft: Draft, asked: "list[BaseMessage]", toolbox: Toolbox)
         raise ModelUnusable("its answer was empty")
     if draft.planned or len(asked) > 1:  # what a follow-up needs may already be in the conversation
         return
-    wanted = {call["name"] for call in next_message(asked, toolbox.TOOLS).tool_calls}
-    made = {call.name for call in draft.run.calls}
+    calls = next_message(asked, toolbox.TOOLS).tool_calls
+    wanted, made = {call["name"] for call in calls}, {call.name for call in draft.run.calls}
     if (wanted and not made) or (wanted - LOOKS_UP and not made - LOOKS_UP):
         raise ModelUnusable("it did not call the tools that the question needs")
+    done = [call.args for call in draft.run.calls if call.name not in LOOKS_UP]
+    for call in calls:
+        if call["name"] not in LOOKS_UP and not any(
+            is_of_same(call["args"], one, toolbox.context.today) for one in done
+        ):
+            raise ModelUnusable("it computed another place or period than the question names")
