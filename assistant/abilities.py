@@ -78,6 +78,13 @@ def missing_kinds(text: str) -> tuple[str, ...]:
     return tuple(kind for kind in KINDS if kind not in given and lexicon.has(text, kind))
 
 
+def wonders_about_product(text: str) -> bool:
+    """Tell whether a question asks why a product is not the one to take: "why not CORINE for hedges?"."""
+    from knowledge.refusals import read_why_not
+
+    return bool(read_why_not(text, _catalogue())[1])
+
+
 def is_index_name(word: str) -> bool:
     """Tell whether a word is the short name of an index."""
     return bool(_index_name(word))

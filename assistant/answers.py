@@ -319,6 +319,7 @@ def _product(results: Sequence[ToolResult]) -> str:
     lines = [f"**{product.title}: facts asked for**", *(f"- {fact}" for fact in product.facts), ""] * bool(
         product.facts
     )
+    lines = [product.told_first, "", *lines] if product.told_first else lines
     lines += [f"**{lead}: {product.title}**"]
     lines += [f"- It falls short: {product.lacks}"] if product.lacks else []
     lines += [f"- {product.left_out}"] if product.left_out else []

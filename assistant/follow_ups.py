@@ -16,6 +16,8 @@ from tools.place_radius import radius_around, split_radius
 if TYPE_CHECKING:
     from assistant.slots import Slots
 
+SHORT_WORDS = 5
+"""A question of so few words may lean on the one before."""
 SUBJECTS = ("product", "scenes", "phenology", "elsewhere")
 """Words that give a question a subject of its own, beside kinds of land."""
 _CLITIC = re.compile(r"\w-l(?:e|a|es)(?!\w)")
@@ -40,6 +42,18 @@ def has_subject(question: str) -> bool:
     """Tell whether a question says itself what it is about."""
     named = abilities.names_product(question) or abilities.names_elsewhere(question)
     return named or names_land(question) or lexicon.has(question, *SUBJECTS)
+
+
+def only_demands(question: str) -> bool:
+    """Tell whether a question names no subject, only what a product must or must not be: "but not CORINE"."""
+    if not opening(question) and len(question.split()) > SHORT_WORDS:
+        return False
+    from knowledge.catalogue import load_catalogue
+    from knowledge.wording import read_wording
+
+    asked = read_wording(question, load_catalogue())
+    demands = asked.excluded or asked.unwanted or asked.refused.told or asked.pixel_m
+    return bool(demands) and not has_subject(asked.subject)
 
 
 def base_period(last: "Slots | None") -> str:

@@ -8,8 +8,10 @@ from typing import Literal
 from assistant import abilities, layers, lexicon
 from assistant.computes import ComputeRequest, find_computes, find_units, output_of, still_missing, year_meant
 from assistant.follow_ups import (
+    SHORT_WORDS,
     base_period,
     has_subject,
+    only_demands,
     opening,
     radius_alone,
     ranked_again,
@@ -29,8 +31,6 @@ from tools.place_radius import without_radius
 
 Intent = Literal["greeting", "thanks", "help", "explain", "scenes", "compute", "recommend", "out_of_scope"]
 
-SHORT_WORDS = 5
-"""A question of so few words may lean on the one before."""
 SMALL_TALK = ("greeting", "thanks", "help", "out_of_scope")
 """What no later question goes on with."""
 EVIDENCE = ("vegetation", "parcels", "scenes", "product", "recommend", "land", "phenology")
@@ -115,6 +115,7 @@ def _read(question: str, before: tuple[Slots, ...], told: tuple[str, ...] = ()) 
     )
     if last and leans and last.intent in ("compute", "recommend") and not lexicon.has(question, *SUBJECTS):
         found = replace(found, subject=last.subject or last.text)
+    found = _demanding_more(found, question, last, before)
     if intent in ("compute", "scenes"):
         found = _filled_in(found, question, before)
     if intent == "compute":
@@ -140,6 +141,15 @@ def _compares(question: str, whens: tuple[When, ...]) -> bool:
     between = question[whens[0].end : whens[1].start].strip() if len(whens) == 2 else ""
     two = len(whens) > 1 and lexicon.has(question, "changing")
     return two or lexicon.has(question, *COMPARED) or lexicon.has_only(between, "minus")
+
+
+def _demanding_more(found: Slots, question: str, last: Slots | None, before: tuple[Slots, ...]) -> Slots:
+    """Go on with the subject, place and period before where a question only says what a product must be, or not be."""
+    if last is None or not found.intent == last.intent == "recommend":
+        return found
+    if only_demands(question):
+        found = replace(found, subject=f"{last.subject or last.text} {question}")
+    return _filled_in(found, question, before) if found.subject else found
 
 
 def _intent(question: str, whens: tuple[When, ...]) -> Intent:
@@ -258,7 +268,8 @@ def _mean_unclear(question: str, whens: tuple[When, ...]) -> bool:
 def _with_layer(found: Slots, question: str) -> Slots:
     """Add the statistics of a layer where a question wants numbers of a place, not a product to make them from."""
     dates = names_date_layer(question) and lexicon.has(question, "when", "amount", "show", "per")
-    if _asks_for_product(question) or (lexicon.has(question, *layers.BEYOND) and not dates):
+    wonders = abilities.wonders_about_product(question) or _asks_for_product(question)
+    if wonders or (lexicon.has(question, *layers.BEYOND) and not dates):
         return found
     if dates:
         found = replace(found, periods=tuple(one for one, _ in asked_periods("phenology", found.periods) if one))

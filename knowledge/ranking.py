@@ -65,6 +65,8 @@ class Findings(Frozen):
     """True when the first product is near enough to the subject to be spoken of."""
     certain: bool = True
     """False when the first product is only the nearest one found: another subject may be meant."""
+    told_first: str = ""
+    """What is asked of a product by its name: yes or no, or what speaks against it."""
     left_out: tuple[str, ...] = ()
     """What the question does not want, in words: titles of products, sensors, formats, pixels, rhythms."""
 
@@ -190,17 +192,17 @@ def _behind_the_known(match: ProductMatch) -> ProductMatch:
 def _match(product: Product, relevance: float, question: str, need: Need, catalogue: Catalogue) -> ProductMatch:
     meant = suited(product, need)
     short = shortfalls(product, need, catalogue, meant)
-    not_for = _not_for(product, question)
+    said = not_for(product, question)
     factor = math.prod(BLOCKED_FACTOR if one.blocks else SHORT_FACTORS[one.kind] for one in short)
     return ProductMatch(
         product=product,
         relevance=relevance,
         score=relevance * factor,
         why=_reasons(product, meant, question, need),
-        lacks=" ".join((*(one.text for one in short), not_for)).strip(),
+        lacks=" ".join((*(one.text for one in short), said)).strip(),
         shortfalls=short,
         pixel_m=meant.resolution_m,
-        not_for=not_for,
+        not_for=said,
     )
 
 
@@ -226,7 +228,7 @@ def _is_named(policy: str, question: str) -> bool:
     return len(words & set(stems(question))) > MOST * len(words) > 0
 
 
-def _not_for(product: Product, question: str) -> str:
+def not_for(product: Product, question: str) -> str:
     """Give what a product is not for, where it speaks of what is asked."""
     sentence = _closest(product.not_for, question, any_one=False)
     return f"Not for: {sentence}" if sentence else ""

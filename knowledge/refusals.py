@@ -81,6 +81,7 @@ class _Words(Frozen):
     joiners: tuple[str, ...]
     merely: tuple[str, ...]
     asking: tuple[str, ...]
+    why: tuple[str, ...]
     being: tuple[str, ...]
     after: dict[Language, tuple[str, ...]]
     finer: dict[Language, tuple[str, ...]]
@@ -121,6 +122,22 @@ def read_refusal(question: str, catalogue: Catalogue) -> Refusal:
         cadences=values["cadence"],
     )
     return Refusal(rest=text, products=values["product"], facts=facts)
+
+
+def read_why_not(question: str, catalogue: Catalogue) -> tuple[str, frozenset[str]]:
+    """Read "why not X" and "why can I not take X": the folded text without it, and the products wondered about."""
+    text = fold(question).replace("’", "'")
+    names, bearers = _products(catalogue, proper_only=True)
+    name = names.pattern
+    words, why = r"(?:\s+[\w'-]+)", rf"(?<!\w)(?:{_alternatives(_words().why)})"
+    no = r"(?:\w+n't|cannot|not|nicht|kein\w*|pas|no|non)"
+    for pattern in (
+        rf"{why}{words}{{0,3}}?\s+{no}{words}{{0,4}}?{name}",
+        rf"{why}{words}{{0,3}}?{name}{words}{{0,2}}?\s+{no}\b",
+    ):
+        if match := re.search(pattern, text):
+            return f"{text[: match.start()]} {text[match.end() :]}", bearers[_even(match[1])]
+    return question, frozenset()
 
 
 def product_at(text: str, catalogue: Catalogue) -> tuple[str, frozenset[str]]:

@@ -39,6 +39,7 @@ from knowledge.ranking import (
 from knowledge.schema import Bbox, Passage
 from knowledge.storage import open_index
 from knowledge.vectors import open_vectors
+from knowledge.verdicts import why_not, yes_or_no
 from knowledge.wording import extra_words, read_wording, set_aside
 
 logger = logging.getLogger(__name__)
@@ -150,8 +151,12 @@ class Retriever:
         theirs = max((share for one, share in shares.items() if one.startswith(ELSEWHERE)), default=0.0)
         called = {one for one, share in shares.items() if share >= MOSTLY and share > theirs}
         found = judge(matches, others, named=wording.named | called, limit=limit, question=subject)
-        titles = (one.title for one in self.catalogue.products if one.id in wording.excluded)
-        return found.model_copy(update={"left_out": (*titles, *wording.refused.told)})
+        left_out = wording.excluded - wording.questioned
+        titles = (one.title for one in self.catalogue.products if one.id in left_out)
+        best = found.matches[0].product if found.matches else None
+        told_first = why_not(wording.questioned, question, subject, best, need, self.catalogue)
+        told_first = told_first or yes_or_no(question, need, self.catalogue)
+        return found.model_copy(update={"left_out": (*titles, *wording.refused.told), "told_first": told_first})
 
     def _relevance(self, words: str) -> dict[str, float]:
         """Tell how near each product, and each subject that others have, is to words of any language."""

@@ -6,7 +6,18 @@ from collections.abc import Iterable
 from knowledge.catalogue import SIZED, Catalogue, normalise
 from knowledge.ingest import stems
 from knowledge.lexicon import to_english
-from knowledge.refusals import NO_PIXEL, SIZE, Refused, cadences_in, is_finer, limit_m, metres, product_at, read_refusal
+from knowledge.refusals import (
+    NO_PIXEL,
+    SIZE,
+    Refused,
+    cadences_in,
+    is_finer,
+    limit_m,
+    metres,
+    product_at,
+    read_refusal,
+    read_why_not,
+)
 from knowledge.schema import Frozen
 
 _PIXEL = r"(?:resolution|pixels?|pixeln|grid|raster|cells?|auflosung|rasterweite|resolucion|risoluzione|maille)"
@@ -79,6 +90,8 @@ class Wording(Frozen):
     """Ids of products that it does not want."""
     unwanted: tuple[str, ...] = ()
     """Things that it does not want, in its own words."""
+    questioned: frozenset[str] = frozenset()
+    """Ids of products of which it asks why they are not the ones to take; they are excluded, too."""
     named: frozenset[str] = frozenset()
     """Ids of products that it calls by names of their own, such as CORINE."""
     called: frozenset[str] = frozenset()
@@ -87,13 +100,14 @@ class Wording(Frozen):
 
 def read_wording(question: str, catalogue: Catalogue) -> Wording:
     """Take the demands out of a question."""
-    refusal = read_refusal(question, catalogue)
+    rest, questioned = read_why_not(question, catalogue)
+    refusal = read_refusal(rest, catalogue)
     pixel_m, below, text = _pixel_size(refusal.rest, catalogue)
     if pixel_m is None and refusal.facts.pixels_m and (finer := is_finer(text)):
         pixel_m, below = min(refusal.facts.pixels_m), True
         text = f"{text[: finer.start()]} {text[finer.end() :]}"
     text, aside = _set_aside_by_verb(text, catalogue)
-    excluded = refusal.products | aside
+    excluded = refusal.products | aside | questioned
     text, unwanted = _without_things(text)
     changed = pixel_m or excluded or unwanted or refusal.facts.told
     subject = text if changed else question
@@ -104,6 +118,7 @@ def read_wording(question: str, catalogue: Catalogue) -> Wording:
         cadences=cadences_in(without_names(text, catalogue)),
         refused=refusal.facts,
         excluded=frozenset(excluded),
+        questioned=questioned,
         unwanted=unwanted,
         named=frozenset(one for one, _ in _names_in(question, catalogue)) - excluded,
         called=_called_in(question, catalogue) - excluded,

@@ -9,6 +9,7 @@ from knowledge.catalogue import Catalogue, load_catalogue
 from knowledge.elsewhere import load_elsewhere
 from knowledge.embeddings import check_weights
 from knowledge.errors import EmbeddingUnavailable, IndexMissing, SourceInvalid
+from knowledge.fitness import Need
 from knowledge.ingest import build_index
 from knowledge.ranking import judge
 from knowledge.retrieval import Retriever, fuse
@@ -168,6 +169,46 @@ def test_things_left_out_are_read_in_five_languages_and_verbs_are_not(
     wording = read_wording(question, retriever.catalogue)
     assert wording.unwanted == ((unwanted,) if unwanted else ())
     assert not unwanted or unwanted not in wording.subject
+
+
+@pytest.mark.parametrize(
+    "question",
+    [
+        "Why not CORINE for hedges?",
+        "why can't I use CORINE for hedges",
+        "Pourquoi pas Corine pour les haies ?",
+        "Warum kann ich CORINE nicht für Hecken nehmen?",
+        "¿Por qué no usar CORINE para los setos?",
+        "perché non va bene Corine per le siepi?",
+    ],
+)
+def test_a_product_that_is_wondered_about_is_told_of_first(retriever: Retriever, question: str) -> None:
+    found = retriever.find(question)
+    assert found.told_first.startswith("Why not CORINE Land Cover: Not for: Parcels, streets, hedges")
+    assert found.matches[0].product.id == "small-woody-features"
+    assert found.left_out == ()
+
+
+@pytest.mark.parametrize(
+    ("question", "bbox", "told"),
+    [
+        ("Does HRL Grassland include Norway?", (9.0, 60.0, 10.0, 61.0), "Yes. HRL Grassland covers the place"),
+        ("Is Ukraine covered by CORINE Land Cover?", (30.0, 49.0, 31.0, 50.0), "No. CORINE Land Cover does not cover"),
+        ("Corine Land Cover couvre-t-il l'Islande ?", (-19.0, 64.5, -18.0, 65.0), "Yes. CORINE Land Cover covers"),
+        ("Does Urban Atlas cover Lyon?", (4.8, 45.7, 4.9, 45.8), "Urban Atlas land cover and land use: Whether"),
+        ("Is CORINE Land Cover 2024 out?", None, "No. CORINE Land Cover has nothing for 2024"),
+        ("¿Ya está publicado CLCplus Backbone 2023?", None, "Yes. CLCplus Backbone land cover, 10 m has data for 2023"),
+        ("Is clc 2018 out?", None, "Yes. CORINE Land Cover has data for 2018"),
+        ("Which edition of CORINE Land Cover is out for 2024?", None, ""),
+        ("Is CORINE Land Cover good for Norway?", (9.0, 60.0, 10.0, 61.0), ""),
+    ],
+)
+def test_whether_a_product_has_a_place_or_a_year_is_answered_with_yes_or_no(
+    retriever: Retriever, question: str, bbox: tuple[float, float, float, float] | None, told: str
+) -> None:
+    answered = retriever.find(question, Need(bbox=bbox)).told_first
+    assert answered.startswith(told)
+    assert bool(answered) is bool(told)
 
 
 def test_leaving_one_out_means_the_product_named_before(retriever: Retriever) -> None:

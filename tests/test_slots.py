@@ -430,3 +430,11 @@ def test_values_and_season_dates_are_told_apart(question: str) -> None:
 )
 def test_a_comparison_with_a_mean_that_is_not_understood_is_told(question: str, missing: bool) -> None:
     assert (slots.AVERAGE in slots.read(question).missing) == missing
+
+
+def test_what_a_follow_up_demands_is_added_to_the_question_before() -> None:
+    before = ("Which product maps forests in Spain at 10 m?",)
+    read = slots.read("but not the tree cover density one", before)
+    assert read.subject == f"{before[0]} but not the tree cover density one"
+    assert read.place == "Spain"
+    assert slots.read("but not sealed land, lakes: which product?", before).subject == ""

@@ -85,7 +85,9 @@ def advise(
     meant += [one.product for one in others if best.product in named and one.product in named]
     facts = tuple(fact for one in meant for fact in asked_facts(one, question, retriever.catalogue, start, end))
     recommendation = recommend(matches, facts=facts, certain=found.certain)
-    recommendation = recommendation.model_copy(update={"left_out": left_out_text(found)})
+    recommendation = recommendation.model_copy(
+        update={"left_out": left_out_text(found), "told_first": found.told_first}
+    )
     if not found.certain and found.elsewhere:
         recommendation = recommendation.model_copy(
             update={"lacks": f"{recommendation.lacks} {_or_else(found.elsewhere)}".strip()}
@@ -109,6 +111,7 @@ def left_out_text(found: "Findings") -> str:
 def _unclear(retriever: "Retriever", found: "Findings", near: tuple[ProductMatch, ...]) -> Advice:
     """Ask what is meant: that words lead to no product is no proof that there is none."""
     lines = [
+        *([found.told_first] if found.told_first else []),
         "I could not tell which product you mean. Name the subject in other words: what is to be mapped or measured.",
         "Nearest found, not certain:",
         *(f"- {one.product.title} (id {one.product.id}): {one.product.summary}" for one in near),
@@ -130,6 +133,7 @@ def _no_product(retriever: "Retriever", found: "Findings", matches: tuple[Produc
     else:
         # That nothing is near may be due to the wording: nothing is said about what the service holds.
         lines = ["No CLMS product was found for these words. Name the subject, for example 'tree cover' or 'snow'."]
+    lines = [found.told_first, *lines] if found.told_first else lines
     lines += [left_out_text(found)] if found.left_out else []
     if found.elsewhere:
         url = f" <{found.elsewhere.url}>" if found.elsewhere.url else ""
@@ -235,7 +239,8 @@ def cite(retriever: "Retriever", product: Product, sentences: Sequence[str]) -> 
 def recommendation_text(advice: Recommendation) -> str:
     """Tell a recommendation in a few lines."""
     lead = "Recommended product" if advice.certain else "Nearest product found, not certain"
-    lines = [f"{lead}: {advice.title} (id {advice.product_id})."]
+    lines = [advice.told_first] if advice.told_first else []
+    lines += [f"{lead}: {advice.title} (id {advice.product_id})."]
     lines += [f"Facts asked for: {' '.join(advice.facts)}"] if advice.facts else []
     lines += [f"It falls short: {advice.lacks}"] if advice.lacks else []
     lines += [advice.left_out] if advice.left_out else []

@@ -232,6 +232,8 @@ class Recommendation(Frozen):
     """What even this product does not give; empty when nothing is known to be missing."""
     facts: tuple[str, ...] = ()
     """Facts that the question asks for by their kind, with where they are known from."""
+    told_first: str = ""
+    """What the question asks of a product by its name: yes or no, or what speaks against it."""
     left_out: str = ""
     """What was not considered because the question does not want it; empty when it refuses nothing."""
     certain: bool = True

@@ -1,0 +1,94 @@
+"""What is told first of a product that a question names, from its facts: yes or no, or why it is not taken."""
+
+import re
+from collections.abc import Iterable
+
+from knowledge.asked import products_named
+from knowledge.catalogue import Catalogue
+from knowledge.fitness import Need, differences, shortfalls, suited
+from knowledge.lexicon import fold
+from knowledge.ranking import not_for
+from knowledge.schema import Edition, Product
+
+_OPEN = re.compile(
+    r"\W*(?:which|what|how|where|when|why|who|quel|combien|comment|ou|quand|pourquoi|qui|qu|welch|wie|wo|wann|"
+    r"warum|was|wer|cual|como|donde|cuando|cuant|que|quien|por que|quale|quali|"
+    r"come|dove|quando|quanto|quanta|perche|chi|che)\w{0,2}\b"
+)
+"""How questions begin that are not answered with yes or no."""
+_COVERS = re.compile(
+    r"\b(?:cover\w*|includ\w*|contain\w*|reach\w*|part of|inside|data (?:for|in|on|over)|couv\w*|inclu\w*|comprend\w*|"
+    r"contient|fait partie|deckt|\w*abdeck\w*|enthal\w*|umfasst|gehort|daten (?:fur|uber)|cubre\w*|contiene|abarca\w*|"
+    r"forma parte|datos (?:de|para|sobre)|copr\w*|fa parte|dati (?:per|su))\b"
+)
+_PUBLISHED = re.compile(
+    r"\b(?:out|published|released|exists?|available|already|yet|is there|are there|publie\w*|paru\w*|sortie?|"
+    r"disponible|existe|y a-t-il|deja|erschienen|veroffentlicht|gibt es|verfugbar|schon|publicad\w*|hay|ya|"
+    r"pubblicat\w*|uscit\w*|disponibile|esiste|c'e|gia)\b"
+)
+_YEAR = re.compile(r"\b(?:19|20)\d\d\b")
+MOST_REASONS = 3
+
+
+def yes_or_no(question: str, need: Need, catalogue: Catalogue) -> str:
+    """Answer whether the one product that a question names has a place, or an edition for a year; else nothing."""
+    text = fold(question).replace("’", "'")
+    named = products_named(question, catalogue)
+    if len(named) != 1 or not text.rstrip().endswith("?") or _OPEN.match(text):
+        return ""
+    # The words and years of its own name ask for nothing; a year behind it ("CLC 2024") does.
+    plain = (one for one in named[0].aliases if not _YEAR.search(one))
+    for name in sorted({named[0].title, named[0].id.replace("-", " "), *plain}, key=len, reverse=True):
+        text = re.sub(rf"(?<!\w){re.escape(fold(name))}(?!\w)", " ", text)
+    years = [int(one) for one in _YEAR.findall(text)]
+    if len(years) == 1 and _PUBLISHED.search(text) and need.bbox is None:
+        return _edition(named[0], years[0])
+    return _coverage(named[0], need, catalogue) if need.bbox and _COVERS.search(text) else ""
+
+
+def why_not(
+    ids: Iterable[str], question: str, subject: str, best: Product | None, need: Need, catalogue: Catalogue
+) -> str:
+    """Say of products that a question wonders about what they lack for it, and how they fall behind the best one."""
+    lines, wondered = [], frozenset(ids)
+    # A name such as CORINE is also borne by a product of change, which is not what is meant.
+    named = [one for one in products_named(question, catalogue) if one.id in wondered]
+    shortest = sorted((catalogue.get(one) for one in wondered), key=lambda one: (len(one.title), one.id))
+    for product in named or shortest[:1]:
+        reasons = [one.text for one in shortfalls(product, need, catalogue)] + [not_for(product, subject)]
+        reasons += differences(product, best) if best else []
+        told = " ".join([one for one in reasons if one][:MOST_REASONS])
+        lines.append(f"Why not {product.title}: {told or 'nothing is known against it.'}")
+    return "\n".join(lines)
+
+
+def _coverage(product: Product, need: Need, catalogue: Catalogue) -> str:
+    short = [one for one in shortfalls(product, need, catalogue) if one.kind in ("place", "unverified")]
+    if any(one.kind == "place" and one.blocks for one in short):
+        return f"No. {product.title} does not cover the place ({product.coverage})."
+    if short:
+        return f"{product.title}: {short[0].text}"
+    return f"Yes. {product.title} covers the place ({suited(product, need).coverage})."
+
+
+def _edition(product: Product, year: int) -> str:
+    dated = [(span, one) for one in product.editions if (span := _span(one))]
+    found = [one for (first, last), one in dated if first <= year <= last and not one.is_change]
+    found.sort(key=lambda one: one.status != "current")
+    if found and found[0].status == "announced":
+        return f"No. {found[0].id} is announced, not published."
+    if found:
+        return f"Yes. {product.title} has data for {year}: {found[0].id}."
+    if not dated:
+        return ""
+    ends = [last for (_, last), one in dated if one.status != "announced"]
+    return f"No. {product.title} has nothing for {year} in the catalogue; its data end in {max(ends)}." if ends else ""
+
+
+def _span(edition: Edition) -> tuple[int, int] | None:
+    """Give the first and the last year of an edition; 9999 while production goes on, None where they are not known."""
+    years = [re.match(r"\d{4}", day or "") for day in (edition.start, edition.end)]
+    first, last = years
+    if first is None:
+        return None
+    return int(first[0]), int(last[0]) if last else 9999
