@@ -79,6 +79,13 @@ def test_the_scenes_are_counted_by_cloud_and_their_files_are_open(source: Source
     assert found.data["files_need"] == ["nothing"]
 
 
+def test_the_latest_clear_scene_is_told_or_the_clearest(source: Source, tmp_path: Path) -> None:
+    source.items = [scene("2025-03-01", 5.0), scene("2025-03-06", 12.0), scene("2025-03-11", 90.0)]
+    assert "The latest scene with at most 20 % cloud: 2025-03-06 (12 %)." in listed(source, tmp_path).text
+    source.items = [scene("2025-03-01", 60.0), scene("2025-03-06", 45.0), scene("2025-03-11", 90.0)]
+    assert "The clearest scene: 2025-03-06 (45 % cloud)." in listed(source, tmp_path).text
+
+
 def test_one_scene_has_one_cloud_cover(source: Source, tmp_path: Path) -> None:
     source.items = [scene("2025-03-01", 5.0)]
     assert "1 scene of s2" in listed(source, tmp_path).text

@@ -52,7 +52,7 @@ def list_scenes(services: "Services", context: "Context", *, place: str, period:
     files = " " + FILES[max(set(needs), key=needs.count)] if needs else ""
     return ToolResult(
         text=f"{mark}{counted(len(scenes), 'scene')} of {layers.collection_id} for {where.name}, "
-        f"{when.start} to {when.end}: {date_list(scenes)}.{cloud_counts(scenes)}{more}{files}",
+        f"{when.start} to {when.end}: {date_list(scenes)}.{cloud_counts(scenes)}{clearest(scenes)}{more}{files}",
         data={
             "collection": layers.collection_id,
             "synthetic": synthetic,
@@ -74,3 +74,16 @@ def cloud_counts(scenes: Sequence[Scene]) -> str:
     low, high = f"{min(clouds):.0f}", f"{max(clouds):.0f}"
     span = low if low == high else f"{low} to {high}"
     return f" Cloud cover {span} %{': ' if counts else ''}{', '.join(counts)}."
+
+
+def clearest(scenes: Sequence[Scene]) -> str:
+    """Tell the latest scene with little cloud, or the clearest of all; empty where there is no choice."""
+    known = [(one.cloud_cover_percent, one.datetime[:10]) for one in scenes if one.cloud_cover_percent is not None]
+    if len(known) < 2:
+        return ""
+    clear = [(day, cloud) for cloud, day in known if cloud <= CLOUD_STEPS[0]]
+    if not clear:
+        cloud, day = min(known)
+        return f" The clearest scene: {day} ({cloud:.0f} % cloud)."
+    day, cloud = max(clear)
+    return f" The latest scene with at most {CLOUD_STEPS[0]} % cloud: {day} ({cloud:.0f} %)."

@@ -3,12 +3,16 @@
 `python -m evals.bench.ndvi_median` makes 12 dates of 1024 x 1024 pixels, four bands and SCL, in a temporary folder, and
 runs both sides in turns. The hub's side is what a user waits for: request, graph, computation, GeoTIFF, download.
 The plain side ends with the array in memory. NDVI reads two of the four bands, and SCL, on both sides.
+Elapsed time depends on who else uses the machine, processor time hardly does: both are told.
+`--local-connection PYTHON` adds the LocalConnection of the `openeo` client, see `local_connection.py`.
 """
 
+import argparse
 import statistics
+import subprocess
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -26,6 +30,8 @@ from tools.recipes import SCL_MASKED, build_graphs
 from tools.schema import Bbox, Period, Place, Plan, Polygons
 
 Floats = npt.NDArray[np.float32]
+Times = tuple[float, float]
+"""Seconds: elapsed, and of the processor."""
 
 COLLECTION = "bench-sentinel-2"
 SIZE_PX, ROUNDS = 1024, 3
@@ -45,6 +51,9 @@ SCL = Band("SCL_20m", 20.0, nodata=0, role="scl")
 
 def main() -> None:
     """Make the files, time both sides in turns, compare the results and print the ratio."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--local-connection", metavar="PYTHON", help="interpreter with openeo[localprocessing]")
+    other = parser.parse_args().local_connection
     with tempfile.TemporaryDirectory() as folder:
         hub_dir = Path(folder)
         print(f"Making {len(DAYS)} dates of {SIZE_PX} x {SIZE_PX} pixels ...")
@@ -60,7 +69,8 @@ def main() -> None:
                 (seconds(lambda: backend.run_raster(graph, target)), seconds(lambda: plain_median(hub_dir)))
                 for _ in range(ROUNDS + 1)
             ]
-        report(rounds, difference=largest_difference(target, plain_median(hub_dir)))
+            elsewhere = local_connection(other, f"{url}/stac", hub_dir) if other else []
+        report(rounds, elsewhere, difference=largest_difference(target, plain_median(hub_dir)))
 
 
 def make_archive(hub_dir: Path) -> tuple[Plan, Bbox]:
@@ -176,23 +186,52 @@ def largest_difference(target: Path, expected: Floats) -> float:
     return float(np.nanmax(np.abs(found - expected)))
 
 
-def seconds(run: Callable[[], object]) -> float:
-    """Return how long a call takes."""
-    start = time.perf_counter()
+def local_connection(python: str, stac_url: str, hub_dir: Path) -> list[Times]:
+    """Time the same on the same files with another engine, in its own environment."""
+    script = Path(__file__).with_name("local_connection.py")
+    masked = ",".join(str(one) for one in SCL_MASKED)
+    ran = subprocess.run(
+        [python, str(script), stac_url, COLLECTION, str(hub_dir), masked], capture_output=True, text=True, check=True
+    )
+    rows = [line.split() for line in ran.stdout.splitlines()]
+    return [(float(elapsed), float(worked)) for elapsed, worked in rows]
+
+
+def seconds(run: Callable[[], object]) -> Times:
+    """Return how long a call takes: elapsed, and of the processor."""
+    begun, worked = time.perf_counter(), time.process_time()
     run()
-    return time.perf_counter() - start
+    return time.perf_counter() - begun, time.process_time() - worked
 
 
-def report(rounds: list[tuple[float, float]], *, difference: float) -> None:
-    """Print all times and the ratio of their medians; fail when the results differ."""
-    for number, (hub_s, plain_s) in enumerate(rounds):
+def report(rounds: list[tuple[Times, Times]], elsewhere: list[Times], *, difference: float) -> None:
+    """Print all times and the ratios of their medians; fail when the results differ."""
+    hub, plain = (middle(side[1:]) for side in zip(*rounds, strict=True))  # the first is not counted
+    for number, (one, other) in enumerate(rounds):
         note = "  (first, not counted)" if number == 0 else ""
-        print(f"hub over HTTP {hub_s:6.2f} s    rasterio + numpy {plain_s:6.2f} s{note}")
-    hub, plain = (statistics.median(side) for side in zip(*rounds[1:], strict=True))
-    print(f"median        {hub:6.2f} s    rasterio + numpy {plain:6.2f} s    ratio {hub / plain:.2f}")
+        print(f"hub over HTTP {told(one)}    rasterio + numpy {told(other)}{note}")
+    print(f"median        {told(hub)}    rasterio + numpy {told(plain)}    ratio {ratio(hub, plain)}")
+    if elsewhere:
+        print(f"LocalConnection {told(middle(elsewhere[1:]))}    ratio to the hub {ratio(middle(elsewhere[1:]), hub)}")
     print(f"largest difference of the results: {difference:.1e} (allowed {TOLERANCE:.0e})")
     if difference > TOLERANCE:
         raise SystemExit("The results differ.")
+
+
+def middle(times: Sequence[Times]) -> Times:
+    """Return the medians of elapsed and processor time."""
+    elapsed, worked = (statistics.median(one) for one in zip(*times, strict=True))
+    return elapsed, worked
+
+
+def told(times: Times) -> str:
+    """Write elapsed and processor seconds."""
+    return f"{times[0]:6.2f} s, {times[1]:5.2f} s of processor time"
+
+
+def ratio(one: Times, other: Times) -> str:
+    """Write how many times longer the one takes."""
+    return f"{one[0] / other[0]:.2f} elapsed, {one[1] / other[1]:.2f} worked"
 
 
 if __name__ == "__main__":
