@@ -121,8 +121,9 @@ def _format(folded: str) -> str:
 def _stack_options(question: str, folded: str) -> dict[str, Any]:
     indices = [abilities.index_title(name) for name in abilities.find_indices(question) if name in abilities.indices()]
     named = list(dict.fromkeys(_BAND.findall(question)))
-    if lexicon.has(question, "band", "stack"):
-        named += [colour for colour in COLOURS if lexicon.has(question, f"{colour}_band")]
+    colours = [colour for colour in COLOURS if lexicon.has(question, f"{colour}_band")]
+    if lexicon.has(question, "band", "stack") or "nir" in colours:  # beside the near infrared, a colour is a band
+        named += colours
     whole = lexicon.has(question, "all_bands") or not (named or indices)
     composite = {"composite": True} if lexicon.has(question, "map", "median") else {}
     bands = ", ".join([*(["all"] if whole else []), *named, *indices])
