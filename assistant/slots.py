@@ -6,6 +6,7 @@ from functools import lru_cache
 from typing import Literal
 
 from assistant import abilities, layers, lexicon
+from assistant.comparison import compared_products
 from assistant.computes import ComputeRequest, find_computes, find_units, output_of, still_missing, year_meant
 from assistant.follow_ups import (
     SHORT_WORDS,
@@ -360,7 +361,7 @@ def _before(question: str, whens: tuple[When, ...], last: Slots | None, *, leans
 def _is_follow_up(question: str, whens: tuple[When, ...], last: Slots, *, shifted: bool = False) -> bool:
     """Tell whether a question changes one thing of the question before."""
     opened = opening(question)
-    if _asks_for_product(question[opened:]) or _is_complete(question, whens):
+    if _asks_for_product(question[opened:]) or compared_products(question) or _is_complete(question, whens):
         return False
     leads = bool(opened) or len(question.split()) <= SHORT_WORDS or is_known_place(question)
     leads = leads and not abilities.names_elsewhere(question)

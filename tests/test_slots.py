@@ -438,3 +438,9 @@ def test_what_a_follow_up_demands_is_added_to_the_question_before() -> None:
     assert read.subject == f"{before[0]} but not the tree cover density one"
     assert read.place == "Spain"
     assert slots.read("but not sealed land, lakes: which product?", before).subject == ""
+
+
+def test_two_products_set_side_by_side_are_no_follow_up() -> None:
+    earlier = "Did NDVI change around Rennes between summer 2025 and summer 2026? Show a map."
+    found = slots.read("Compare tree cover density and CORINE Land Cover", (earlier,))
+    assert (found.intent, found.computes) == ("recommend", ())

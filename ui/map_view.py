@@ -30,6 +30,8 @@ def map_value(
     area: Polygons | None = None,
     tiles: tuple[str, str] = ("", ""),
     colour_question: str = "",
+    turn: str = "",
+    shown: Sequence[str] = (),
 ) -> Shown:
     """Give all that the map's script draws: labels, layers, polygons of the answer, area of the next question."""
     url, credit = tiles
@@ -41,6 +43,9 @@ def map_value(
         "area": area.collection if area else None,
         "go_to_area": not layers and not units,
         "colour_question": colour_question,
+        # Which layers are ticked when this turn comes; later the reader chooses.
+        "turn": turn,
+        "shown": list(shown),
         "tiles": url,
         # Leaflet reads this as HTML.
         "tiles_credit": escape(credit),

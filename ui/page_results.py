@@ -58,6 +58,8 @@ class Results:
             area=area,
             tiles=self._tiles,
             colour_question=question,
+            turn=f"{turn.question} {turn.answer.seconds if turn.answer else 0}" if turn else "",
+            shown=[one["id"] for one in layers],
         )
 
     def turns(self, session_id: str | None) -> list[Turn]:

@@ -68,9 +68,9 @@ def table_html(statistics: Statistics, language: Language = "en") -> str:
     rows = "".join(_row(row, language, dated=dated) for row in statistics.rows)
     name = say(language, "numbers")
     return (
-        f'<section aria-label="{name}"><h3>{name}</h3>'
+        f'<section aria-label="{name}"><h3>{name}</h3><p class="quiet">{escape(statistics.method)}</p>'
         f'<div class="scroll" tabindex="0" role="region" aria-label="{name}"><table>'
-        f"<caption>{escape(statistics.method)}</caption><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></div></section>"
+        f"<thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></div></section>"
     )
 
 

@@ -16,7 +16,9 @@ from playwright.sync_api import Browser, Page, sync_playwright
 from assistant.access import find_user_also
 from assistant.sessions import Sessions
 from assistant.settings import Settings
+from tests.test_map_view import drawn
 from tests.web.script import ScriptedAssistant, png
+from tools.workspace import Workspace
 from ui.api import make_access
 from ui.errors import add_error_handlers
 from ui.gate import Gate
@@ -68,6 +70,8 @@ def address(assistant: ScriptedAssistant, tmp_path_factory: pytest.TempPathFacto
     before = dict(os.environ)
     settings = Settings(data_dir=tmp_path_factory.mktemp("page"))
     assistant.kept = Sessions(settings.database)
+    workspace = Workspace(settings.artifacts_dir)
+    assistant.maps = [drawn(workspace, "NDVI before")[0], drawn(workspace, "NDVI after")[0]]
     with served(assistant, settings) as url:
         yield url
     os.environ.clear()

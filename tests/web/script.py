@@ -92,6 +92,7 @@ class ScriptedAssistant:
         self.sessions: list[str | None] = []
         self.questions: list[str] = []
         self.kept: Sessions | None = None
+        self.maps: list[Artifact] = []
         self.closed = threading.Event()
 
     async def stream(
@@ -127,6 +128,8 @@ class ScriptedAssistant:
         if question.startswith("large"):
             asked = Question(text="It would read 900 MB.", options=("Run it", "Cancel"), approves=("f" * 16,))
             return [QuestionEvent(question=asked), AnswerEvent(answer=answer(asked.text, question=asked))]
+        if question.startswith("layers"):
+            return [AnswerEvent(answer=answer("Two maps.", artifacts=self.maps))]
         if question.startswith("explain"):
             return [AnswerEvent(answer=answer("The finding.\n\n" + "More of it.\n\n" * 60))]
         found = computed()

@@ -1,5 +1,7 @@
 """Ask and be answered: steps, answers, buttons, stopping, failures, large runs."""
 
+import zipfile
+
 from playwright.sync_api import Page, expect
 
 from assistant.pending import read_reply
@@ -118,3 +120,12 @@ def test_a_stopped_step_is_closed() -> None:
     turn = Turn("q")
     turn.take(ToolStarted(call_id="1", name="compute", args={}))
     assert stopped(turn.messages())[1]["metadata"] == {"title": "Compute (stopped)", "status": "done"}
+
+
+def test_all_files_come_as_one_zip_that_opens(page: Page) -> None:
+    ask(page, "layers please")
+    with page.expect_download() as given:
+        page.get_by_role("link", name="Everything in one zip file").click()
+    with zipfile.ZipFile(given.value.path()) as archive:
+        assert archive.testzip() is None
+        assert archive.namelist() == ["01-map-ndvi-before.png", "02-map-ndvi-after.png"]

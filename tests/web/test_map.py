@@ -3,7 +3,7 @@
 import json
 from pathlib import Path
 
-from playwright.sync_api import Page
+from playwright.sync_api import Page, expect
 
 from tests.web.script import ScriptedAssistant, ask, square
 
@@ -59,3 +59,31 @@ def test_a_true_colour_image_of_the_same_place_and_dates_is_one_click_away(
     page.get_by_role("button", name="True colour").click()
     page.locator("#chat").get_by_text("True colour image of Rennes", exact=False).first.wait_for()
     assert assistant.questions[-1] == "True colour image of Rennes, 2025-06-01 to 2025-08-31"
+
+
+def test_layers_fade_and_swipe_and_step_back_when_an_answer_has_none(page: Page) -> None:
+    ask(page, "layers please")
+    boxes = page.locator(".map-layers input[type=checkbox]")
+    expect(boxes).to_have_count(2)
+    for number in range(2):
+        expect(boxes.nth(number)).to_be_checked()
+    images = page.locator(".map-board img.pixels")
+    expect(images).to_have_count(2)
+    for number in range(2):
+        images.nth(number).evaluate("async image => { await image.decode(); }")
+    page.get_by_label("Opacity: NDVI after").fill("40")
+    expect(page.locator(".map-board img[alt='NDVI after']")).to_have_css("opacity", "0.4")
+    for side, layer in (("left", "NDVI before"), ("right", "NDVI after")):
+        choice = page.get_by_label(f"Layer on the {side}")
+        choice.select_option(label=choice.locator("option", has_text=layer).inner_text())
+    shown = "image => getComputedStyle(image.parentElement).clipPath"
+    before = images.first.evaluate(shown)
+    assert before.startswith("polygon(")
+    page.get_by_label("Compare: left | right").fill("20")
+    assert images.first.evaluate(shown) != before
+    ask(page, "explain at length")
+    page.get_by_text("The finding.").wait_for()
+    expect(images).to_have_count(0)
+    expect(boxes).to_have_count(2)
+    boxes.first.check()
+    expect(images).to_have_count(1)

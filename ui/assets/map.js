@@ -15,7 +15,7 @@ map.attributionControl.setPrefix(false);
 map.fitBounds(HOME);
 L.control.scale({ imperial: false }).addTo(map);
 map.createPane("ground").style.zIndex = 150;
-let words = {}, layers = new Map(), units = null, area = null, conversation = null, drawing = null, tiles = null, shape = null, question = "";
+let words = {}, layers = new Map(), units = null, area = null, conversation = null, drawing = null, tiles = null, shape = null, question = "", turn = "";
 
 fetch("page/background.json").then((reply) => reply.ok ? reply.json() : null).then((ground) => {
   if (!ground) return;
@@ -232,10 +232,9 @@ function update() {
     layers = new Map();
     conversation = given.conversation;
   }
-  const fresh = given.layers.filter((one) => !layers.has(one.id));
-  if (fresh.length) for (const one of layers.values()) show(one, false);
-  fresh.forEach(addLayer);
-  for (const one of given.layers) show(layers.get(one.id), true);
+  given.layers.filter((one) => !layers.has(one.id)).forEach(addLayer);
+  if (given.turn !== turn) for (const one of layers.values()) show(one, given.shown.includes(one.id));
+  turn = given.turn;
   show_units(given.units);
   show_area(given.area);
   draw_list();

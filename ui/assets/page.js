@@ -7,6 +7,9 @@
       arrow.setAttribute("aria-hidden", "true");
       arrow.disabled = true;
     }
+    // Before the first question the examples are read from the first one on.
+    const start = document.querySelector("#chat .bubble-wrap:has(.placeholder-content)");
+    if (start) requestAnimationFrame(() => { start.scrollTop = 0; });
     for (const list of document.querySelectorAll("#chat .examples[role=list]")) list.setAttribute("role", "group");
   };
   new MutationObserver(mend).observe(document.body, { childList: true, subtree: true });
