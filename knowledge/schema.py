@@ -45,6 +45,7 @@ class Citation(Frozen):
             self.title,
             f"version {self.version}" if self.version else "",
             f"page {self.page}" if self.page else "",
+            f"newer version: {self.newer_version}" if self.newer_version else "",
         ]
         return ", ".join(part for part in parts if part)
 

@@ -37,7 +37,8 @@ def test_each_document_is_quoted_with_its_page_also_where_they_differ(retriever:
         ("The zorblat threshold is 37 percent.", 2, "1", True),
         ("The zorblat threshold is 41 percent.", 2, "2", True),
     }
-    assert "37 percent.” (Snow cover - Product User Manual, version 1, page 2)" in found.text
+    assert "37 percent.” (Snow cover - Product User Manual, version 1, page 2, newer version: 2)" in found.text
+    assert "41 percent.” (Snow cover - Product User Manual, version 2, page 2)" in found.text
 
 
 def test_a_newer_version_is_told(retriever: Retriever) -> None:
