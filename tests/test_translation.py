@@ -137,6 +137,13 @@ def test_each_sentence_that_products_show_is_known_in_each_language(language: Fo
 
 
 @pytest.mark.parametrize("language", FOREIGN)
+def test_what_each_product_measures_is_told_in_each_language(language: Foreign) -> None:
+    measured = [one.measures for one in load_catalogue().products if one.measures]
+    told = {what: translate(f"It measures {what}.", language) for what in measured}
+    assert [what for what in measured if what in told[what]] == []
+
+
+@pytest.mark.parametrize("language", FOREIGN)
 def test_unknown_sentences_stay_as_they_are(language: Foreign) -> None:
     for text in ("Stored 7 to 9 are no flags of ours.", "Whatever the tools say tomorrow, and more.", "a, b; c"):
         assert translate(text, language) == text
