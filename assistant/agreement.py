@@ -7,6 +7,9 @@ from assistant.lexicon import fold
 from knowledge.errors import ClmsError
 from tools.schema import Period
 
+SMALL = 3
+"""Words of so many letters tell no place from another."""
+
 
 def is_of_same(wanted: dict[str, Any], made: dict[str, Any], today: date) -> bool:
     """Tell whether a call is of the place wanted and of days in the period wanted; what cannot be read is let pass."""
@@ -21,13 +24,18 @@ def is_of_same(wanted: dict[str, Any], made: dict[str, Any], today: date) -> boo
 def _is_same_place(one: str, other: str) -> bool:
     from tools.places import find_places
 
-    if set(fold(one).replace(",", " ").split()) & set(fold(other).replace(",", " ").split()):
+    if _telling(one) & _telling(other):
         return True
     try:
         names = [{(place.name, place.bbox) for place in find_places(words, limit=5)} for words in (one, other)]
     except ClmsError:
         return True
     return not all(names) or bool(names[0] & names[1])
+
+
+def _telling(name: str) -> set[str]:
+    """Give the words of a name without the small ones: "de", "the"."""
+    return {word for word in fold(name).replace(",", " ").split() if len(word) > SMALL}
 
 
 def _period(words: str, today: date) -> Period | None:

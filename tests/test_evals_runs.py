@@ -1,5 +1,6 @@
 """The runner asks every case, the card tells every score, the check fails when it must."""
 
+import json
 from collections.abc import Iterator, Sequence
 from datetime import date
 from pathlib import Path
@@ -170,3 +171,32 @@ def test_the_score_card_holds_each_group_the_trials_and_each_kind_of_search(
     assert ("offline", "hybrid", 3) in asked
     assert [retrieval for mind, retrieval, _ in asked if mind == "retrieval"] == ["hybrid", "dense", "keyword"]
     assert CliRunner().invoke(entry.main, ["--check", "--every", "2"]).exit_code == 2
+
+
+def test_a_model_is_shown_beside_no_model_on_the_same_cases(
+    assistant: Assistant, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(entry, "ensure_demo", lambda *_, **__: None)
+    dead = "http://127.0.0.1:9"
+    told = {
+        "DATA_DIR": str(assistant.settings.data_dir),
+        "EMBEDDING_MODEL": "none",
+        "STAC_URL": dead,
+        "OPENEO_URL": dead,
+    }
+    page, rows = tmp_path / "scores.md", tmp_path / "rows.json"
+    with chat_server(says("The answer is 42.")) as chat:
+        told |= {"LLM_BASE_URL": chat.base_url, "LLM_MODEL": "stand-in", "LLM_RETRIES": "0"}
+        asked = ["--mind", "model", "--group", "negative", "--limit", "1", "--trials", "2", "--ablate", "grounding"]
+        asked += ["--json", str(rows), "--score-card", str(page)]
+        ran = CliRunner().invoke(entry.main, asked, env={f"CLMS_{name}": one for name, one in told.items()})
+    assert ran.exit_code == 0, ran.output
+    assert all(f"| {name} | 1 |" in ran.output for name in ("no model", "stand-in", "without grounding"))
+    assert "## Language model stand-in\n\n1 cases (all; negative), 2 trial(s) each." in page.read_text()
+    assert list(json.loads(rows.read_text())) == ["no model", "stand-in", "without grounding"]
+
+
+def test_a_run_of_a_model_without_any_says_how_to_name_one() -> None:
+    ran = CliRunner().invoke(entry.main, ["--mind", "model"])
+    assert ran.exit_code == 1
+    assert "CLMS_LLM_MODEL" in ran.output
