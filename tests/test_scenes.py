@@ -74,7 +74,7 @@ def test_the_scenes_are_counted_by_cloud_and_their_files_are_open(source: Source
     source.items = [scene("2025-03-01", 5.0), scene("2025-03-06", 35.0), scene("2025-03-11", 90.0)]
     found = listed(source, tmp_path)
     assert "3 scenes" in found.text
-    assert "Cloud cover 5 to 90 %: 1 with at most 20 %, 2 with at most 40 %" in found.text
+    assert "Cloud cover 5 to 90 %. At most 20 %: 1 scene. At most 40 %: 2 scenes. At most 60 %: 2 scenes." in found.text
     assert "no key is needed" in found.text
     assert found.data["files_need"] == ["nothing"]
 

@@ -70,10 +70,10 @@ def cloud_counts(scenes: Sequence[Scene]) -> str:
     if not clouds:
         return ""
     within = [(step, sum(cloud <= step for cloud in clouds)) for step in CLOUD_STEPS]
-    counts = [f"{count} with at most {step} %" for step, count in within if 0 < count < len(clouds)]
+    counts = "".join(f" At most {step} %: {counted(n, 'scene')}." for step, n in within if 0 < n < len(clouds))
     low, high = f"{min(clouds):.0f}", f"{max(clouds):.0f}"
     span = low if low == high else f"{low} to {high}"
-    return f" Cloud cover {span} %{': ' if counts else ''}{', '.join(counts)}."
+    return f" Cloud cover {span} %.{counts}"
 
 
 def clearest(scenes: Sequence[Scene]) -> str:
