@@ -201,7 +201,9 @@ def _told(work: StackWork, found: dict[str, Any], format_name: Format, artifacts
     )
     source = f"Collection {plan.collection_id}, {counted(len(prepared.scenes), 'scene')}. The table lists every layer."
     notes = (f"Note: {one}" for one in prepared.warnings if not one.startswith("Synthetic demo data"))
-    told = (note, about, f"{share} {source}", *notes)
+    image = "True-colour image: the picture and the map show red, green and blue as the eye sees them."
+    seen = image if any(one.kind == "map" for one in artifacts) else ""
+    told = (note, seen, about, f"{share} {source}", *notes)
     return ToolResult(
         text="\n".join(part for part in told if part),
         data={
