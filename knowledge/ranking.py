@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping
 from knowledge.catalogue import Catalogue
 from knowledge.elsewhere import Elsewhere, load_elsewhere
 from knowledge.fitness import Need, covers_whole, period_note, shortfalls, suited
-from knowledge.ingest import facts_sentence, policy_sentences, stems
+from knowledge.ingest import ELSEWHERE, facts_sentence, policy_sentences, stems
 from knowledge.matches import ProductMatch
 from knowledge.schema import Frozen, Product
 
@@ -40,6 +40,8 @@ KIN = 0.5
 MOST = 0.6
 NAMED = 0.3
 """Added to the relevance of a product that the question calls by its name."""
+SERVES = 0.5
+"""Added to the relevance of a product that serves a policy, where the policy makes up most of the question."""
 MOSTLY = 0.5
 """A name that makes up this share of a question is what it asks for."""
 UNWANTED = 0.5
@@ -222,10 +224,30 @@ def serves(product: Product, question: str) -> list[str]:
     return [text for policy, text in policy_sentences(product).items() if _is_named(policy, question)]
 
 
+def raised_for_policy(relevance: Mapping[str, float], catalogue: Catalogue, question: str) -> dict[str, float]:
+    """Raise the products for a policy that is most of the question; none where others have what stands beside it."""
+    if max(relevance, key=lambda one: relevance[one], default="").startswith(ELSEWHERE):
+        return {}
+    asked = set(stems(question))
+    least = max(1.0, MOSTLY * len(asked))
+    return {
+        one.id: relevance.get(one.id, 0.0) + SERVES
+        for one in catalogue.products
+        for policy in policy_sentences(one)
+        if len(asked.intersection(stems(policy))) >= least and _is_named(policy, question)
+    }
+
+
 def _is_named(policy: str, question: str) -> bool:
     """Tell whether most words of a policy's name, leaving out what it says in brackets, stand in the question."""
     words = set(stems(re.sub(r"\(.*?\)", "", policy)))
     return len(words & set(stems(question))) > MOST * len(words) > 0
+
+
+def warning(product: Product, question: str) -> str:
+    """Give what a product is not for where the question speaks of just that, not only of the product's own subject."""
+    own = set(stems(" ".join((product.title, product.summary, product.measures or "", *product.subjects))))
+    return not_for(product, " ".join(word for word in stems(question) if word not in own))
 
 
 def not_for(product: Product, question: str) -> str:

@@ -34,6 +34,7 @@ from knowledge.ranking import (
     judge,
     name_shares,
     order,
+    raised_for_policy,
     word_shares,
 )
 from knowledge.schema import Bbox, Passage
@@ -140,6 +141,7 @@ class Retriever:
         subject, relevance = in_english(words), self._relevance(words)
         for one, extra in extra_words(question, wording.named | wording.called, self.catalogue).items():
             relevance[one] = relevance.get(one, 0.0) + (NAMED if extra == 0 else NAMED / 2)
+        relevance |= raised_for_policy(relevance, self.catalogue, subject)
         for thing in wording.unwanted:
             alike = self._relevance(thing)
             least = ALIKE * (most := max(alike.values(), default=0.0))

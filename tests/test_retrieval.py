@@ -11,7 +11,7 @@ from knowledge.embeddings import check_weights
 from knowledge.errors import EmbeddingUnavailable, IndexMissing, SourceInvalid
 from knowledge.fitness import Need
 from knowledge.ingest import build_index
-from knowledge.ranking import judge
+from knowledge.ranking import judge, warning
 from knowledge.retrieval import Retriever, fuse
 from knowledge.wording import is_in_name, read_wording
 
@@ -91,6 +91,21 @@ def test_what_another_product_also_shows_stands_in_where_the_nearest_does_not_re
     first, *_ = retriever.products("built-up land at 10 m", bbox=AFRICA)
     assert first.product.id == "global-land-cover-10m"
     assert first.fits
+
+
+def test_a_policy_is_a_subject_of_its_own_unless_another_stands_beside_it(retriever: Retriever) -> None:
+    asked = retriever.find("Soil Monitoring Law: which product helps")
+    assert "soil moisture" in asked.matches[0].product.subjects
+    assert asked.certain
+    beside = retriever.find("fine particles in the air for SDG 11.6")
+    assert beside.elsewhere is not None
+    assert beside.elsewhere.id == "air-quality"
+
+
+def test_what_a_product_is_not_for_is_told_where_the_question_speaks_of_just_that() -> None:
+    lakes = load_catalogue().get("water-bodies")
+    assert warning(lakes, "village ponds in Kent") == "Not for: Narrow rivers and small ponds."
+    assert warning(lakes, "inland water surfaces by month") == ""
 
 
 def test_another_year_at_the_place_comes_before_no_data_there(retriever: Retriever) -> None:

@@ -10,7 +10,9 @@ from knowledge.asked import asked_facts, products_named
 from knowledge.asked_service import service_facts
 from knowledge.elsewhere import Elsewhere
 from knowledge.fitness import Need, differences
+from knowledge.lexicon import in_english
 from knowledge.matches import ProductMatch
+from knowledge.ranking import warning
 from knowledge.schema import Bbox, Citation, Product
 from tools.schema import Alternative, Period, Polygons, Recommendation
 
@@ -85,9 +87,9 @@ def advise(
     meant += [one.product for one in others if best.product in named and one.product in named]
     facts = tuple(fact for one in meant for fact in asked_facts(one, question, retriever.catalogue, start, end))
     recommendation = recommend(matches, facts=facts, certain=found.certain)
-    recommendation = recommendation.model_copy(
-        update={"left_out": left_out_text(found), "told_first": found.told_first}
-    )
+    lacks = f"{recommendation.lacks} {warning(best.product, in_english(question))}".strip()
+    said = {"lacks": lacks, "left_out": left_out_text(found), "told_first": found.told_first}
+    recommendation = recommendation.model_copy(update=said)
     if not found.certain and found.elsewhere:
         recommendation = recommendation.model_copy(
             update={"lacks": f"{recommendation.lacks} {_or_else(found.elsewhere)}".strip()}
