@@ -1,6 +1,7 @@
 """The minds behind the loop: the chat models of the settings; the offline planner is the one that is always there."""
 
-from typing import Any
+from functools import cache
+from typing import TYPE_CHECKING, Any
 
 from langchain_core.language_models import BaseChatModel
 from pydantic import SecretStr
@@ -8,6 +9,9 @@ from pydantic import SecretStr
 from assistant.planner import OfflinePlanner
 from assistant.settings import Settings
 from knowledge.errors import ClmsError
+
+if TYPE_CHECKING:
+    from httpx import AsyncClient
 
 OFFLINE = "offline-planner"
 
@@ -53,7 +57,15 @@ def _model(settings: Settings, base_url: str | None, name: str | None, key: Secr
         return model
     from langchain_openai import ChatOpenAI
 
-    return ChatOpenAI(model=name or "default", **options)
+    return ChatOpenAI(model=name or "default", http_async_client=_client(), **options)
+
+
+@cache
+def _client() -> "AsyncClient":
+    """Give the HTTP client of all models; it keeps no connection, for one is of no use in another event loop."""
+    from httpx import AsyncClient, Limits
+
+    return AsyncClient(limits=Limits(max_keepalive_connections=0), follow_redirects=True)
 
 
 def model_name(model: BaseChatModel) -> str:

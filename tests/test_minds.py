@@ -161,3 +161,10 @@ def _age(sessions: Sessions, *, days: int) -> None:
     turn = tables().tables["turn"]
     with sessions.database.begin() as db:
         db.execute(turn.update().values(asked_at=utc_now() - timedelta(days=days)))
+
+
+def test_a_model_answers_in_each_event_loop_of_a_process(settings: Settings) -> None:
+    with chat_server(calls(COMPUTE), says("Parcel A has 0.6."), calls(COMPUTE), says("Parcel B has 0.4.")) as chat:
+        told = _with(settings, llm_base_url=chat.base_url, llm_model="a", llm_retries=0)
+        answers = [asyncio.run(small_assistant(told).ask(QUESTION)) for _ in range(2)]
+    assert [one.text for one in answers] == ["Parcel A has 0.6.", "Parcel B has 0.4."]

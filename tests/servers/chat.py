@@ -54,6 +54,8 @@ def chat_server(*replies: dict[str, Any], status: int = 200, wait_s: float = 0.0
     script, closing = ChatScript(replies, status, wait_s), threading.Event()
 
     class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"  # as real servers, which keep connections open
+
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers["Content-Length"]))
             script.requests.append(json.loads(body))
