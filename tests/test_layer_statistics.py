@@ -347,11 +347,23 @@ def test_a_layer_is_offered_only_where_the_archive_has_an_item_of_it(services: S
     assert _offer(services, 20_000).startswith("Its own layer is not in the archive in use for this place")
 
 
-def _offer(services: Services, column: int | None) -> str:
+def test_a_layer_that_would_be_refused_is_not_offered(
+    services: Services, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tools.offers.KEPT_S", 0.001)  # the collections are listed anew
+    hub, column = services.workspace.root.parent / "hub", 60_000
+    corner = Affine(PIXEL_M, 0, WEST + column * PIXEL_M, 0, -PIXEL_M, NORTH)
+    path = _write(tmp_path / "IMC-.tif", np.full((SIDE, SIDE), 3, "uint8"), corner=corner)
+    add_files(hub, [path], collection_id="imd-change-2021-2024", datetime="2021-01-01/2024-12-31")
+    told = _offer(services, column, "imperviousness-change")
+    assert "is here, but it is not computed: How IMC is stored has not been verified" in told
+
+
+def _offer(services: Services, column: int | None, product_id: str = "dominant-leaf-type") -> str:
     box = None
     if column is not None:
         from shapely.geometry import shape
 
         box = shape(_square(column, column + SIDE)).bounds
-    product = services.retriever.catalogue.get("dominant-leaf-type")
+    product = services.retriever.catalogue.get(product_id)
     return make_offer(services, product, place="here", bbox=box, period="").text

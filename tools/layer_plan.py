@@ -168,6 +168,16 @@ def prepare_layer(services: "Services", subject: Subject, period: Period | None)
     return LayerWork(prepared, rules, release, edition, pixel_m, warp)
 
 
+def check_readable(services: "Services", releases: Sequence[Release], product: Product) -> None:
+    """Refuse as a computation of the latest release would.
+
+    Raises:
+        ToolInputError: How the layer is stored is not verified, or it holds flags.
+    """
+    if release := choose_release(tuple(releases), None):
+        _rules(services, release, *find_edition(product, release))
+
+
 def _rules(services: "Services", release: Release, edition: Edition | None, variable: str) -> Rules:
     band = release.holding.band
     if edition is None:

@@ -4,11 +4,13 @@ import time
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from knowledge.errors import ClmsError
+from knowledge.errors import ClmsError, ProductNotFound
 from knowledge.schema import Bbox, Product
+from tools.errors import ToolInputError
 from tools.schema import Frozen, Recommendation
 
 if TYPE_CHECKING:
+    from tools.layer_search import Holding
     from tools.toolbox import Services
 
 KEPT_S = 300
@@ -90,9 +92,27 @@ def _own_layer(services: "Services", product: Product, archive: _Archive, place:
     layers = next((one.layers for one in held if archive.has(one.layers.collection_id)), None)
     if layers is None:
         return None
+    if refused := _refused(services, product, held, archive):
+        return Offer(text=f"{layers.title} is here, but it is not computed: {refused}")
     invented = " (synthetic demo data, not measured)" if layers.synthetic else ""
     text = f"Statistics of this layer for a place, its districts or your polygons: {layers.title} is here{invented}."
     return Offer(text=text, question=f"What is the mean {product.title} of {place}?" if place and archive.bbox else "")
+
+
+def _refused(services: "Services", product: Product, held: "list[Holding]", archive: _Archive) -> str:
+    """Say why a computation of the layer would be refused; empty where it would not, or nobody knows a place."""
+    from tools.layer_plan import check_readable
+    from tools.layer_search import find_releases
+    from tools.stac import StacService
+
+    if archive.bbox is None:
+        return ""
+    try:
+        releases = find_releases(StacService(archive.url, timeout_s=PATIENCE_S), held, archive.bbox)
+        check_readable(services, tuple(releases), product)
+    except (ToolInputError, ProductNotFound) as error:
+        return error.message
+    return ""
 
 
 _MISSING = "Its own layer is not in the archive in use."
