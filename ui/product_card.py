@@ -58,7 +58,8 @@ def _card(
     access = reasons.access if reasons and reasons.access else product.access if product else ()
     cautions = reasons.cautions if reasons and reasons.cautions else product.cautions if product else ()
     parts += [_editions(product.editions, language) if product else ""]
-    parts += [folded(say(language, "access"), access), folded(say(language, "cautions"), cautions)]
+    told = {"access": access, "cautions": cautions}
+    parts += [folded(say(language, key), [translate(one, language) for one in lines]) for key, lines in told.items()]
     if product and reasons:
         others = [one.product_id for one in reasons.alternatives]
         parts += [_pair(product.id, other, catalogue, language) for other in others]
@@ -75,13 +76,15 @@ def _facts(product: Product, language: Language) -> str:
         "coverage": product.coverage,
     }
     lines = "".join(
-        f"<div><dt>{say(language, key)}</dt><dd>{escape(value)}</dd></div>" for key, value in told.items() if value
+        f"<div><dt>{say(language, key)}</dt><dd>{escape(translate(value, language))}</dd></div>"
+        for key, value in told.items()
+        if value
     )
-    return f"<p>{escape(product.summary)}</p><dl>{lines}</dl>"
+    return f"<p>{escape(translate(product.summary, language))}</p><dl>{lines}</dl>"
 
 
 def _reasons(reasons: Recommendation, language: Language) -> str:
-    others = [f"{other.title}: {other.lacks}" for other in reasons.alternatives]
+    others = [f"{other.title}: {translate(other.lacks, language)}" for other in reasons.alternatives]
     lacks = (reasons.lacks,) if reasons.lacks else ()
     return "".join(
         _part(key, lines, language) for key, lines in (("why", reasons.why), ("why_not", others), ("lacks", lacks))
@@ -89,7 +92,8 @@ def _reasons(reasons: Recommendation, language: Language) -> str:
 
 
 def _part(key: str, lines: Sequence[str], language: Language) -> str:
-    return f"<h5>{say(language, key)}</h5>{bullets(lines)}" if lines else ""
+    told = [translate(line, language) for line in lines]
+    return f"<h5>{say(language, key)}</h5>{bullets(told)}" if lines else ""
 
 
 def _links(product: Product | None, reasons: Recommendation | None, language: Language) -> str:

@@ -5,11 +5,14 @@ import re
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page
 
+from assistant.schema import ToolCall
+from knowledge.catalogue import load_catalogue
 from knowledge.lexicon import LANGUAGES
-from tests.web.script import ask, computed
+from tests.web.script import answer, ask, computed
 from ui.page_layout import load_examples
 from ui.page_words import all_words
 from ui.panels import result_html
+from ui.product_card import cards_html
 
 
 def test_axe_finds_nothing_against_wcag_aa(page: Page) -> None:
@@ -50,3 +53,11 @@ def test_text_from_outside_never_becomes_markup() -> None:
     answer = computed(warnings=("<img src=x>",))
     assert "<img src=x>" not in result_html("<script>", answer.artifacts, answer)
     assert "<script>" not in result_html("<script>", answer.artifacts, answer)
+
+
+def test_a_product_card_tells_its_facts_in_the_language_of_the_page() -> None:
+    about = {"product_id": "tree-cover-density"}
+    call = ToolCall(name="explain_product", args=about, result="", outcome="ok", seconds=0.1)
+    told = cards_html(answer("It is a layer.", tool_calls=[call]), load_catalogue, "fr")
+    assert "Les couches de changement 2015-2018 ne correspondent pas" in told
+    assert "The 2015-2018 change layers" not in told
