@@ -324,7 +324,7 @@ def _of_product(found: Slots, question: str, before: tuple[Slots, ...], told: tu
         units="place" if units == "any" else units,
         words=product,
     )
-    return replace(found, place=place, layer=request, missing=())
+    return replace(found, place=place, layer=request, missing=(), subject="")
 
 
 def _wants_values(question: str, somewhere: bool) -> bool:

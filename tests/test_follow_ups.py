@@ -139,6 +139,7 @@ def test_the_product_told_is_what_is_computed(question: str) -> None:
     layer = next(one for one in made if one["name"] == "layer_statistics")
     assert (layer["layer"], layer["place"], layer["units"]) == ("HRL Imperviousness Density", "Lille", "districts")
     assert layer["period"] == "2021"
+    assert made[0]["question"] == "HRL Imperviousness Density"
 
 
 @pytest.mark.parametrize(
