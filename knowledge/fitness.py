@@ -284,8 +284,12 @@ def _period(product: Product, need: Need) -> Shortfall | None:
 
 def _change(product: Product, need: Need, catalogue: Catalogue) -> Shortfall | None:
     """Warn of comparing the first and the last year asked for where that is not allowed; name the change layer."""
-    if need.start is None or need.end is None or need.start.year == need.end.year:
+    if need.start is None or need.end is None:
         return None
+    if need.start.year == need.end.year:
+        text = f"It tells of change between two years, not of {need.start.year} alone."
+        only = all(one.is_change for one in product.editions)
+        return Shortfall(kind="one year", text=text, blocks=False) if only else None
     years = (need.start.year, need.end.year)
     ends = [
         next((e for e in _dated(product, need) if e.status == "current" and _first(e) <= year <= _last(e)), None)

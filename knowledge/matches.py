@@ -9,7 +9,18 @@ class Shortfall(Frozen):
     """One thing a question asks for that a product's facts do not give."""
 
     kind: Literal[
-        "refused", "status", "place", "period", "pixel", "units", "extent", "cadence", "change", "compare", "unverified"
+        "refused",
+        "status",
+        "place",
+        "period",
+        "pixel",
+        "units",
+        "extent",
+        "cadence",
+        "change",
+        "compare",
+        "one year",
+        "unverified",
     ]
     text: str
     blocks: bool

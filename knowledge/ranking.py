@@ -28,7 +28,7 @@ LEAST_RELEVANCE = 0.55
 BLOCKED_FACTOR = 0.3
 SHORT_FACTORS = {
     "place": 0.9, "units": 0.5, "extent": 0.7, "period": 0.8, "status": 0.8, "cadence": 0.9, "change": 0.7,
-    "compare": 1.0, "unverified": 0.8,
+    "compare": 1.0, "one year": 0.9, "unverified": 0.8,
 }  # fmt: skip
 """How far a shortfall lowers a product: one that it blocks, and one that can still be used."""
 

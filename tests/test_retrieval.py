@@ -102,6 +102,13 @@ def test_a_policy_is_a_subject_of_its_own_unless_another_stands_beside_it(retrie
     assert beside.elsewhere.id == "air-quality"
 
 
+def test_one_year_is_not_told_by_change_alone(retriever: Retriever) -> None:
+    matches = retriever.products("grassland", start=date(2018, 1, 1), end=date(2018, 12, 31), limit=20)
+    lacks = {one.product.id: one.lacks for one in matches}
+    assert "between two years, not of 2018 alone" in lacks["grassland-change"]
+    assert "between two years" not in lacks["grassland"]
+
+
 def test_what_a_product_is_not_for_is_told_where_the_question_speaks_of_just_that() -> None:
     lakes = load_catalogue().get("water-bodies")
     assert warning(lakes, "village ponds in Kent") == "Not for: Narrow rivers and small ponds."
