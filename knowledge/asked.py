@@ -4,7 +4,7 @@ import re
 from contextlib import suppress
 from datetime import date
 
-from knowledge.asked_codes import codes_in
+from knowledge.asked_codes import codes_in, names_class
 from knowledge.asked_cues import kinds_in
 from knowledge.asked_lines import NOT_STATED, TELL, UNKNOWN, Asked, telling_words
 from knowledge.catalogue import Catalogue, normalise
@@ -29,6 +29,7 @@ def asked_facts(
     meant = tuple(_meant(product, question, start, end))
     asked = Asked(meant, question, catalogue, product.documents, product, told_apart)
     kinds = ["codes"] * bool(codes_in(text)) + kinds_in(text)
+    kinds += ["classes"] * ("classes" not in kinds and names_class(text, meant, catalogue))
     said = [one for one in product.cautions if not set(kinds).isdisjoint(kinds_in(normalise(one)))]
     told = [line for kind in kinds for line in TELL[kind](asked)]
     sources = dict.fromkeys(source for one in asked.editions for source in one.sources)

@@ -38,6 +38,15 @@ def codes_in(question: str) -> list[int]:
     return [int(one) for one in dict.fromkeys(found)]
 
 
+def names_class(question: str, editions: Sequence[Edition], catalogue: Catalogue) -> bool:
+    """Tell whether a question holds a number of three digits or more, no year, that is a class of some editions."""
+    layers = [layer for edition in editions for layer in edition.variables]
+    names = {name for one in editions for name in one.legends} | {one.legend for one in layers if one.legend}
+    codes = {one.code for name in names for one in catalogue.legend(name).classes if one.code > 99}
+    said = {int(match["number"]) for match in re.finditer(rf"(?<![\w.]){_NUMBER}", question)}
+    return any(one in codes and not 1900 <= one < 2100 for one in said)
+
+
 def code_lines(editions: Sequence[Edition], codes: Sequence[int], catalogue: Catalogue) -> list[str]:
     """Say what each stored number stands for in the layers of some editions; what no table holds is not verified."""
     layers = _layers(editions)

@@ -223,6 +223,12 @@ def test_loose_words_ask_for_no_services(text: str) -> None:
     assert "services" not in kinds_in(text.lower())
 
 
+def test_numbers_that_are_classes_ask_for_classes(catalogue: Catalogue) -> None:
+    lines = asked_facts(catalogue.get("crop-types"), "lauter Zahlen wie 1110 und 2100 - wo ist der Mais?", catalogue)
+    assert any(line.startswith("Code 1130: Maize") for line in lines), lines
+    assert asked_facts(catalogue.get("corine-land-cover"), "CLC 2018 within 311 m of a river", catalogue) == ()
+
+
 def test_cues_are_whole_expressions() -> None:
     kinds = set(load_cues())
     assert kinds == set(TELL) - {"codes"}
