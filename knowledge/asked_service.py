@@ -20,6 +20,7 @@ FILE = Path(__file__).with_name("service_facts.yaml")
 MOST_TITLES = 6
 """Products named for one value; of more, the number is told."""
 MOST_SOURCES = 2
+_SERVICE = re.compile(r"\b(?:clms|copernicus land(?: monitoring)?)\b")
 
 
 class ServiceFact(Frozen):
@@ -60,6 +61,9 @@ def service_facts(question: str, catalogue: Catalogue) -> tuple[str, ...]:
     kinds = [kind for kind in kinds_in(normalise(question)) if kind in _TELL]
     words = _subject(question)
     products = _family(words, catalogue) if kinds else ()
+    if kinds and not products and _SERVICE.search(fold(question)):
+        # "Posters made from CLMS data": what is made of the data says nothing of the layers.
+        words, products = frozenset(), catalogue.products
     if not products:
         return ()
     editions = [(one, edition) for one in products for edition in one.editions if edition.status == "current"]
@@ -122,7 +126,7 @@ def _titles(titles: Iterable[str]) -> str:
 def _licence(listed: Listed) -> list[str]:
     names = Counter(edition.licence for _, edition in listed)
     return [
-        f"Licence of {'all ' * (len(names) == 1)}{count} data sets in this catalogue: {licence(name)}"
+        f"Licence of {'all ' * (len(names) == 1)}{count} current data sets in this catalogue: {licence(name)}"
         for name, count in names.most_common()
     ]
 
