@@ -26,6 +26,7 @@ import uvicorn
 from affine import Affine
 from click.testing import CliRunner
 from fastapi import FastAPI
+from lxml import etree
 from openai import BadRequestError, OpenAI
 from PIL import Image
 from rasterio.warp import transform as reproject
@@ -193,6 +194,8 @@ def open_as(kind: str, content: bytes, fields: dict) -> None:
     elif kind == "graph":
         assert b'"process_id": "load_collection"' in content
         json.loads(content)
+    elif kind == "metadata" and content.startswith(b"<?xml"):
+        assert etree.QName(etree.fromstring(content)).localname == "MD_Metadata"
     else:
         assert fields["plan"]["collection_id"] in content.decode()
         json.loads(content)
