@@ -89,6 +89,8 @@ def _reference_system(record: Record) -> list[Any]:
     if path:
         with rasterio.open(path) as source:
             code = source.crs.to_epsg() if source.crs else None
+        if code is None:  # a grid of a system without a code: none is better than another one's
+            return []
     # Tables and outlines have longitudes and latitudes.
     address = f"http://www.opengis.net/def/crs/EPSG/0/{code or 4326}"
     identifier = _node("RS_Identifier", _text("code", address))

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from tools.records import Record
+from tools.records import SYNTHETIC_LICENCE, Record
 from tools.schema import Artifact, Period, Plan
 
 _FILE = "https://stac-extensions.github.io/file/v2.1.0/schema.json"
@@ -34,7 +34,7 @@ def stac_item(record: Record) -> str:
             "created": f"{record.made_at:%Y-%m-%dT%H:%M:%SZ}",
             "start_datetime": f"{first}T00:00:00Z",
             "end_datetime": f"{last}T23:59:59Z",
-            "license": "CC0-1.0" if record.synthetic else "other",
+            "license": "CC0-1.0" if record.licence == SYNTHETIC_LICENCE else "other",
             "clms:licence": record.licence,
             "clms:synthetic": record.synthetic,
             "clms:plan": record.plan.fingerprint,

@@ -103,7 +103,8 @@ def chat_router(assistant: Assistant, turns: Turns) -> APIRouter:
     def sessions(limit: Annotated[int, Query(ge=1, le=1000)] = 100) -> list[ConversationTold]:
         """List one's own conversations, the latest first; where users are not told apart, only on its own machine."""
         user = assistant.access.user()
-        if user is None and not assistant.settings.is_local:
+        # Other names of the host are those of a proxy, through which others come.
+        if user is None and (not assistant.settings.is_local or assistant.settings.allowed_hosts):
             raise NotPermitted("Here nobody's conversations are listed: users are not told apart.", "Keep their ids.")
         kept = assistant.sessions.listed(owner=user.name if user else None, limit=limit)
         return [ConversationTold(**asdict(one)) for one in kept]
