@@ -61,7 +61,7 @@ def service_facts(question: str, catalogue: Catalogue) -> tuple[str, ...]:
     kinds = [kind for kind in kinds_in(normalise(question)) if kind in _TELL]
     words = _subject(question)
     products = _family(words, catalogue) if kinds else ()
-    if kinds and not products and _SERVICE.search(fold(question)):
+    if kinds and not products and _SERVICE.search(fold(question)) and not _is_of_a_layer(words, catalogue):
         # "Posters made from CLMS data": what is made of the data says nothing of the layers.
         words, products = frozenset(), catalogue.products
     if not products:
@@ -100,6 +100,11 @@ def _family(words: frozenset[str], catalogue: Catalogue) -> tuple[Product, ...]:
         if words.issubset(stems(f"{one.title} {one.family} {one.family_abbr or ''} {one.component}"))
     )
     return found if len(found) > 1 else ()
+
+
+def _is_of_a_layer(words: frozenset[str], catalogue: Catalogue) -> bool:
+    """Tell whether some words are of what a product is about: "soil moisture as netCDF" asks for a product."""
+    return any(not words.isdisjoint(stems(" ".join((one.title, *one.subjects)))) for one in catalogue.products)
 
 
 Listed = Sequence[tuple[Product, Edition]]

@@ -204,7 +204,12 @@ def test_facts_of_the_whole_service_or_a_family_are_told_without_a_product(
 
 @pytest.mark.parametrize(
     "question",
-    ["Can I use drone pictures commercially?", "population projections for cities", "Which map shows forest?"],
+    [
+        "Can I use drone pictures commercially?",
+        "population projections for cities",
+        "Which map shows forest?",
+        "Which CLMS product maps burnt land in Spain as NetCDF?",
+    ],
 )
 def test_facts_of_the_service_do_not_answer_what_is_about_something_else(catalogue: Catalogue, question: str) -> None:
     assert service_facts(question, catalogue) == ()

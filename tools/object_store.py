@@ -41,7 +41,7 @@ class ObjectStore:
 
         try:
             obstore.put(self._store, path.name, path)
-        except BaseError as error:
+        except (BaseError, FileNotFoundError) as error:  # the latter where there is no such bucket
             raise WorkspaceUnwritable(
                 "The result could not be saved: the store of files did not take it.",
                 "Try again; an admin checks CLMS_ARTIFACTS_URL and the keys of the bucket.",
