@@ -24,7 +24,8 @@ def is_of_same(wanted: dict[str, Any], made: dict[str, Any], today: date) -> boo
 def _is_same_place(one: str, other: str) -> bool:
     from tools.places import find_places
 
-    if _telling(one) & _telling(other):
+    words, others = _telling(one), _telling(other)
+    if words and others and (words <= others or others <= words):
         return True
     try:
         names = [{(place.name, place.bbox) for place in find_places(words, limit=5)} for words in (one, other)]

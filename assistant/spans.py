@@ -33,8 +33,8 @@ _SHARED_YEAR = re.compile(
 )
 _SHARED_HEAD = re.compile(rf"(?<![\w.-])(?P<first>(?P<head>{HEAD}) {YEAR}) {_BETWEEN}(?P<second>{YEAR})(?![\w.]*\d)")
 _YEAR_AFTER_NAME = re.compile(rf"(?P<name>{MONTH}|{SEASON}) {YEAR}")
-_OTHER_MEANINGS = ("march", "mars")
-"""Names of months that are other words, too, so that they count only after "in"."""
+_OTHER_MEANINGS = ("march", "mars", "mayo", "sept")
+"""Names of months that are other words or places, too, so that they count only after "in"."""
 _LENGTH = re.compile(rf"\d{{1,3}} (?:{UNIT})")
 """A length such as "10 day" says when only with "last"."""
 _DAY = re.compile(

@@ -12,8 +12,9 @@ from knowledge.schema import Edition, Product
 
 _OPEN = re.compile(
     r"\W*(?:which|what|how|where|when|why|who|quel|combien|comment|ou|quand|pourquoi|qui|qu|welch|wie|wo|wann|"
-    r"warum|was|wer|cual|como|donde|cuando|cuant|que|quien|por que|quale|quali|"
-    r"come|dove|quando|quanto|quanta|perche|chi|che)\w{0,2}\b"
+    r"warum|was (?:ist|sind|gibt|kann|hat|zeigt|misst|bedeutet|kostet)|wer|"
+    r"cual|como|donde|cuando|cuant|que|quien|por que|quale|quali|come|dove|quando|quanto|quanta|perche|"
+    r"chi|che)\w{0,2}\b"
 )
 """How questions begin that are not answered with yes or no."""
 _COVERS = re.compile(

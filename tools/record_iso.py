@@ -13,7 +13,11 @@ _GMD, _GCO = "http://www.isotc211.org/2005/gmd", "http://www.isotc211.org/2005/g
 _GML, _XLINK = "http://www.opengis.net/gml", "http://www.w3.org/1999/xlink"
 _GMX = "http://www.isotc211.org/2005/gmx"
 _CODES = "http://standards.iso.org/iso/19139/resources/gmxCodelists.xml#"
-_NO_LIMIT = "http://inspire.ec.europa.eu/metadata-codelist/LimitationsOnPublicAccess/noLimitations"
+_OPEN = (
+    "no limitations to public access",
+    "http://inspire.ec.europa.eu/metadata-codelist/LimitationsOnPublicAccess/noLimitations",
+)
+_NOT_KNOWN = ("not known", "")
 _THEME = "http://inspire.ec.europa.eu/theme/lc"
 _LAW = "Commission Regulation (EU) No 1089/2010 of 23 November 2010 implementing Directive 2007/2/EC"
 
@@ -104,7 +108,7 @@ def _identification(record: Record, day: str) -> Any:
         _text("abstract", record.abstract),
         _node("pointOfContact", _party(record.contact, "pointOfContact")),
         _node("descriptiveKeywords", _keywords()),
-        _node("resourceConstraints", _legal("accessConstraints", "no limitations to public access", _NO_LIMIT)),
+        _node("resourceConstraints", _legal("accessConstraints", *(_OPEN if record.has_terms else _NOT_KNOWN))),
         _node("resourceConstraints", _legal("useConstraints", record.licence, "")),
         _node("spatialRepresentationType", _code("MD_SpatialRepresentationTypeCode", _representation(record))),
         *_resolution(record),

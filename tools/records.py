@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from knowledge.catalogue import licence
 from tools.planning import Prepared
 from tools.schema import Artifact, Bbox, Plan, Scene
+from tools.words import counted
 
 if TYPE_CHECKING:
     from tools.toolbox import Services
@@ -35,6 +36,11 @@ class Record:
     """Who answers for it, as `Name <mail@host>`; empty where nobody was named."""
     stac_url: str
     made_at: datetime
+
+    @property
+    def has_terms(self) -> bool:
+        """Tell whether the terms of use are known."""
+        return self.licence != _UNKNOWN_LICENCE.format(collection=self.plan.collection_id)
 
 
 def write_records(
@@ -97,7 +103,8 @@ def _record(work: Prepared, files: Sequence[Artifact], *, contact: str, stac_url
     invented = work.synthetic or work.units.synthetic
     title = f"{'[synthetic demo data] ' if invented else ''}{plan_title(plan)}"
     what = work.recipe.long_name or work.recipe.title
-    told = f"{what} of {plan.place.name}, {plan.period.days}, from {len(work.scenes)} scenes of {plan.collection_id}."
+    scenes = counted(len(work.scenes), "scene")
+    told = f"{what} of {plan.place.name}, {plan.period.days}, from {scenes} of {plan.collection_id}."
     return Record(
         title=title,
         abstract=" ".join(part for part in (note, told, source_line(work)) if part),

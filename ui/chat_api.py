@@ -7,7 +7,7 @@ from dataclasses import asdict
 from datetime import datetime
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Header, Query, Response
+from fastapi import APIRouter, Header, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 from sse_starlette import EventSourceResponse, ServerSentEvent
 
@@ -22,6 +22,7 @@ from ui.answer_fields import Told, answer_fields, file_fields
 from ui.turns import RunningTurn, Turns
 
 HEARTBEAT_S = 15
+_FORWARDED = frozenset(("forwarded", "x-forwarded-for", "x-real-ip"))
 LastEvent = Annotated[int, Header(alias="Last-Event-ID", ge=0)]
 
 
@@ -100,12 +101,16 @@ def chat_router(assistant: Assistant, turns: Turns) -> APIRouter:
         return Response(status_code=204)
 
     @router.get("/sessions")
-    def sessions(limit: Annotated[int, Query(ge=1, le=1000)] = 100) -> list[ConversationTold]:
+    def sessions(request: Request, limit: Annotated[int, Query(ge=1, le=1000)] = 100) -> list[ConversationTold]:
         """List one's own conversations, the latest first; where users are not told apart, only on its own machine."""
         user = assistant.access.user()
-        # Other names of the host are those of a proxy, through which others come.
-        if user is None and (not assistant.settings.is_local or assistant.settings.allowed_hosts):
-            raise NotPermitted("Here nobody's conversations are listed: users are not told apart.", "Keep their ids.")
+        # Behind a proxy others come: it has names of the host of its own, or says for whom it asks.
+        proxied = assistant.settings.allowed_hosts or not _FORWARDED.isdisjoint(request.headers)
+        if user is None and (proxied or not assistant.settings.is_local):
+            raise NotPermitted(
+                "Here nobody's conversations are listed: users are not told apart.",
+                "Keep the ids of your own, or let users log in with CLMS_AUTH=required.",
+            )
         kept = assistant.sessions.listed(owner=user.name if user else None, limit=limit)
         return [ConversationTold(**asdict(one)) for one in kept]
 
