@@ -167,6 +167,8 @@ def order(
 
 def _helps(match: ProductMatch, nearest: Product) -> bool:
     """Tell whether a product fits or has the subject at the place: another year there says more than no data at all."""
+    if not match.verified and match.product is not nearest:
+        return False
     absent = any(one.blocks and one.kind == "place" for one in match.shortfalls)
     return match.fits or (not absent and match.product.can_stand_in_for(nearest))
 
