@@ -28,7 +28,8 @@ def test_nearly_all_texts_of_the_catalogue_come_with_a_vector(texts: list[str]) 
 
 
 def test_they_are_what_the_encoder_makes_and_other_texts_are_encoded(texts: list[str]) -> None:
-    sample = [text for text in texts if CardVectors().find(text)][::150]
+    cards = CardVectors()
+    sample = [text for text in texts if cards.find(text)][::150]
     made = text_encoder(BUNDLED)([*sample, "a text that no card holds"])
     expected = load_encoder(BUNDLED).encode([*sample, "a text that no card holds"])
     cosines = np.sum(np.array(made) * np.array(expected), axis=1) / np.linalg.norm(made, axis=1)
@@ -42,7 +43,8 @@ def test_the_encoder_is_not_loaded_where_nothing_is_to_be_encoded(
         raise EmbeddingUnavailable(f"{name} must not be loaded")
 
     monkeypatch.setattr(card_vectors, "load_encoder", fail)
-    known = [text for text in texts if CardVectors().find(text)]
+    cards = CardVectors()
+    known = [text for text in texts if cards.find(text)]
     assert len(text_encoder(BUNDLED)(known)) == len(known)
     with pytest.raises(EmbeddingUnavailable):
         text_encoder("another-encoder")

@@ -76,6 +76,8 @@ def chat_server(*replies: dict[str, Any], status: int = 200, wait_s: float = 0.0
             self.send_header("Content-Length", str(len(data) + lacking))
             self.end_headers()
             self.wfile.write(data)
+            # A line that is cut is closed; left open, the client would wait for its time-out.
+            self.close_connection = self.close_connection or lacking > 0
 
         def log_message(self, format: str, *args: Any) -> None:  # noqa: A002
             """Keep the test's output clean."""
