@@ -2,8 +2,10 @@
 
 import re
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import date
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -34,9 +36,9 @@ DAYS = ("2025-05-04", "2025-05-14", "2025-05-24")
 SCALE, OFFSET = 0.0001, -0.1
 
 
-def write(path: Path, values: NDArray[np.uint16], size: float) -> Path:
+def write(path: Path, values: NDArray[Any], size: float) -> Path:
     with rasterio.open(
-        path, "w", driver="GTiff", width=values.shape[1], height=values.shape[0], count=1, dtype="uint16", nodata=0,
+        path, "w", driver="GTiff", width=values.shape[1], height=values.shape[0], count=1, dtype=values.dtype, nodata=0,
         crs="EPSG:32630", transform=Affine(size, 0, LEFT, 0, -size, TOP),
     ) as target:  # fmt: skip
         target.write(values, 1)
@@ -86,6 +88,17 @@ def services(fields: Fields, tmp_path_factory: pytest.TempPathFactory) -> Iterat
         bare = [path for path in files if path.stem[-3:] in ("B04", "B08")]
         add_files(root / "hub", bare, collection_id="raw", datetime=day)
         add_files(root / "hub", bare, collection_id="rednir", datetime=day, scale=SCALE, offset=OFFSET)
+    power = np.random.default_rng(3).uniform(0.01, 0.4, (2, SIZE, SIZE)).astype("float32")
+    for collection, values in (
+        ("s1", power),
+        ("decibels", 10 * np.log10(power)),
+        ("counts", (power * 1e4).astype("uint16")),
+    ):
+        names = [root / f"{collection}_{name}.tif" for name in ("VV", "VH")]
+        for path, band in zip(names, values, strict=True):
+            write(path, band, 10)
+        add_files(root / "hub", names, collection_id=collection, datetime=DAYS[0])
+    np.save(root / "power.npy", power)
     build_index(root / "index", embedding_model="none")
     with running_hub(root / "hub") as url:
         retriever = Retriever(root / "index", embedding_model="none")
@@ -164,6 +177,19 @@ def test_the_method_tells_formula_bands_constants_and_reference(services: Servic
     assert any("20 m are combined" in warning for warning in compute(services, "NDMI", "per_polygon").warnings)
 
 
+def test_radar_indices_are_computed_from_linear_power_and_from_nothing_else(services: Services) -> None:
+    vv, vh = np.load(services.workspace.root.parent / "power.npy").astype("float64")
+    index = 4 * vh / (vv + vh)
+    found = compute(services, "DpRVIVV", "per_polygon", collection="s1")
+    assert found.statistics is not None
+    expected = [index[:, :6].mean(), index[:, 6:].mean()]
+    assert [row.value for row in found.statistics.rows] == pytest.approx(expected, abs=1e-6)
+    assert not any("cloud" in warning for warning in found.warnings)
+    for collection, complaint in (("decibels", "mean of VV -"), ("counts", "publishes no scale")):
+        with pytest.raises(ToolInputError, match=f"DpRVIVV needs backscatter as linear power, .*{complaint}"):
+            compute(services, "DpRVIVV", "per_polygon", collection=collection)
+
+
 def test_missing_bands_are_named_with_what_is_possible(services: Services) -> None:
     with pytest.raises(ToolInputError, match=r"EVI \(Enhanced Vegetation Index\) needs blue, which .* it has nir, red"):
         compute(services, "EVI", "composite", collection="rednir")
@@ -190,7 +216,7 @@ def test_a_formula_is_arithmetic_and_nothing_else(text: str) -> None:
 
 def test_every_index_is_computed_as_the_library_does() -> None:
     random = np.random.default_rng(5)
-    pixels = {symbol: random.uniform(0.05, 0.6, 50) for symbol in indices.SYMBOLS}
+    pixels = {symbol: random.uniform(0.05, 0.6, 50) for symbol in (*indices.SYMBOLS, *indices.RADAR)}
     own = {indices.read_recipe(path).title for path in (indices.FOLDER / "own").glob("*.yaml")}
     for recipe in indices.all_recipes():
         if recipe.title in own:
@@ -203,18 +229,43 @@ def test_every_index_is_computed_as_the_library_does() -> None:
             assert recipe.valid_range[0] <= np.min(ours) <= np.max(ours) <= recipe.valid_range[1]
 
 
-def test_the_recipe_in_the_guide_is_read_and_runs(services: Services, fields: Fields, tmp_path: Path) -> None:
+def test_the_recipe_in_the_guide_runs_once_its_one_file_is_there(
+    services: Services, fields: Fields, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     guide = (Path(__file__).parent.parent / "docs" / "add-a-recipe.md").read_text(encoding="utf-8")
     (example,) = re.findall(r"```yaml\n(.*?)```", guide, re.S)
     assert len(example.splitlines()) < 40
     assert example == (indices.FOLDER / "own" / "ndre.yaml").read_text(encoding="utf-8")
-    (tmp_path / "mine.yaml").write_text(example)
-    recipe = indices.read_recipe(tmp_path / "mine.yaml")
-    assert recipe == indices.get_recipe("NDRE")
-    assert recipe.reading in compute(services, "ndre", "composite").text
+    (tmp_path / "own").mkdir()
+    (tmp_path / "reading.yaml").write_text((indices.FOLDER / "reading.yaml").read_text(encoding="utf-8"))
+    monkeypatch.setattr(indices, "FOLDER", tmp_path)
+    with fresh_recipes():
+        with pytest.raises(ToolInputError, match="no index called 'Leafy'"):
+            compute(services, "Leafy", "per_polygon")
+        (tmp_path / "own" / "leafy.yaml").write_text(example.replace("title: NDRE", "title: Leafy"))
+    with fresh_recipes():
+        found = compute(services, "Leafy", "per_polygon")
+    with pytest.warns(RuntimeWarning, match="All-NaN"):
+        composite = np.nanmedian(fields.values(*REFERENCE["NDRE"][:1], *REFERENCE["NDRE"][1]), axis=0)
+    assert found.statistics is not None
+    expected = [np.nanmean(composite[:, :6]), np.nanmean(composite[:, 6:])]
+    assert [row.value for row in found.statistics.rows] == pytest.approx(expected, abs=1e-6)
+    assert "the higher the value, the more chlorophyll" in found.text
     told = set(re.findall(r"^\| `(\w+)` \| [^|]*\|$", guide, re.M))
     assert {"title", "formula", "constants", "reading"} <= told
-    assert set(re.findall(r"`([A-Z]+\d?)`", guide)) >= set(indices.SYMBOLS)
+    assert set(re.findall(r"`([A-Z]+\d?)`", guide)) >= {*indices.SYMBOLS, *indices.RADAR}
+    assert len(guide.splitlines()) < 40
+
+
+@contextmanager
+def fresh_recipes() -> Iterator[None]:
+    """Read the recipes anew within, and once more after it."""
+    cached = (indices._recipes, indices.recipe_ids)
+    for one in cached:
+        one.cache_clear()
+    yield
+    for one in cached:
+        one.cache_clear()
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,9 @@ import pytest
 
 from knowledge.retrieval import Retriever
 from tests.servers.cog import Source, cog_server
-from tools.errors import NoScenes
+from tools.errors import NoScenes, NotCovered
+from tools.indices import find_band
+from tools.layers import read_layers
 from tools.scenes import list_scenes
 from tools.schema import ToolResult
 from tools.toolbox import Context, Services, Toolbox
@@ -131,3 +133,35 @@ def test_only_cloudy_scenes_tell_the_clearest_and_the_nearest_below_the_limit(so
     assert "All 2 scenes" in caught.value.message
     assert "the clearest, of 2025-03-11, has 88 %" in caught.value.message
     assert "nearest dates below the limit: 2025-04-12 (30 % cloud)" in caught.value.hint
+
+
+def test_one_of_hundreds_of_collections_is_found_with_few_requests(source: Source, tmp_path: Path) -> None:
+    (first,) = source.collections
+    source.collections = [first, *({**first, "id": f"mosaic-{number}"} for number in range(300))]
+    source.items = [scene("2025-03-01", 5.0)]
+    anything = Context(today=date(2026, 9, 20), session_id="test")
+    assert (
+        list_scenes(services(source, tmp_path), anything, place=PLACE, period="March 2025").data["collection"] == "s2"
+    )
+    assert source.searches <= 3
+    source.items = []
+    with pytest.raises(NotCovered) as caught:
+        list_scenes(services(source, tmp_path), anything, place=PLACE, period="March 2025")
+    assert "s2, mosaic-0, mosaic-1" in caught.value.hint
+    assert "and 293 more" in caught.value.hint
+
+
+def test_bands_are_known_where_only_the_summaries_or_wavelengths_tell_them() -> None:
+    """The shapes of Landsat and Sentinel-2 in Earth Search."""
+    raster = {"raster:bands": [{"scale": 2.75e-05, "offset": -0.2, "spatial_resolution": 30}]}
+    bands = [{"name": "OLI_B4", "common_name": "red"}, {"name": "OLI_B5", "common_name": "nir08"}]
+    assets: Json = {"red": raster, "nir08": raster, "qa_pixel": {}}
+    landsat = read_layers({"id": "landsat", "summaries": {"eo:bands": bands}, "item_assets": assets})
+    red, nir, quality = landsat.bands
+    assert (red.common_name, red.scale, red.offset, red.gsd_m) == ("red", 2.75e-05, -0.2, 30)
+    assert (nir.common_name, quality.common_name) == ("nir08", None)
+    assert find_band(landsat, "N") == nir
+    edges = {f"rededge{place}": {"eo:bands": [{"common_name": "rededge", "center_wavelength": wavelength}]}
+             for place, wavelength in enumerate((0.704, 0.74, 0.783), 1)}  # fmt: skip
+    sentinel = read_layers({"id": "s2", "item_assets": edges})
+    assert [getattr(find_band(sentinel, symbol), "name", None) for symbol in ("RE1", "RE2", "RE3")] == list(edges)

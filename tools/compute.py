@@ -7,7 +7,7 @@ from knowledge.errors import ClmsError
 from tools.advice import Advice, advise, unit_size_m
 from tools.backends import Backend, open_backend
 from tools.errors import ToolInputError
-from tools.indices import needs_reflectance, used_layers
+from tools.indices import RADAR, needs_reflectance, used_layers
 from tools.planning import Prepared, prepare
 from tools.recipes import build_band_means, build_graphs, method_text
 from tools.run_files import make_files
@@ -64,14 +64,17 @@ def check_stored_values(backend: Backend, work: Prepared) -> None:
         ToolInputError: They are no reflectances, so the index would be far off.
     """
     bands = used_layers(work.recipe, work.layers)
-    if not needs_reflectance(work.recipe) or all(band.scale not in (None, 1) for band in bands):
+    radar = bool(set(work.recipe.needs) & set(RADAR))
+    if not (radar or needs_reflectance(work.recipe)) or all(band.scale not in (None, 1) for band in bands):
         return
     means = band_means(backend.run_table(build_band_means(work.plan, work.layers, work.units, work.box)), len(bands))
     if far := [
-        f"{band.name} {mean:.0f}" for band, mean in zip(bands, means, strict=True) if mean > HIGHEST_REFLECTANCE
+        f"{band.name} {mean:.0f}"
+        for band, mean in zip(bands, means, strict=True)
+        if mean > HIGHEST_REFLECTANCE or (radar and mean < 0)
     ]:
         raise ToolInputError(
-            f"{work.recipe.title} needs reflectances between 0 and 1, but the collection {work.plan.collection_id} "
+            f"{work.recipe.title} needs {work.recipe.wants}, but the collection {work.plan.collection_id} "
             f"publishes no scale that makes them so (mean of {', '.join(far)}).",
             "Add the files again with their scale and offset (`hub add --scale`), or ask for a ratio such as NDVI.",
         )

@@ -14,7 +14,9 @@ from tools.schema import Frozen
 
 FOLDER = Path(__file__).with_name("recipes_data")
 SYMBOLS = ("A", "B", "G", "G1", "Y", "R", "RE1", "RE2", "RE3", "N", "N2", "WV", "S1", "S2")
-"""Band symbols of spyndex in the order of their wavelengths; heat and radar need other units than reflectance."""
+"""Band symbols of spyndex in the order of their wavelengths; heat needs other units than reflectance."""
+RADAR = ("VV", "VH", "HH", "HV")
+"""Polarisations of radar, named alike in every collection: backscatter as linear power, not in decibels."""
 OTHER_NAMES = {"N": ("nir08",), "RE1": ("rededge",), "RE2": ("rededge",), "RE3": ("rededge",)}
 """Further common names a band goes by: Landsat's only near infrared, and the three red edges of older metadata."""
 MAX_NAMED = 12
@@ -50,7 +52,12 @@ class Recipe(Frozen):
     def needs(self) -> tuple[str, ...]:
         """Symbols of the bands in the order of their wavelengths."""
         used = formulas.names_in(formulas.parse(self.formula))
-        return tuple(symbol for symbol in SYMBOLS if symbol in used)
+        return tuple(symbol for symbol in (*SYMBOLS, *RADAR) if symbol in used)
+
+    @property
+    def wants(self) -> str:
+        """What the values of its bands must be."""
+        return "backscatter as linear power" if set(self.needs) & set(RADAR) else "reflectances between 0 and 1"
 
 
 class _OwnRecipe(Frozen):
@@ -94,8 +101,9 @@ def long_names() -> dict[str, str]:
 
 def find_band(layers: Layers, symbol: str) -> Layer | None:
     """Return the band of a collection that a symbol stands for."""
-    band = _bands()[symbol]
-    if found := layers.find(band.common_name):
+    if symbol in RADAR:
+        return next((band for band in layers.bands if band.name.upper() == symbol), None)
+    if found := layers.find(common_name(symbol)):
         return found
     for other in OTHER_NAMES.get(symbol, ()):
         if other != "rededge":
@@ -150,9 +158,9 @@ def check_units(recipe: Recipe, layers: Layers) -> None:
         ToolInputError: The values would be far off; an index that is a plain ratio has no such limit.
     """
     bare = [one.name for one in used_layers(recipe, layers) if one.scale is None and one.whole_numbers]
-    if bare and needs_reflectance(recipe):
+    if bare and (needs_reflectance(recipe) or set(recipe.needs) & set(RADAR)):
         raise ToolInputError(
-            f"{recipe.title} needs reflectances between 0 and 1, but {layers.collection_id} stores whole numbers and "
+            f"{recipe.title} needs {recipe.wants}, but {layers.collection_id} stores whole numbers and "
             f"publishes no scale for {', '.join(bare)}.",
             "Add scale and offset to the collection, or ask for a ratio such as NDVI.",
         )
@@ -164,8 +172,8 @@ def needs_reflectance(recipe: Recipe) -> bool:
 
 
 def common_name(symbol: str) -> str:
-    """Give the common name of a band symbol: R is red."""
-    return str(_bands()[symbol].common_name)
+    """Give the common name of a band symbol: R is red; polarisations are called as they are."""
+    return symbol if symbol in RADAR else str(_bands()[symbol].common_name)
 
 
 def read_recipe(path: Path) -> Recipe:
@@ -184,11 +192,11 @@ def read_recipe(path: Path) -> Recipe:
         raise ToolInputError(
             f"The recipe {path.name} cannot be read: {reason}.", "See docs/add-a-recipe.md."
         ) from error
-    unknown = formulas.names_in(formulas.parse(own.formula)) - set(SYMBOLS) - set(own.constants)
+    unknown = formulas.names_in(formulas.parse(own.formula)) - {*SYMBOLS, *RADAR} - set(own.constants)
     if unknown:
         raise ToolInputError(
             f"The recipe {path.name} uses {', '.join(sorted(unknown))}, which is no band and no constant.",
-            f"Bands: {', '.join(SYMBOLS)}.",
+            f"Bands: {', '.join((*SYMBOLS, *RADAR))}.",
         )
     return Recipe(
         id=own.title.lower(), subject=f"{own.title} {own.long_name}", note="set in the recipe", **own.model_dump()
@@ -214,7 +222,7 @@ def _recipes() -> dict[str, Recipe]:
     lower = [title.lower() for title in table]
     found = {}
     for title, index in table.items():
-        constants = {name: _default(name) for name in index.bands if name not in SYMBOLS}
+        constants = {name: _default(name) for name in index.bands if name not in (*SYMBOLS, *RADAR)}
         if any(value is None for value in constants.values()):
             continue
         key = title.lower() if lower.count(title.lower()) == 1 else title
@@ -228,7 +236,7 @@ def _published(key: str, index: Any, constants: dict[str, float]) -> Recipe:
     title, known = str(index.short_name), _reading()["indices"].get(index.short_name, {})
     group: dict[str, Any] = next((one for one in _reading()["groups"].values() if title in one["indices"]), {})
     domain = f"{title} is an index of {index.application_domain} on a scale of its own: compare it with itself only."
-    tree, bands = formulas.parse(index.formula), frozenset(index.bands) & set(SYMBOLS)
+    tree, bands = formulas.parse(index.formula), frozenset(index.bands) & {*SYMBOLS, *RADAR}
     valid = (-1.0, 1.0) if formulas.is_normalised_difference(tree, bands) else None
     cautions = (group.get("caution", ""), known.get("caution", ""))
     return Recipe(
@@ -249,7 +257,7 @@ def _published(key: str, index: Any, constants: dict[str, float]) -> Recipe:
 
 
 def _default(name: str) -> float | None:
-    """Give the library's default of a constant; None for heat and radar bands, and for what has no default."""
+    """Give the library's default of a constant; None for heat bands, and for what has no default."""
     import spyndex
 
     value = spyndex.constants[name].default if name in spyndex.constants else None

@@ -80,13 +80,16 @@ def _described(collection: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]
     Assets come first: CDSE names its assets (`B04_10m`) apart from the bands inside them (`B04`). Bands that no asset
     is named after are told only where there are no assets.
     """
+    summaries = _mapping(collection.get("summaries"))
+    rasters = _list(summaries.get("raster:bands"))
+    spectral = {_mapping(band).get("common_name") for band in _list(summaries.get("eo:bands"))}
     for name, described in _mapping(collection.get("item_assets")).items():
         asset = _mapping(described)
         inner = _list(asset.get("bands")) or _list(asset.get("eo:bands"))
         if len(inner) <= 1:
-            yield str(name), {**asset, **_first(_list(asset.get("raster:bands"))), **_first(inner)}
-    summaries = _mapping(collection.get("summaries"))
-    rasters = _list(summaries.get("raster:bands"))
+            # Landsat's assets tell no band, and are called by the common names of those in the summaries.
+            known = {"common_name": name} if name in spectral and not inner else {}
+            yield str(name), {**known, **asset, **_first(_list(asset.get("raster:bands"))), **_first(inner)}
     if collection.get("item_assets") and not _list(summaries.get("bands")):
         return
     for key in ("bands", "eo:bands"):
@@ -99,12 +102,25 @@ def _described(collection: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]
 def _layer(name: str, band: dict[str, Any]) -> Layer:
     return Layer(
         name=name,
-        common_name=band.get("common_name") or band.get("eo:common_name"),
+        common_name=spectral_name(band),
         scale=_number(band.get("scale", band.get("raster:scale"))),
         offset=_number(band.get("offset", band.get("raster:offset"))),
-        gsd_m=_number(band.get("gsd")),
+        gsd_m=_number(band.get("gsd", band.get("spatial_resolution"))),
         whole_numbers="int" in str(band.get("data_type", "")),
     )
+
+
+def spectral_name(band: dict[str, Any]) -> str | None:
+    """Give the common name of a band; where three red edges share one, their wavelength (in um) tells them apart."""
+    import spyndex
+
+    name = band.get("common_name") or band.get("eo:common_name")
+    wavelength_um = _number(band.get("center_wavelength", band.get("eo:center_wavelength")))
+    if name == "rededge" and wavelength_um is not None:
+        for edge in map(spyndex.bands.get, ("RE1", "RE2", "RE3")):
+            if edge.min_wavelength <= 1000 * wavelength_um <= edge.max_wavelength:
+                return str(edge.common_name)
+    return name if isinstance(name, str) else None
 
 
 def _number(value: Any) -> float | None:

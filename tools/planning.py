@@ -10,7 +10,7 @@ from tools.areas import parse_geojson, small_units
 from tools.backends import layers_of
 from tools.coverage import name_what_is_covered
 from tools.errors import NoScenes, NotCovered, TooLarge, ToolInputError
-from tools.indices import Recipe, check_units, get_recipe, lacking, missing_bands, needs_reflectance, used_layers
+from tools.indices import RADAR, Recipe, check_units, get_recipe, lacking, missing_bands, needs_reflectance, used_layers
 from tools.layers import Layers, is_synthetic, is_vector, read_layers
 from tools.nuts import NutsSource
 from tools.periods import parse_period
@@ -27,6 +27,8 @@ EDGE_DEG = 0.0003
 PIXELS_PER_SECOND = 15e6
 """Band pixels that one run gets through on two cores; only a guide for the estimate."""
 DEFAULT_RESOLUTION_M = 10.0
+MAX_NAMED = 8
+"""Collections that a refusal names."""
 
 
 @dataclass(frozen=True)
@@ -154,28 +156,32 @@ def choose_collection(
     if wanted is not None:
         chosen = next((one for one in known if one.collection_id == wanted), None)
         if chosen is None:
-            names = ", ".join(one.collection_id for one in known[:8])
-            raise ToolInputError(f"There is no collection called {wanted!r}.", f"Known: {names}.")
+            raise ToolInputError(f"There is no collection called {wanted!r}.", f"Known: {_named(known)}.")
         check_units(recipe, chosen)
         if not stac.covers(chosen.collection_id, bbox):
             raise NotCovered(f"The collection {wanted} does not cover {place_name}.", "Choose another collection.")
         return chosen
     known.sort(key=lambda one: (one.synthetic, one.scl is None))
     fit = [one for one in known if not missing_bands(recipe, one)]
-    covering = [one for one in fit if stac.covers(one.collection_id, bbox)]
-    if not covering:
-        spectral = [one for one in known if any(band.common_name for band in one.bands)]
-        if near := next((one for one in spectral if stac.covers(one.collection_id, bbox)), None):
-            raise lacking(recipe, near)
-        names = ", ".join(one.collection_id for one in fit) or "none"
-        raise NotCovered(
-            f"No collection with the bands for this covers {place_name}.",
-            f"Collections with such bands: {names}. Try another place, or add data with `clms-assistant hub add`.",
-        )
-    with_scenes = (one for one in covering if stac.scenes(one.collection_id, bbox, period.start, period.end, limit=1))
-    chosen = next(with_scenes, covering[0])
-    check_units(recipe, chosen)
-    return chosen
+    # One request each: an archive may have hundreds of collections, and the first that fits is enough.
+    with_scenes = (one for one in fit if stac.scenes(one.collection_id, bbox, period.start, period.end, limit=1))
+    covering = (one for one in fit if stac.covers(one.collection_id, bbox))
+    if chosen := next(with_scenes, None) or next(covering, None):
+        check_units(recipe, chosen)
+        return chosen
+    spectral = [one for one in known if any(band.common_name for band in one.bands)]
+    if near := next((one for one in spectral if stac.covers(one.collection_id, bbox)), None):
+        raise lacking(recipe, near)
+    raise NotCovered(
+        f"No collection with the bands for this covers {place_name}.",
+        f"Collections with such bands: {_named(fit) or 'none'}. Try another place, or add data with "
+        "`clms-assistant hub add`.",
+    )
+
+
+def _named(collections: Sequence[Layers]) -> str:
+    more = f" and {len(collections) - MAX_NAMED} more" if len(collections) > MAX_NAMED else ""
+    return ", ".join(one.collection_id for one in collections[:MAX_NAMED]) + more
 
 
 def find_units(stac: StacService, collections: Sequence[dict[str, Any]], place: Place, kind: str) -> Polygons:
@@ -313,7 +319,7 @@ def _warnings(recipe: Recipe, layers: Layers, polygons: Polygons | None, scenes:
         found.append("Synthetic demo data: the scenes are invented, the numbers say nothing about the real place.")
     if polygons and polygons.synthetic:
         found.append("Synthetic demo data: the polygons are invented, they are no real parcels or districts.")
-    if layers.scl is None:
+    if layers.scl is None and not set(recipe.needs) <= set(RADAR):
         found.append("The collection has no scene classification: clouds and shadows are not masked.")
     return (*found, *_band_warnings(recipe, layers))
 
@@ -322,7 +328,7 @@ def _band_warnings(recipe: Recipe, layers: Layers) -> tuple[str, ...]:
     """Tell what the bands of an index mean for its values."""
     used, found = used_layers(recipe, layers), [layers.note] if layers.note else []
     if any(band.scale is None and band.offset is None for band in used):
-        needs = f" {recipe.title} is right only if they are reflectances between 0 and 1." * needs_reflectance(recipe)
+        needs = f" {recipe.title} is right only if they are {recipe.wants}." * needs_reflectance(recipe)
         found.append(f"The collection publishes no scale and offset: stored values are used as they are.{needs}")
     sizes = sorted({band.gsd_m for band in used if band.gsd_m})
     if len(sizes) > 1:

@@ -18,7 +18,7 @@ _COMMON_NAMES = {
     "B01": "coastal", "B02": "blue", "B03": "green", "B04": "red", "B05": "rededge", "B06": "rededge",
     "B07": "rededge", "B08": "nir", "B8A": "nir08", "B09": "nir09", "B11": "swir16", "B12": "swir22",
 }  # fmt: skip
-_SENTINEL_BAND = re.compile(r"(?:^|_)(B\d\d|B8A|SCL)(?=_|$)")
+_SENTINEL_BAND = re.compile(r"(?:^|_)(B\d\d|B8A|SCL|VV|VH|HH|HV)(?=_|$)")
 SAFE_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _STEPS = {"second": 1.0, "minute": 60.0, "hour": 3600.0, "day": 86400.0}
 _NETCDF = (".nc", ".nc4", ".cdf")

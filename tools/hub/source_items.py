@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 
 from tools.errors import ToolInputError
 from tools.hub.files import Grid
+from tools.layers import spectral_name
 from tools.scene_items import Json, access, clean, entries, is_data_file, mapping
 
 _BAND_IN_FILE = re.compile(r"(?:^|_)(B\d\d|B8A|SCL)(?=_|$)")
@@ -103,7 +104,7 @@ def source_asset(item: Json, key: str) -> SourceAsset:
     band = _first_band(asset)
     shifted = any(properties.get(name) is True for name in _OFFSET_APPLIED)
     offset = _first_number(band.get("offset"), band.get("raster:offset"), asset.get("raster:offset"))
-    common = band.get("eo:common_name") or band.get("common_name")
+    common = spectral_name(band)
     return SourceAsset(
         key=key,
         href=access(asset, item)[0],
@@ -113,7 +114,7 @@ def source_asset(item: Json, key: str) -> SourceAsset:
         nodata=_first_number(band.get("nodata"), asset.get("nodata")),
         unit=clean(str(band.get("unit") or asset.get("unit") or "")),
         gsd=_gsd(asset),
-        common_name=clean(common) if isinstance(common, str) else None,
+        common_name=clean(common) if common else None,
         grid=_grid(asset, properties),
     )
 
