@@ -5,7 +5,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from knowledge.asked_codes import code_lines, codes_in, no_data_lines
-from knowledge.catalogue import Catalogue, licence, normalise
+from knowledge.catalogue import Catalogue, normalise
+from knowledge.editions import licence
 from knowledge.ingest import policy_sentences, stems
 from knowledge.lexicon import in_english
 from knowledge.schema import Document, Edition, Encoding, Product, Variable

@@ -10,7 +10,8 @@ import yaml
 from pydantic import ValidationError
 
 from knowledge.asked_cues import kinds_in, without_cues
-from knowledge.catalogue import Catalogue, licence, normalise
+from knowledge.catalogue import Catalogue, normalise
+from knowledge.editions import licence
 from knowledge.errors import SourceInvalid
 from knowledge.ingest import stems
 from knowledge.lexicon import LANGUAGES, Language, fold, in_english, is_function_word

@@ -5,7 +5,8 @@ import re
 from datetime import date
 from functools import lru_cache
 
-from knowledge.catalogue import Catalogue, finest_m, joined_boxes, joined_facts
+from knowledge.catalogue import Catalogue
+from knowledge.editions import finest_m, joined_boxes, joined_facts
 from knowledge.matches import Shortfall
 from knowledge.refusals import Refused
 from knowledge.schema import Bbox, Boxes, Edition, Frozen, Product, reaches
@@ -233,6 +234,11 @@ def covers(boxes: Boxes, need: Need) -> bool:
     return reaches(boxes, need.bbox) and (not need.points or _share(boxes, need.points) >= LEAST_SHARE)
 
 
+def surely_covers(product: Product, need: Need) -> bool:
+    """Tell whether the place asked for, or some of it, is known to be mapped."""
+    return bool(product.sure_boxes) and covers(product.sure_boxes, need)
+
+
 def covers_whole(boxes: Boxes, need: Need) -> bool:
     """Tell whether boxes hold all of the place asked for, or nearly all."""
     return covers(boxes, need) and (not (need.points and boxes) or _share(boxes, need.points) >= WHOLE_SHARE)
@@ -246,11 +252,11 @@ def _share(boxes: Boxes, points: tuple[Point, ...]) -> float:
 
 
 def _place(product: Product, need: Need) -> Shortfall | None:
-    known = bool(product.boxes) and not product.parts_only
-    if need.bbox is not None and not known and covers(product.boxes, need):
+    if need.bbox is not None and covers(product.boxes, need) and not surely_covers(product, need):
         text = f"Whether this place is among what it maps was not verified (coverage: {product.coverage})."
         # Parts of an area are known to lie in it; of what has no outline at all, nothing is known.
-        return Shortfall(kind="place" if product.boxes else "unverified", text=text, blocks=False)
+        partly = product.boxes and product.parts_only
+        return Shortfall(kind="place" if partly else "unverified", text=text, blocks=False)
     if covers(product.boxes, need):
         text = f"It covers only a part of the place (coverage: {product.coverage})."
         return None if covers_whole(product.boxes, need) else Shortfall(kind="place", text=text, blocks=False)

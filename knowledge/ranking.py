@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 
 from knowledge.catalogue import Catalogue
 from knowledge.elsewhere import Elsewhere, load_elsewhere
-from knowledge.fitness import Need, covers_whole, period_note, shortfalls, suited
+from knowledge.fitness import Need, covers_whole, period_note, shortfalls, suited, surely_covers
 from knowledge.ingest import ELSEWHERE, facts_sentence, policy_sentences, stems
 from knowledge.matches import ProductMatch
 from knowledge.schema import Frozen, Product
@@ -213,7 +213,7 @@ def _match(product: Product, relevance: float, question: str, need: Need, catalo
 def _reasons(product: Product, meant: Product, question: str, need: Need) -> tuple[str, ...]:
     """Say why: when to choose it, what it is, its facts, and what holds for the period and the place."""
     period = period_note(product, need)
-    known = need.bbox is not None and bool(meant.boxes) and not meant.parts_only
+    known = need.bbox is not None and surely_covers(meant, need)
     place = f"It covers the place ({meant.coverage})." if known and covers_whole(meant.boxes, need) else ""
     policies = serves(product, question)
     fit = _closest(product.choose_when, question)

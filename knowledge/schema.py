@@ -261,8 +261,12 @@ class Edition(Frozen):
     """Names from `areas.yaml` when the extent is not one box."""
     parts_only: bool = False
     """True when it maps only parts of `areas` whose outlines are not known, such as cities, river belts or sites."""
+    unverified_areas: tuple[str, ...] = ()
+    """Names from `areas.yaml` of places that sources disagree on: not ruled out, and told as not verified."""
     boxes: Boxes = ()
-    """Worked out from `areas` or `bbox`: where it has data; empty when unknown."""
+    """Worked out from `areas` or `bbox`: where it has data, or may have; empty when unknown."""
+    unverified_boxes: Boxes = ()
+    """Those of `boxes` that come from `unverified_areas`."""
     start: str | None = None
     end: str | None = None
     """A date, or `present` while it is still produced."""
@@ -360,6 +364,8 @@ class Product(Frozen):
     bbox: Bbox | None = None
     boxes: Boxes = ()
     """Where it has data, as far as known; empty when unknown."""
+    unverified_boxes: Boxes = ()
+    """Those of `boxes` where it may have none."""
     access: tuple[str, ...]
     """How to get it, in sentences; says so when it is not on CDSE."""
     documents: tuple[Document, ...] = ()
@@ -372,6 +378,11 @@ class Product(Frozen):
         if not (self.subjects and other.subjects):
             return not set(self.themes).isdisjoint(other.themes)
         return not {*self.subjects, *self.also_shows}.isdisjoint(other.subjects)
+
+    @property
+    def sure_boxes(self) -> tuple[Bbox, ...]:
+        """Where it is known to have data; empty when only parts of its areas are mapped, or nothing is known."""
+        return () if self.parts_only else tuple(box for box in self.boxes if box not in self.unverified_boxes)
 
     def covers_place(self, bbox: Bbox) -> bool:
         """Tell whether the box touches the product's area; an unknown area counts as covered."""

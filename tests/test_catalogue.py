@@ -1,24 +1,13 @@
-"""The product files, through the catalogue."""
+"""The catalogue and its facts."""
 
-import re
-from pathlib import Path
-
-import numpy as np
 import pytest
 from click.testing import CliRunner
 
 from knowledge.cards import list_lines, show_lines
-from knowledge.catalogue import Catalogue, load_catalogue, parse_product
-from knowledge.decoding import decode
-from knowledge.errors import ProductNotFound, SourceInvalid
-from knowledge.gaps import find_gaps
+from knowledge.catalogue import Catalogue, load_catalogue
+from knowledge.errors import ProductNotFound
 from knowledge.services import services
 from ui.cli import main
-
-ROOT = Path(__file__).parent.parent
-AFRICA = (36.0, -2.0, 38.0, 0.0)
-RENNES = (-1.8, 48.0, -1.5, 48.2)
-CAYENNE = (-52.5, 4.7, -52.2, 5.0)
 
 
 @pytest.fixture(scope="module")
@@ -76,98 +65,6 @@ def test_facts_are_derived_from_the_editions(catalogue: Catalogue) -> None:
     assert catalogue.get("hr-vpp").start == "2017"
 
 
-def test_coverage_knows_overseas_departments_and_other_continents(catalogue: Catalogue) -> None:
-    tree_cover, ndvi = catalogue.get("tree-cover-density"), catalogue.get("ndvi-global")
-    assert tree_cover.covers_place(RENNES)
-    assert tree_cover.covers_place(CAYENNE)
-    assert not tree_cover.covers_place(AFRICA)
-    assert ndvi.covers_place(AFRICA)
-
-
-@pytest.mark.parametrize(
-    ("place", "lon", "lat", "covered"),
-    [
-        ("Vienna", 16.37, 48.21, True),
-        ("Ankara", 32.85, 39.93, True),
-        ("Las Palmas", -15.43, 28.12, True),
-        ("Tunis", 10.18, 36.80, False),
-        ("Kyiv", 30.52, 50.45, False),
-        ("Chisinau", 28.86, 47.01, False),
-        ("Kaliningrad", 20.51, 54.71, False),
-    ],
-)
-def test_neighbours_of_europe_are_not_taken_for_covered(
-    catalogue: Catalogue, place: str, lon: float, lat: float, covered: bool
-) -> None:
-    around = (lon - 0.05, lat - 0.05, lon + 0.05, lat + 0.05)
-    assert catalogue.get("corine-land-cover").covers_place(around) is covered, place
-
-
-IN_EUROPE = ("Lisbon", "Reykjavik", "Ankara", "Pristina")
-PLACES = {
-    "Lisbon": (-9.14, 38.72),
-    "Reykjavik": (-21.9, 64.14),
-    "Ankara": (32.85, 39.93),
-    "Pristina": (21.16, 42.66),
-    "Oslo": (10.75, 59.91),
-    "Tromso": (18.95, 69.65),
-    "Zurich": (8.54, 47.37),
-    "London": (-0.12, 51.5),
-    "Kyiv": (30.52, 50.45),
-    "Minsk": (27.57, 53.9),
-    "Moscow": (37.62, 55.75),
-    "Cayenne": (-52.33, 4.92),
-    "Saint-Denis": (55.45, -20.88),
-    "Kinshasa": (15.3, -4.3),
-    "Sydney": (151.2, -33.9),
-    "Longyearbyen": (15.6, 78.2),
-    "McMurdo": (166.7, -77.8),
-}
-
-
-@pytest.mark.parametrize(
-    ("product_id", "inside", "outside"),
-    [
-        ("corine-land-cover", (*IN_EUROPE, "London", "Cayenne"), ("Kyiv", "Minsk", "Moscow", "Kinshasa")),
-        ("imperviousness", (*IN_EUROPE, "London"), ("Kyiv", "Minsk", "Moscow")),
-        ("crop-types", (*IN_EUROPE, "Saint-Denis"), ("Kyiv", "Minsk", "Moscow")),
-        ("urban-atlas", IN_EUROPE, ("Kyiv", "Minsk", "Moscow", "Sydney")),
-        ("urban-atlas-building-height", IN_EUROPE, ("Kyiv", "Minsk", "Moscow")),
-        ("natura-2000", ("Lisbon", "London"), ("Ankara", "Pristina", "Oslo", "Kyiv", "Minsk", "Cayenne")),
-        (
-            "ground-motion",
-            ("Lisbon", "Reykjavik", "Oslo", "Tromso", "Zurich", "London"),
-            ("Pristina", "Kyiv", "Moscow"),
-        ),
-        ("pantropical-tree-cover", ("Kinshasa", "Cayenne", "Sydney"), ("Lisbon", "Ankara", "London")),
-        ("snow-water-equivalent", ("Reykjavik", "Longyearbyen", "Moscow"), ("Kinshasa", "Sydney", "Cayenne")),
-        ("ndvi-global", ("Sydney", "Longyearbyen", "Kyiv"), ("McMurdo",)),
-    ],
-)
-def test_each_kind_of_coverage_holds_known_places_and_leaves_others_out(
-    catalogue: Catalogue, product_id: str, inside: tuple[str, ...], outside: tuple[str, ...]
-) -> None:
-    product = catalogue.get(product_id)
-    covered = {
-        name
-        for name, (lon, lat) in PLACES.items()
-        if product.covers_place((lon - 0.05, lat - 0.05, lon + 0.05, lat + 0.05))
-    }
-    assert covered >= set(inside)
-    assert not covered & set(outside)
-
-
-def test_the_united_kingdom_is_covered_where_and_when_the_documents_say_so(catalogue: Catalogue) -> None:
-    london = (-0.2, 51.4, 0.0, 51.6)
-    assert catalogue.get("imperviousness").covers_place(london)
-    assert catalogue.get("fractional-snow-cover").covers_place(london)
-    assert not catalogue.get("crop-types").covers_place(london)
-
-
-def test_an_announced_edition_says_nothing_about_coverage(catalogue: Catalogue) -> None:
-    assert not catalogue.get("natura-2000").covers_place(AFRICA)
-
-
 def test_legends_keep_their_official_colours(catalogue: Catalogue) -> None:
     first = catalogue.legend("clc_44").classes[0]
     assert (first.code, first.color) == (111, "#e6004d")
@@ -177,95 +74,6 @@ def test_legends_keep_their_official_colours(catalogue: Catalogue) -> None:
 def test_superseded_editions_name_an_edition_that_exists(catalogue: Catalogue) -> None:
     ids = {e.id for p in catalogue.products for e in p.editions}
     assert {e.superseded_by for p in catalogue.products for e in p.editions if e.superseded_by} <= ids
-
-
-def test_the_example_in_the_documents_is_a_complete_product_in_under_20_lines(tmp_path: Path) -> None:
-    page = (ROOT / "docs" / "add-a-product.md").read_text(encoding="utf-8")
-    found = re.search(r"```yaml\n(.*?)```", page, re.DOTALL)
-    assert found
-    assert len(found[1].splitlines()) < 20
-    (tmp_path / "example-canopy-height.yaml").write_text(found[1], encoding="utf-8")
-    catalogue = load_catalogue(tmp_path)
-    product = catalogue.get("tree height")
-    assert product.resolution_m == 10.0
-    assert product.covers_place(RENNES)
-    assert not product.covers_place(AFRICA)
-    assert product.access[0].startswith("Whether the Copernicus Data Space Ecosystem")
-    heights = decode(catalogue, "example-canopy-height-2024", "CH", [0, 123, 65535])
-    np.testing.assert_allclose(heights.values, [0.0, 12.3, np.nan])
-    assert not any(gap.required for gap in find_gaps(catalogue))
-
-
-@pytest.mark.parametrize(
-    "text", ["id: [", "- a list", "id: x\ntitle: X\neditions: []", "id: x\nmood: good\neditions: [{id: y}]"]
-)
-def test_a_broken_file_is_refused_with_its_name(text: str) -> None:
-    with pytest.raises(SourceInvalid, match=r"broken\.yaml|no editions"):
-        parse_product(text, "broken.yaml")
-
-
-@pytest.mark.parametrize(
-    ("part", "said"),
-    [
-        ("resolutoin: [10 m]", "there is no field `resolutoin` (did you mean `resolution`?)"),
-        ("resolution: 10 m", "`resolution` must be a list"),
-        ("bbox: [10, 20, 5, 30]", "`bbox` is not west, south, east, north"),
-        ("variables: [5]", "`variables.0` must be a mapping"),
-        ("start: {from: 2020}", "`start` must be text"),
-    ],
-)
-def test_a_wrong_field_is_named_with_its_edition(part: str, said: str) -> None:
-    head = "{id: x, title: X, abbr: X, family: F, summary: S, editions: [{id: x-1, title: One, status: current, "
-    with pytest.raises(SourceInvalid) as caught:
-        parse_product(f"{head}confidence: low, {part}}}]}}", "x.yaml")
-    assert caught.value.message.startswith("x.yaml: In edition x-1: ")
-    assert said in caught.value.message
-    assert "pydantic" not in str(caught.value)
-
-
-def test_a_year_need_not_stand_in_quotes() -> None:
-    text = "{id: x, title: X, abbr: X, family: F, summary: S, editions: [{id: x-1, title: One, status: current, "
-    assert parse_product(f"{text}confidence: low, start: 2021, end: 2024}}]}}", "x.yaml").end == "2024"
-
-
-@pytest.mark.parametrize(
-    ("files", "said"),
-    [
-        ({"a": "a", "b": "b"}, "The id 'one' is used twice, in a.yaml and b.yaml."),
-        ({"a": "b"}, "a.yaml holds the product 'b'."),
-        ({}, "There are no product files"),
-    ],
-)
-def test_a_folder_that_does_not_hold_together_is_refused(tmp_path: Path, files: dict[str, str], said: str) -> None:
-    for name, product_id in files.items():
-        (tmp_path / f"{name}.yaml").write_text(
-            f"{{id: {product_id}, title: X, abbr: X, family: F, summary: S, editions: [{{id: one, title: One, "
-            "status: current, confidence: low}]}",
-            encoding="utf-8",
-        )
-    with pytest.raises(SourceInvalid) as caught:
-        load_catalogue(tmp_path)
-    assert said in caught.value.message
-    assert caught.value.hint
-
-
-def test_a_file_that_is_no_text_and_an_edition_that_does_not_exist_are_named(tmp_path: Path) -> None:
-    path = tmp_path / "x.yaml"
-    path.write_bytes(b"\xff\xfe\x00")
-    with pytest.raises(SourceInvalid, match="UTF-8"):
-        load_catalogue(tmp_path)
-    path.write_text(
-        "{id: x, title: X, abbr: X, family: F, summary: S, editions: [{id: x-1, title: One, status: superseded, "
-        "confidence: low, superseded_by: ghost}]}",
-        encoding="utf-8",
-    )
-    with pytest.raises(SourceInvalid, match="unknown editions: ghost"):
-        load_catalogue(tmp_path)
-
-
-def test_a_key_given_twice_is_refused_not_dropped() -> None:
-    with pytest.raises(SourceInvalid, match="'shared' is given twice"):
-        parse_product("id: x\nshared: {a: 1}\nshared: {b: 2}\neditions: [{id: y}]", "broken.yaml")
 
 
 def test_every_product_says_what_it_measures_and_what_for(catalogue: Catalogue) -> None:
@@ -386,37 +194,6 @@ def test_smallest_mapped_patches_are_known_where_a_manual_gives_them(catalogue: 
     assert catalogue.edition("eu-hydro").minimum_mapping_unit_ha is None
 
 
-def test_the_check_lists_gaps_and_the_shipped_products_pass_it() -> None:
-    result = CliRunner().invoke(main, ["catalogue", "check", "--strict"])
-    assert result.exit_code == 0, result.output
-    assert "79 products" in result.output
-    assert "0 required texts missing" in result.output
-    assert re.search(r"timeliness +79 +228", result.output)
-
-
-def test_the_strict_check_fails_on_a_product_that_says_too_little(tmp_path: Path) -> None:
-    (tmp_path / "bare.yaml").write_text(
-        "{id: bare, title: Bare, abbr: B, family: F, summary: S, editions: [{id: bare-1, title: One, status: current, "
-        "confidence: low}]}",
-        encoding="utf-8",
-    )
-    lenient, strict = (
-        CliRunner().invoke(main, ["catalogue", "check", "--products", str(tmp_path), *extra])
-        for extra in ([], ["--strict"])
-    )
-    assert (lenient.exit_code, strict.exit_code) == (0, 1)
-    assert "choose_when (required)" in strict.output
-    assert "comparable_with" in strict.output
-
-
-def test_the_check_refuses_a_broken_file_in_words(tmp_path: Path) -> None:
-    (tmp_path / "odd.yaml").write_text("id: other\neditions: [{id: y}]", encoding="utf-8")
-    result = CliRunner().invoke(main, ["catalogue", "check", "--products", str(tmp_path)])
-    assert result.exit_code == 1
-    assert "odd.yaml" in result.output
-    assert "Traceback" not in result.output
-
-
 def test_list_and_show_print_the_facts_and_what_is_not_verified() -> None:
     listed = CliRunner().invoke(main, ["catalogue", "list", "--theme", "forest"])
     assert "tree-cover-density" in listed.output
@@ -441,22 +218,3 @@ def test_every_card_fits_a_terminal_of_100_columns(catalogue: Catalogue) -> None
     names = [name for p in catalogue.products for name in (p.id, *(e.id for e in p.editions))]
     for line in (*list_lines(catalogue), *(line for name in names for line in show_lines(catalogue, name))):
         assert len(line) <= 100 or len(line.split()) <= 2, line  # a link or an id is never broken
-
-
-@pytest.mark.parametrize(
-    ("part", "said"),
-    [
-        ("areas: [atlantis]", "areas.yaml has no entry 'atlantis'"),
-        ("routes: [pigeon]", "access.yaml has no entry 'pigeon'"),
-        ("variables: [{name: X, encoding: runes}]", "encodings.yaml has no entry 'runes'"),
-    ],
-)
-def test_an_unknown_name_in_a_product_file_is_told_with_the_known_ones(part: str, said: str) -> None:
-    text = (
-        "{id: x, title: X, abbr: X, family: F, summary: S, "
-        f"editions: [{{id: x-1, title: One, status: current, confidence: low, {part}}}]}}"
-    )
-    with pytest.raises(SourceInvalid) as caught:
-        parse_product(text, "x.yaml")
-    assert caught.value.message == f"x.yaml: {said}."
-    assert "It has: " in caught.value.hint

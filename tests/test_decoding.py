@@ -61,6 +61,10 @@ def catalogue() -> Catalogue:
         ("clms_wsi_snow-phenology-s2_europe_utm_20m_yearly_v1", "SCD", [0, 366, 420, 65535], [0, 366, NAN, NAN]),
         # Phenology: plain scale, fill value -32768.
         ("hrvpp-st-ppi", "PPI", [0, 12000, -32768], [0, 1.2, NAN]),
+        # The long series has other scales and fill values than the one at 10 m, and a fill of its own in each layer.
+        ("mrvpp", "PPI", [0, 1250, -1000, 32767, -9999], [0, 1.25, -1, NAN, NAN]),
+        ("mrvpp", "AMPL", [850, -9999], [0.85, NAN]),
+        ("mrvpp", "TPROD", [0, 500, 2001, -9999], [0, 500, NAN, NAN]),
     ],
 )
 def test_stored_numbers_become_physical_values(
@@ -139,7 +143,7 @@ def test_a_scale_on_which_sources_disagree_comes_from_the_file(catalogue: Catalo
         ("imd-change-2006-2009", "IMC"),
         ("imd-change-2015-2018", "IMC"),
         ("lai_global_300m_10daily_v1", "LAI300-QFLAG"),
-        ("mrvpp", "PPI"),
+        ("mrvpp", "QA"),
     ],
 )
 def test_what_is_not_verified_is_refused_with_a_hint(catalogue: Catalogue, edition: str, variable: str) -> None:

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from knowledge.catalogue import licence
+from knowledge.editions import licence
 from tools.planning import Prepared
 from tools.schema import Artifact, Bbox, Plan, Scene
 from tools.words import counted
