@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 CUE_WEIGHT, STANDS_OUT = 5.0, 4.0
 """What a cue word counts beside the letters of a text, and by how much a language must lead; natural logarithms."""
-NOTE = "What is in English here is quoted from its source."
+NOTE = "What is in English here stands so in the product catalogue or in its source."
 """Added to an answer in another language that holds sentences of the catalogue or of manuals."""
 
 

@@ -130,9 +130,11 @@ def _titles(titles: Iterable[str]) -> str:
 
 
 def _licence(listed: Listed) -> list[str]:
+    """Tell each licence with how many data sets of which products have it, so that no one takes these for all."""
     names = Counter(edition.licence for _, edition in listed)
+    titles = {name: dict.fromkeys(one.title for one, edition in listed if edition.licence == name) for name in names}
     return [
-        f"Licence of {'all ' * (len(names) == 1)}{count} current data sets in this catalogue: {licence(name)}"
+        f"Licence of {count} current data sets ({_titles(titles[name])}): {licence(name)}"
         for name, count in names.most_common()
     ]
 

@@ -179,13 +179,14 @@ def test_facts_are_told_of_each_product_named_not_of_an_everyday_word(index_dir:
     [
         (
             "May I sell maps made from CLMS data?",
-            "Licence of all ",
+            "Licence of 188 current data sets (76 products): ",
         ),
         (
             "Darf ich Karten aus CLMS-Daten verkaufen?",
             "European Image Mosaics: The very high resolution mosaics are for",
         ),
-        ("Can I sell posters made from CLMS data?", "Licence of all "),
+        ("Can I sell posters made from CLMS data?", "Licence of 188 current data sets (76 products): "),
+        ("Which licence do the snow products have?", "Licence of 11 current data sets (7 products): "),
         ("¿Con qué licencia se publican los datos CLMS?", "The licence names three conditions"),
         ("what CRS do the High Resolution Layers use?", "Coordinate reference system: EPSG:3035"),
         ("Comment citer CLMS ?", "One sentence or DOI to cite the whole service by: not verified."),
