@@ -14,6 +14,7 @@ from typing import Any
 from assistant import answers, choices, finish, grounding, minds, pending, translation
 from assistant.access import Access, User, acting_as, current_user
 from assistant.asked import Asked
+from assistant.conversation import ConversationState, replayed
 from assistant.menu import ModelUnusable, Run
 from assistant.minds import Draft
 from assistant.models import model_name
@@ -174,8 +175,7 @@ class Assistant:
             today=today or datetime.now(UTC).date(),
             area=area,
             collection_id=collection_id,
-            history=tuple(history)[-MAX_HISTORY_TURNS:],
-            older=pending.without_replies(text for role, text in history[:-MAX_HISTORY_TURNS] if role == "user"),
+            history=tuple(history),
             approves_all=approve,
             fixed_language=language,
         )
@@ -198,8 +198,7 @@ class Assistant:
         try:
             check_question(asked.question, asked.today)
             await asyncio.to_thread(self.access.begin, asked.session_id)
-            if not asked.history:
-                asked = await asyncio.to_thread(self._recall, asked)
+            asked = await asyncio.to_thread(self._recall, asked)
             asked = await asyncio.to_thread(self._take_up, asked)
             emit = translation.speaking(plain, asked.language)
             draft = await self._draft(asked, emit, cancelled)
@@ -227,7 +226,8 @@ class Assistant:
             waiting = pending.find_pending(run.calls, run.results, **about)
             done = pending.settled(answer, asked.resumed, waiting)
             kept: dict[str, Any] = {"pending": waiting, "settled": done, "anyone": not asked.has_session}
-            self.sessions.save(asked.session_id, asked.question, answer, **kept)
+            state = asked.state.after(asked.question, answer.text)
+            self.sessions.save(asked.session_id, asked.question, answer, state=state, **kept)
             self.sessions.expire(self.settings.session_days)
         except (OSError, sqlite3.Error) as error:
             told = storage_failure(error, self.settings.data_dir)
@@ -238,6 +238,9 @@ class Assistant:
         return answer
 
     def _recall(self, asked: Asked) -> Asked:
+        """Add what was said before: by the client where it keeps the conversation, else as it is kept here."""
+        if asked.history:
+            return replace(asked, state=replayed(asked.history), history=asked.history[-MAX_HISTORY_TURNS:])
         turns = self.sessions.history(asked.session_id)
         about = any(turn.answer.plan or turn.answer.recommendation for turn in turns)
         anchor = None if about or not turns else self.sessions.latest_about_something(asked.session_id)
@@ -246,8 +249,8 @@ class Assistant:
         history = tuple(part for turn in turns for part in (("user", turn.question), ("assistant", turn.answer.text)))
         open_question = turns[-1].answer.question if turns else None
         options = open_question.options if open_question else ()
-        older = pending.without_replies(self.sessions.questions(asked.session_id, skip=len(turns)))
-        return replace(asked, history=history[-MAX_HISTORY_TURNS:], older=older, options=options)
+        state = self.sessions.state(asked.session_id) if turns else ConversationState()
+        return replace(asked, history=history[-MAX_HISTORY_TURNS:], state=state, options=options)
 
     def _take_up(self, asked: Asked) -> Asked:
         """Put the plan that the user was asked about in the place of the words that answer it."""

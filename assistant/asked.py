@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import date
 
 from assistant import pending, translation
+from assistant.conversation import START, ConversationState
 from knowledge.lexicon import Language
 from tools.schema import Polygons
 from tools.toolbox import Context
@@ -21,8 +22,8 @@ class Asked:
     collection_id: str | None
     history: tuple[tuple[str, str], ...]
     """Earlier turns as (role, text), oldest first."""
-    older: tuple[str, ...] = ()
-    """Questions before those in the history; a follow-up may go on with what they settled."""
+    state: ConversationState = START
+    """What the conversation has settled."""
     approves_all: bool | None = False
     """True when the user lets every plan run below the hard limit; None where a model speaks, whose word lets none."""
     resumed: pending.Resumed | None = None

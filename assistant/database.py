@@ -84,6 +84,7 @@ def tables() -> "MetaData":
         return Column("id", Integer, primary_key=True)
 
     Table("turn", made, number(), text("session_id", index=True), when("asked_at"), text("question"), text("answer"))
+    Table("state", made, text("session_id", primary_key=True), text("state"))
     Table(
         "waiting",
         made,

@@ -89,11 +89,11 @@ def set_against(request: ComputeRequest, against: str, question: str) -> Compute
     return replace(request, against=against, output="per_polygon", units=units)
 
 
-def settled_place(place: str, before: Sequence["Slots"]) -> str:
+def settled_place(place: str, settled: Sequence[str]) -> str:
     """Give a name in full where the conversation has settled which place it is: Valencia, Spain."""
     name = lexicon.fold(place)
-    settled = (one.place for one in reversed(before) if re.match(rf"{re.escape(name)}\s*[,(]", lexicon.fold(one.place)))
-    return next(settled, place) if name else place
+    full = (one for one in settled if re.match(rf"{re.escape(name)}\s*[,(]", lexicon.fold(one)))
+    return next(full, place) if name else place
 
 
 def told_products(answer: str) -> tuple[str, ...]:

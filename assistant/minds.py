@@ -1,6 +1,6 @@
 """Let minds work on a question, one after the other: the model of the settings, a second one, then the planner."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -9,7 +9,7 @@ from assistant.agreement import is_of_same
 from assistant.asked import Asked
 from assistant.menu import ModelUnusable, Net, Run, make_tools
 from assistant.models import get_chat_models, model_name
-from assistant.planner import OfflinePlanner, next_message
+from assistant.planner import Call, OfflinePlanner, calls_for, planned_calls
 from assistant.prompts import system_prompt
 from assistant.schema import Event
 from assistant.settings import Settings
@@ -63,7 +63,7 @@ async def work(
             continue
         draft.warnings += [f"{one} The language model {model_name(model)} answered." for one in failed]
         return draft
-    draft = await _run(OfflinePlanner(older=asked.older), asked, toolbox, settings, emit)
+    draft = await _run(OfflinePlanner(state=asked.state), asked, toolbox, settings, emit)
     draft.warnings += [f"{one} The offline planner answered." for one in failed]
     return draft
 
@@ -99,25 +99,29 @@ async def _run(
         raise ModelUnusable("it did not come to an end") from error
     messages = list(final["messages"])
     draft = Draft(str(messages[-1].text).strip(), run, messages, model, prompt)
-    _refuse_unusable(draft, state["messages"], toolbox)
+    _refuse_unusable(draft, asked, toolbox)
     return draft
 
 
-def _refuse_unusable(draft: Draft, asked: "list[BaseMessage]", toolbox: Toolbox) -> None:
+def _refuse_unusable(draft: Draft, asked: Asked, toolbox: Toolbox) -> None:
     """Refuse a draft that is worse than what the planner would do without any model."""
     if draft.run.unmended:
         raise ModelUnusable("its tool calls had wrong arguments")
     if not draft.text:
         raise ModelUnusable("its answer was empty")
-    if draft.planned or len(asked) > 1:  # what a follow-up needs may already be in the conversation
+    if draft.planned:
         return
-    calls = next_message(asked, toolbox.TOOLS).tool_calls
-    wanted, made = {call["name"] for call in calls}, {call.name for call in draft.run.calls}
-    if (wanted and not made) or (wanted - LOOKS_UP and not made - LOOKS_UP):
+    before = asked.state.latest
+    wanted, told = calls_for(asked.question, asked.state), planned_calls(before, before.text) if before else []
+    made = [(call.name, call.args) for call in draft.run.calls]
+    # What a follow-up needs may already be in the conversation: of it only other places and periods are refused.
+    if not before and ((wanted and not made) or (_computing(wanted) and not _computing(made))):
         raise ModelUnusable("it did not call the tools that the question needs")
-    done = [call.args for call in draft.run.calls if call.name not in LOOKS_UP]
-    for call in calls:
-        if call["name"] not in LOOKS_UP and not any(
-            is_of_same(call["args"], one, toolbox.context.today) for one in done
-        ):
+    done = [args for _, args in _computing([*made, *told])]
+    for _, args in _computing(wanted):
+        if not any(is_of_same(args, one, toolbox.context.today) for one in done):
             raise ModelUnusable("it computed another place or period than the question names")
+
+
+def _computing(calls: Sequence[Call]) -> list[Call]:
+    return [call for call in calls if call[0] not in LOOKS_UP]

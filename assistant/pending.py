@@ -105,11 +105,6 @@ def is_reply(words: str, *slots: str) -> bool:
     return any(_says(slot).fullmatch(lexicon.fold(_bare(words))) for slot in slots or ("approve", "cancel"))
 
 
-def without_replies(questions: Iterable[str]) -> tuple[str, ...]:
-    """Leave out what is no question but a yes or no to a large run."""
-    return tuple(text for text in questions if not is_reply(text))
-
-
 def settled(answer: Answer, resumed: Resumed | None, waiting: Sequence[Pending]) -> tuple[str, ...] | None:
     """Give the plans that wait no longer after an answer, beside those of its own conversation; None: all still wait.
 

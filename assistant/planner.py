@@ -14,12 +14,12 @@ from langchain_core.runnables import Runnable
 from langchain_core.tools import BaseTool
 from langchain_core.utils.function_calling import convert_to_openai_tool
 
-from assistant import abilities, answers, comparison, computes, lexicon, slots, tasks
-from assistant.choices import chosen, offered
-from assistant.follow_ups import refers_back, told_products
-from assistant.injected import without_injected
+from assistant import abilities, answers, comparison, computes, conversation, lexicon, tasks
+from assistant.conversation import ConversationState
+from assistant.follow_ups import refers_back
 from assistant.layers import LayerRequest, status_subject, subject
 from assistant.pending import is_reply
+from assistant.slots import Slots
 from tools.schema import ToolResult
 
 CHECKER = "checker"
@@ -33,8 +33,8 @@ class OfflinePlanner(BaseChatModel):
 
     menu: tuple[str, ...] = ()
     """Names of the tools it may call; empty when none are bound."""
-    older: tuple[str, ...] = ()
-    """Questions of the conversation before those in its messages."""
+    state: ConversationState | None = None
+    """What the conversation has settled; None: what its messages settle."""
     fixed: tuple[Call, ...] | None = None
     """Calls to make instead of those that the question needs: a plan that the user has approved; () when cancelled."""
 
@@ -64,7 +64,7 @@ class OfflinePlanner(BaseChatModel):
         **kwargs: Any,
     ) -> ChatResult:
         return ChatResult(
-            generations=[ChatGeneration(message=next_message(messages, self.menu, self.fixed, self.older))]
+            generations=[ChatGeneration(message=next_message(messages, self.menu, self.fixed, self.state))]
         )
 
     def _stream(
@@ -74,7 +74,7 @@ class OfflinePlanner(BaseChatModel):
         run_manager: CallbackManagerForLLMRun | None = None,
         **kwargs: Any,
     ) -> Iterator[ChatGenerationChunk]:
-        message = next_message(messages, self.menu, self.fixed, self.older)
+        message = next_message(messages, self.menu, self.fixed, self.state)
         if message.tool_calls:
             calls = [
                 tool_call_chunk(name=call["name"], args=_json(call["args"]), id=call["id"], index=index)
@@ -96,20 +96,23 @@ def next_message(
     messages: Sequence[BaseMessage],
     menu: Sequence[str],
     fixed: Sequence[Call] | None = None,
-    older: Sequence[str] = (),
+    state: ConversationState | None = None,
 ) -> AIMessage:
     """Decide the next step: further tool calls, or the answer."""
     asked = [index for index, message in enumerate(messages) if _is_question(message)]
     if not asked:
         return AIMessage(content=answers.help_text())
-    *earlier, question = (without_injected(text) for text in (*older, *_questions(messages, asked)))
-    told = told_products(_text(messages[asked[-1] - 1])) if asked[-1] else ()
-    read = tasks.read(question, tuple(earlier)) or slots.read(question, tuple(earlier), told)
+    question = _text(messages[asked[-1]])
+    if state is None:
+        before = messages[: asked[-1]]
+        told = [("user" if _is_question(one) else "assistant", _text(one)) for one in before if _text(one)]
+        state = conversation.replayed(told)
+    read = conversation.read(question, state)
     made, results = _done(messages[asked[-1] + 1 :])
     if fixed == () or (fixed is None and is_reply(question)):
         reply = answers.NOTHING_WAITS if fixed is None else answers.CANCELLED
         return AIMessage(content=reply, response_metadata={answers.OUTCOME: "not_run"})
-    wanted = fixed or _wanted(read, question, told)
+    wanted = fixed or planned_calls(read, question, state.products)
     calls = [call for call in wanted if call[0] in menu and call not in made]
     if calls:
         return AIMessage(
@@ -122,19 +125,17 @@ def next_message(
     )
 
 
-def _questions(messages: Sequence[BaseMessage], asked: Sequence[int]) -> list[str]:
-    """Give the questions in order; where one only says which option is meant, that option in full."""
-    texts = []
-    for index in asked:
-        before = _text(messages[index - 1]) if index and isinstance(messages[index - 1], AIMessage) else ""
-        texts.append(chosen(_text(messages[index]), offered(before)) or _text(messages[index]))
-    return texts
+def calls_for(question: str, state: ConversationState) -> list[Call]:
+    """Give the calls that a question needs in its conversation."""
+    if is_reply(question):
+        return []
+    return planned_calls(conversation.read(question, state), question, state.products)
 
 
-def _wanted(read: slots.Slots, question: str, told: Sequence[str] = ()) -> list[Call]:
+def planned_calls(read: Slots, question: str, told: Sequence[str] = ()) -> list[Call]:
     """List the calls a question needs."""
-    if isinstance(read, tasks.Task):
-        return [read.call(answers.DEFAULT_PERIOD)]
+    if read.tool:
+        return [tasks.call(read, answers.DEFAULT_PERIOD)]
     if read.intent in ("recommend", "explain"):
         return _about_products(read, question, told)
     if read.intent == "scenes":
@@ -144,7 +145,7 @@ def _wanted(read: slots.Slots, question: str, told: Sequence[str] = ()) -> list[
     return [_search_call(read, question), *computes] if read.intent == "compute" else []
 
 
-def _about_products(read: slots.Slots, question: str, told: Sequence[str]) -> list[Call]:
+def _about_products(read: Slots, question: str, told: Sequence[str]) -> list[Call]:
     """List the calls of a question about products: set side by side, more of a kind, one explained, or one to take."""
     if pair := comparison.compared_products(question):
         return [("compare_products", {"first": pair[0], "second": pair[1]})]
@@ -163,7 +164,7 @@ def _about_products(read: slots.Slots, question: str, told: Sequence[str]) -> li
     return [(name, {**args, "units": units}), _layer_call(read.layer, words)]
 
 
-def _search_call(read: slots.Slots, question: str) -> Call:
+def _search_call(read: Slots, question: str) -> Call:
     """Ask for a product that has data in all the periods."""
     return (
         "search_products",
@@ -193,7 +194,7 @@ def _whole_period(periods: tuple[str, ...]) -> str:
     return str(years[0]) if years[0] == years[-1] else f"{years[0]} to {years[-1]}"
 
 
-def _compute_call(read: slots.Slots, wanted: computes.ComputeRequest) -> Call:
+def _compute_call(read: Slots, wanted: computes.ComputeRequest) -> Call:
     return (
         "compute",
         {

@@ -1,24 +1,57 @@
 """Leave out of a question what claims to come from somebody else: a system, an assistant, a tool."""
 
 import re
+from functools import cache
+
+from assistant import lexicon
 
 _OTHERS = "system|developer|assistant|tool|système|sistema|systeem|outil|werkzeug|herramienta|strumento"
 _USER = "user|human|utilisateur|utilisatrice|nutzer|benutzer|usuario|usuaria|utente"
 _MARK = re.compile(
-    rf"<\|im_start\|>\s*(?P<opened>\w+)|(?P<closed><\|im_end\|>|</\s*(?:{_OTHERS}|{_USER})\s*>|<</SYS>>|\[/?INST\])"
-    rf"|<\s*(?P<tag>{_OTHERS}|{_USER})\s*>|<<(?P<sys>SYS)>>"
+    rf"<\|im_start\|>\s*(?P<opened>\w+)|<\|(?P<bar>{_OTHERS}|{_USER})\|>|[<\[]\s*(?P<tag>{_OTHERS}|{_USER})\s*[>\]]"
+    rf"|<<(?P<sys>SYS)>>|<\|[^|<>]{{0,40}}\|>|[<\[]/\s*(?:{_OTHERS}|{_USER})\s*[>\]]|<</SYS>>|\[/?INST\]"
     rf"|(?:^|(?<=[\n.!?>]\s)|(?<=\n))\s*(?P<label>{_OTHERS}|{_USER})\s*:",
     re.I,
 )
 """Where another voice begins or ends: tags, the marks of chat templates, and `SYSTEM:` at the start of a sentence."""
+_SENTENCE = re.compile(r"(?<=[.!?\n])\s+|\n+|\\n")
+_LABEL = re.compile(r"[\W_]*(?:[\w'’]+\s){0,2}[\w'’]+\s*:")
 
 
 def users_words(question: str) -> str:
-    """Give what the user says in their own name; the whole question where nothing of it would be left."""
+    """Give what the user says in their own name, without sentences that pose as the system's.
+
+    The question stays as it is where nothing of it would be left.
+    """
+    parts = [part for part in _SENTENCE.split("\n".join(_own(question))) if part.strip()]
+    kept = " ".join(" ".join(part for part in parts if not _poses(part)).split())
+    changed = _MARK.search(question) or any(map(_poses, parts))
+    return kept if changed and re.search(r"\w{3}", kept) else question
+
+
+def _own(question: str) -> list[str]:
+    """Part a question where voices change and give the parts of the user; all of it where there is none."""
     kept, start, own = [], 0, True
     for mark in _MARK.finditer(question):
         kept += [question[start : mark.start()]] * own
-        role = next((mark[name] for name in ("opened", "tag", "sys", "label") if mark[name]), "")
+        role = next((mark[name] for name in ("opened", "bar", "tag", "sys", "label") if mark[name]), "")
         own, start = not role or re.fullmatch(_USER, role, re.I) is not None, mark.end()
     kept += [question[start:]] * own
-    return " ".join(part.strip() for part in kept if part.strip()) or question
+    return [part for part in kept if part.strip()] or [question]
+
+
+def _poses(sentence: str) -> bool:
+    """Tell whether a sentence speaks to the machine: labelled as the system's, or telling it to drop its rules."""
+    label = _LABEL.match(sentence)
+    labelled = label is not None and lexicon.has_only(label[0].strip("\n\t #*>-:"), "system_label")
+    return labelled or _orders().search(lexicon.fold(sentence)) is not None
+
+
+@cache
+def _orders() -> "re.Pattern[str]":
+    pairs = (("drop", "rules"), ("drop", "secrets"), ("reveal", "secrets"))
+    said = (
+        rf"(?:{lexicon.alternatives(verb)})\s+(?:[\w'’]+\s+){{0,4}}(?:{lexicon.alternatives(what)})"
+        for verb, what in pairs
+    )
+    return re.compile(rf"(?<!\w)(?:{'|'.join(said)})")

@@ -8,6 +8,9 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pydantic import ValidationError
+
+from assistant.conversation import MOST_REPLAYED, ConversationState, replayed
 from assistant.database import Database, tables, utc_now
 from assistant.schema import Answer, Pending
 
@@ -16,8 +19,6 @@ if TYPE_CHECKING:
 
 WAITS = timedelta(days=1)
 """How long a large run waits for a word."""
-MOST_OLDER, OLDER_STEP = 40, 16
-"""Questions that a follow-up may go back to, and how many of the oldest are dropped at once."""
 LONG_ID = re.compile(r"[A-Za-z0-9_-]{16,100}")
 
 
@@ -78,20 +79,16 @@ class Sessions:
             rows = db.execute(latest.limit(limit).offset(skip)).all()
         return tuple(Turn(row.question, Answer.model_validate_json(row.answer)) for row in reversed(rows))
 
-    def questions(self, session_id: str, *, skip: int) -> tuple[str, ...]:
-        """Give the questions of one conversation, oldest first, without the very latest ones.
-
-        Where there are many, the oldest are dropped several at once: what is read again begins alike for a while.
-        """
-        self._need(session_id)
-        if self.database.is_empty:
-            return ()
-        turn = tables().tables["turn"]
-        own = turn.select().with_only_columns(turn.c.question).where(turn.c.session_id == session_id)
+    def state(self, session_id: str) -> ConversationState:
+        """Give what a conversation has settled; where that was not kept in this form, its turns are read again."""
+        kept = tables().tables["state"]
         with self.database.begin() as db:
-            found = [str(row.question) for row in db.execute(own.order_by(turn.c.id))]
-        first = max(0, len(found) - MOST_OLDER) // OLDER_STEP * OLDER_STEP
-        return tuple(found[first : len(found) - skip])
+            row = db.execute(kept.select().where(kept.c.session_id == session_id)).first()
+        try:
+            return ConversationState.model_validate_json(row.state if row else "")
+        except ValidationError:
+            turns = self.history(session_id, limit=MOST_REPLAYED)
+            return replayed(part for one in turns for part in (("user", one.question), ("assistant", one.answer.text)))
 
     def pending(self, session_id: str, fingerprints: Sequence[str]) -> tuple[Pending, ...]:
         """Give the large runs that wait for a word in this conversation; if none does, those with these fingerprints.
@@ -114,6 +111,7 @@ class Sessions:
         question: str,
         answer: Answer,
         *,
+        state: ConversationState | None = None,
         pending: Sequence[Pending] = (),
         settled: Sequence[str] | None = None,
         anyone: bool = False,
@@ -124,6 +122,7 @@ class Sessions:
             session_id: The conversation.
             question: The user's words.
             answer: What they led to.
+            state: What the conversation has settled with it.
             pending: Large runs that the answer asks about.
             settled: Plans that wait no longer, with all of this conversation; None: all go on waiting.
             anyone: True where the client has no session of its own, so that a fingerprint alone finds the runs.
@@ -142,6 +141,10 @@ class Sessions:
                 db.execute(waiting.insert().values(**row, run=each.model_dump_json()))
             kept = {"session_id": session_id, "question": question, "answer": answer.model_dump_json()}
             db.execute(turn.insert().values(**kept))
+            settles = tables().tables["state"]
+            db.execute(settles.delete().where(settles.c.session_id == session_id))
+            if state:
+                db.execute(settles.insert().values(session_id=session_id, state=state.model_dump_json()))
 
     def wait(self, session_id: str, run: Pending) -> None:
         """Keep a run that waits for the user's word, before anything was asked in this conversation."""
@@ -186,7 +189,7 @@ class Sessions:
         if self.database.is_empty:
             return
         with self.database.begin() as db:
-            for name in ("turn", "waiting", "feedback"):
+            for name in ("turn", "state", "waiting", "feedback"):
                 table = tables().tables[name]
                 db.execute(table.delete().where(table.c.session_id == session_id))
             owned = tables().tables["owned"]

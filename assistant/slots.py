@@ -1,31 +1,13 @@
 """What a question asks for, read by rules: the intent, the place, the periods, and what is to be computed."""
 
 import re
-from dataclasses import dataclass, replace
-from functools import lru_cache
-from typing import Literal
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal
 
 from assistant import abilities, layers, lexicon
-from assistant.comparison import compared_products
-from assistant.computes import ComputeRequest, find_computes, find_units, output_of, still_missing, year_meant
-from assistant.follow_ups import (
-    SHORT_WORDS,
-    base_period,
-    has_subject,
-    only_demands,
-    opening,
-    radius_alone,
-    ranked_again,
-    refers_back,
-    second_period,
-    set_against,
-    settled_place,
-    told_product,
-    widened,
-    without_opening,
-)
+from assistant.computes import ComputeRequest, find_units, year_meant
 from assistant.picks import read_pick, without_periods
-from assistant.shifts import find_shift, without_shift
+from assistant.shifts import without_shift
 from assistant.spans import Ends, When, find_periods, find_places, is_known_place
 from assistant.yearly import asked_output, asked_periods, names_date_layer, names_mean
 from tools.place_radius import without_radius
@@ -67,75 +49,13 @@ class Slots:
     """The earlier question whose subject this one goes on with; empty when it names its own."""
     text: str = ""
     """The question itself."""
+    tool: str = ""
+    """The one tool whose call answers it: `classify` or `feature_stack`; empty for all else."""
+    options: dict[str, Any] = field(default_factory=dict)
+    """Arguments of that tool beside place and period."""
 
 
-def read(question: str, earlier: tuple[str, ...] = (), told: tuple[str, ...] = ()) -> Slots:
-    """Read a question; place and period that it leaves open come from the latest earlier question that has them.
-
-    Args:
-        question: What the user asks now.
-        earlier: What the user asked before in this conversation, oldest first.
-        told: Titles of the products that the last answer told of, in its order.
-    """
-    return _read(question, _all_read(earlier), told)
-
-
-@lru_cache(maxsize=256)
-def _all_read(questions: tuple[str, ...]) -> tuple[Slots, ...]:
-    """Read the questions of a conversation, each with those before it; small talk is left out."""
-    if not questions:
-        return ()
-    before = _all_read(questions[:-1])
-    one = _read(questions[-1], before)
-    return before if one.intent in SMALL_TALK else (*before, one)
-
-
-def _read(question: str, before: tuple[Slots, ...], told: tuple[str, ...] = ()) -> Slots:
-    if before and (ordered := told_product(question, before[-1], told)):
-        return Slots("explain", product=ordered, text=question)
-    if before and (ranked := ranked_again(question, before[-1])):
-        return replace(before[-1], computes=(ranked,), text=question)
-    last = next((one for one in reversed(before) if one.intent != "explain"), before[-1] if before else None)
-    whens = without_opening(question, _periods(question)) if last else _periods(question)
-    shift, base = find_shift(question), base_period(last)
-    if shift and base:
-        whens = tuple(one for one in whens if one.end <= shift.start or shift.end <= one.start)
-    shifted = shift.of(base) if shift and base and not whens else ""
-    intent = _intent(question, whens)
-    leans = last is not None and _is_follow_up(question, whens, last, shifted=bool(shifted))
-    if intent == "recommend" and last and leans and last.intent in ("compute", "scenes"):
-        intent = last.intent
-    found = Slots(
-        intent,
-        text=question,
-        place=settled_place(_place(question, intent), before),
-        periods=(shifted,) if shifted and leans else _words(question, whens),
-        product=_explained(question) if intent == "explain" else "",
-        missing=_missing(question, intent, whens),
-        compares=_compares(question, whens),
-    )
-    if last and leans and last.intent in ("compute", "recommend") and not lexicon.has(question, *SUBJECTS):
-        found = replace(found, subject=last.subject or last.text)
-    found = _demanding_more(found, question, last, before)
-    if intent in ("compute", "scenes"):
-        found = _filled_in(found, question, before)
-    if intent == "compute":
-        against = second_period(question, found.periods, base) if last and last.computes and leans else ""
-        request = _before(question, whens, last, leans=leans)
-        computes = find_computes(question, whens, found, request)
-        if request and against:
-            computes = (set_against(request, against, question),)
-        found = replace(found, computes=computes, missing=still_missing(found.missing, computes))
-    if intent == "recommend":
-        found = _with_layer(found, question)
-        if not found.layer and last and last.layer and leans:
-            found = _next_layer(found, question, replace(last.layer, words=last.layer.words or last.text))
-        if not found.layer and before:
-            found = _of_product(found, question, before, told)
-    return found
-
-
-def _compares(question: str, whens: tuple[When, ...]) -> bool:
+def is_comparison(question: str, whens: tuple[When, ...]) -> bool:
     """Tell whether a question sets things or two periods against each other."""
     if asked_output(question, whens) == "anomaly":
         return False
@@ -144,21 +64,13 @@ def _compares(question: str, whens: tuple[When, ...]) -> bool:
     return two or lexicon.has(question, *COMPARED) or lexicon.has_only(between, "minus")
 
 
-def _demanding_more(found: Slots, question: str, last: Slots | None, before: tuple[Slots, ...]) -> Slots:
-    """Go on with the subject, place and period before where a question only says what a product must be, or not be."""
-    if last is None or not found.intent == last.intent == "recommend":
-        return found
-    if only_demands(question):
-        found = replace(found, subject=f"{last.subject or last.text} {question}")
-    return _filled_in(found, question, before) if found.subject else found
-
-
-def _intent(question: str, whens: tuple[When, ...]) -> Intent:
+def intent_of(question: str, whens: tuple[When, ...]) -> Intent:
+    """Tell what a question is after."""
     rest = lexicon.pattern("greeting", "thanks", "courtesy").sub("", lexicon.fold(question)).replace("there", "")
     if not re.search(r"\w", rest):
         return "thanks" if lexicon.has(question, "thanks") else "greeting"
     asks_help = rf"(?:{lexicon.alternatives('help')})(?:\W*(?:{lexicon.alternatives('courtesy')}))?\W*$"
-    if re.search(asks_help, lexicon.fold(question)) and not _place(question, "help"):
+    if re.search(asks_help, lexicon.fold(question)) and not place_of(question, "help"):
         return "help"
     named = abilities.find_indices(question)
     if not named and lexicon.has(question, "elsewhere") and not lexicon.has(question, *EVIDENCE):
@@ -173,19 +85,20 @@ def _intent(question: str, whens: tuple[When, ...]) -> Intent:
     green = bool(named) or lexicon.has(question, "vegetation") or bare or season
     if lexicon.has(question, "scenes") and lexicon.has(question, "ask") and not green:
         return "scenes"
-    where = bool(_place(question, "compute") or is_about_attachment(question))
+    where = bool(place_of(question, "compute") or is_about_attachment(question))
     wants_value = lexicon.has(question, "compute", "map", "changing", "series", *(("when",) if season else ()))
     # A colour alone is no task: it takes a place and a time, or a word for what to do.
     settled = where or (
         (bool(whens) or lexicon.has(question, "same_year"))
         and (bool(named) or bare or lexicon.has(question, "compute"))
     )
-    if green and settled and (named or whens or wants_value) and not _asks_for_product(question):
+    if green and settled and (named or whens or wants_value) and not asks_for_product(question):
         return "compute"
-    return "explain" if _explained(question) and not lexicon.has(question, "recommend") else "recommend"
+    return "explain" if explained(question) and not lexicon.has(question, "recommend") else "recommend"
 
 
-def _asks_for_product(question: str) -> bool:
+def asks_for_product(question: str) -> bool:
+    """Tell whether a question wants a product named."""
     return lexicon.has(question, "recommend") or (
         lexicon.has(question, "ask") and bool(_product_asked().search(lexicon.fold(question)))
     )
@@ -197,7 +110,7 @@ def _product_asked() -> "re.Pattern[str]":
     return re.compile(rf"(?<!\w)(?:{ask})[^?.!]*?(?<!\w)(?:{product})")
 
 
-def _explained(question: str) -> str:
+def explained(question: str) -> str:
     """Give the name of the product that a question wants explained; empty when it wants something else."""
     folded = lexicon.fold(question)
     lead = re.match(rf"\W*(?:{lexicon.alternatives('explain')})\s*", folded)
@@ -211,7 +124,8 @@ def _explained(question: str) -> str:
     return name if known and 1 < len(name) <= 80 else ""
 
 
-def _periods(question: str) -> tuple[When, ...]:
+def periods_of(question: str) -> tuple[When, ...]:
+    """Find the mentions of time, two where the question sets two against each other."""
     cues: tuple[tuple[Ends, tuple[str, ...]], ...] = (
         ("compared", COMPARED),
         ("bounds", ("series",)),
@@ -223,14 +137,16 @@ def _periods(question: str) -> tuple[When, ...]:
     return find_periods(question, ends=next((ends for ends, slots in cues if lexicon.has(question, *slots)), "unclear"))
 
 
-def _words(question: str, whens: tuple[When, ...]) -> tuple[str, ...]:
+def period_words(question: str, whens: tuple[When, ...]) -> tuple[str, ...]:
+    """Give the words of periods, once each; "that year" is the year of the others."""
     found = [when.words for when in whens]
     if lexicon.has(question, "same_year"):
         found.append(year_meant(found))
     return tuple(dict.fromkeys(found))
 
 
-def _place(question: str, intent: Intent) -> str:
+def place_of(question: str, intent: Intent) -> str:
+    """Give the place that a question names; empty where it names none."""
     # Advice does not need a place, so there only a clear one counts.
     names = find_places(without_shift(question), any_name=intent in ("compute", "scenes"))
     left = without_radius(question)
@@ -241,9 +157,9 @@ def _place(question: str, intent: Intent) -> str:
     return found[0] if found and not (loose and not is_known_place(found[0].title())) else ""
 
 
-def _missing(question: str, intent: Intent, whens: tuple[When, ...]) -> tuple[str, ...]:
+def missing_of(question: str, intent: Intent, whens: tuple[When, ...]) -> tuple[str, ...]:
     """Find what a question wants computed and no tool computes."""
-    if intent not in ("compute", "recommend") or (intent == "recommend" and _asks_for_product(question)):
+    if intent not in ("compute", "recommend") or (intent == "recommend" and asks_for_product(question)):
         return ()
     indices = [name for name in abilities.find_indices(question) if name not in abilities.indices()]
     kinds = abilities.missing_kinds(question)
@@ -266,20 +182,20 @@ def _mean_unclear(question: str, whens: tuple[When, ...]) -> bool:
     return compared and len(whens) != 2 and names_mean(question) and asked_output(question, whens) != "anomaly"
 
 
-def _with_layer(found: Slots, question: str) -> Slots:
+def with_layer(found: Slots, question: str) -> Slots:
     """Add the statistics of a layer where a question wants numbers of a place, not a product to make them from."""
     dates = names_date_layer(question) and lexicon.has(question, "when", "amount", "show", "per")
-    wonders = abilities.wonders_about_product(question) or _asks_for_product(question)
+    wonders = abilities.wonders_about_product(question) or asks_for_product(question)
     if wonders or (lexicon.has(question, *layers.BEYOND) and not dates):
         return found
     if dates:
         found = replace(found, periods=tuple(one for one, _ in asked_periods("phenology", found.periods) if one))
     if lexicon.has(question, "changing"):
         # A layer has no curve: its change from one year to another is that of two editions.
-        found = replace(found, compares=True, periods=_words(question, find_periods(question, ends="compared")))
+        found = replace(found, compares=True, periods=period_words(question, find_periods(question, ends="compared")))
     two = found.compares and len(found.periods) > 1
     wants = VALUES in found.missing or two or lexicon.has(question, "amount") or layers.asks_how_much(question)
-    place = found.place or next(filter(is_known_place, [_place(question, "compute")]), "")
+    place = found.place or next(filter(is_known_place, [place_of(question, "compute")]), "")
     if not (dates or (wants and layers.names_land(question))) or not (place or is_about_attachment(question)):
         return found
     units = find_units(question)
@@ -292,39 +208,6 @@ def _with_layer(found: Slots, question: str) -> Slots:
     given = {VALUES, *(abilities.KINDS[kind] for kind in layers.GIVEN)}
     missing = tuple(words for words in found.missing if words not in given)
     return replace(found, place=place, layer=request, missing=missing)
-
-
-def _next_layer(found: Slots, question: str, before: layers.LayerRequest) -> Slots:
-    """Change in the layer asked for before what a follow-up names: the place, the year or the units."""
-    units, against = find_units(question), second_period(question, found.periods, before.period)
-    request = replace(
-        before,
-        place=_place(question, "compute") or before.place,
-        period=found.periods[0] if found.periods and not against else before.period,
-        against=against or (found.periods[1] if len(found.periods) > 1 else "" if found.periods else before.against),
-        units=before.units if units == "any" else units,
-    )
-    return replace(found, place=request.place, layer=request, missing=())
-
-
-def _of_product(found: Slots, question: str, before: tuple[Slots, ...], told: tuple[str, ...]) -> Slots:
-    """Compute the layer of the product that was told before, where a question says no more than "compute it"."""
-    last = before[-1]
-    if not refers_back(question, ()) or has_subject(question):
-        return found
-    product = told[0] if told else last.product or last.subject or last.text
-    place = found.place or _place(question, "compute") or last.place
-    if not lexicon.has(question, "do") or not (place or is_about_attachment(question)):
-        return replace(found, subject=f"{question} ({product})") if not found.subject else found
-    units = find_units(question)
-    request = layers.LayerRequest(
-        place=place,
-        period=found.periods[0] if found.periods else "",
-        against=found.periods[1] if len(found.periods) > 1 else "",
-        units="place" if units == "any" else units,
-        words=product,
-    )
-    return replace(found, place=place, layer=request, missing=(), subject="")
 
 
 def _wants_values(question: str, somewhere: bool) -> bool:
@@ -341,55 +224,7 @@ def is_about_attachment(question: str) -> bool:
     return bool(re.search(rf"(?<!\w)(?:{mine})\s+(?:\w+\s+)?(?:{thing})", lexicon.fold(question)))
 
 
-def _is_complete(question: str, whens: tuple[When, ...]) -> bool:
+def is_complete(question: str, whens: tuple[When, ...]) -> bool:
     """Tell whether a question names what, where and when by itself."""
-    where = _place(question, "compute") or is_about_attachment(question)
+    where = place_of(question, "compute") or is_about_attachment(question)
     return bool(whens and where and (abilities.find_indices(question) or lexicon.has(question, "vegetation")))
-
-
-def _before(question: str, whens: tuple[When, ...], last: Slots | None, *, leans: bool) -> ComputeRequest | None:
-    """Give the request that a question goes on with: all of it in a follow-up, else the index where words are left out.
-
-    The last request counts, as the last one told.
-    """
-    request = last.computes[-1] if last and last.computes else None
-    if request is None or leans:
-        return request
-    return None if _is_complete(question, whens) else replace(request, output="composite", units="parcels")
-
-
-def _is_follow_up(question: str, whens: tuple[When, ...], last: Slots, *, shifted: bool = False) -> bool:
-    """Tell whether a question changes one thing of the question before."""
-    opened = opening(question)
-    if _asks_for_product(question[opened:]) or compared_products(question) or _is_complete(question, whens):
-        return False
-    leads = bool(opened) or len(question.split()) <= SHORT_WORDS or is_known_place(question)
-    leads = leads and not abilities.names_elsewhere(question)
-    leans = not has_subject(question) and (refers_back(question, whens) or shifted)
-    changes = bool(shifted or whens or _place(question, "compute") or output_of(question))
-    changes |= lexicon.has(question, "compare")
-    changes |= bool(asked_output(question, whens) or abilities.find_indices(question) or radius_alone(question, whens))
-    picks = any(one.output == "per_polygon" for one in last.computes) and bool(read_pick(question, whens))
-    bare = not (has_subject(question) or _place(question, "compute") or abilities.find_indices(question))
-    leans |= bare and (
-        picks or bool((last.computes or last.layer) and whens and lexicon.has(question, *COMPARED, "changing"))
-    )
-    changes |= picks or bool(last.layer and lexicon.has(question, "area"))
-    if any(one.output == "phenology" for one in last.computes):
-        changes |= lexicon.has(question, "season_part")
-    return bool((leads or leans) and changes)
-
-
-def _filled_in(found: Slots, question: str, before: tuple[Slots, ...]) -> Slots:
-    """Take place and period from earlier questions where this one has none.
-
-    "My parcels" are those attached, else the ones that values were computed for before.
-    """
-    place, periods = found.place, found.periods
-    known = any(one.output == "per_polygon" for slots in before for one in slots.computes)
-    if not place and (known or not is_about_attachment(question)):
-        place = next((slots.place for slots in reversed(before) if slots.place), "")
-        place = widened(place, radius_alone(question, find_periods(question)))
-    if not periods:
-        periods = next((slots.periods for slots in reversed(before) if slots.periods), ())
-    return replace(found, place=place, periods=periods)

@@ -1,11 +1,11 @@
 """Questions that want land classified or a feature stack made: which tool, with which arguments, read by rules."""
 
 import re
-from dataclasses import dataclass, field
 from typing import Any
 
 from assistant import abilities, computes, follow_ups, lexicon, slots
 from assistant.picks import without_periods
+from assistant.slots import Slots
 from assistant.spans import find_periods, find_places
 from assistant.spelled import spelled_numbers
 from knowledge.lexicon import is_function_word, language_of
@@ -34,44 +34,30 @@ _ATTRIBUTE = re.compile(
 )
 
 
-@dataclass(frozen=True)
-class Task(slots.Slots):
-    """A question that one call of a tool answers."""
-
-    tool: str = ""
-    """`classify` or `feature_stack`."""
-    options: dict[str, Any] = field(default_factory=dict)
-    """Its arguments beside place and period."""
-
-    @property
-    def period(self) -> str:
-        """The period in words; empty when the question names none."""
-        return self.periods[0] if self.periods else ""
-
-    def call(self, default_period: str) -> tuple[str, dict[str, Any]]:
-        """Give the tool with its arguments."""
-        return self.tool, {"place": self.place, "period": self.period or default_period, **self.options}
+def call(task: Slots, default_period: str) -> tuple[str, dict[str, Any]]:
+    """Give the tool with its arguments."""
+    period = task.periods[0] if task.periods else default_period
+    return task.tool, {"place": task.place, "period": period, **task.options}
 
 
-def read(question: str, earlier: tuple[str, ...] = ()) -> Task | None:
+def read(question: str, before: Slots | None = None) -> Slots | None:
     """Read what task a question sets; None when it is no task of these.
 
     Args:
         question: What the user asks now.
-        earlier: What the user asked before in this conversation, oldest first.
+        before: What the user asked before, as it was read.
     """
     found = _read(question)
-    if not earlier or (found and found.place and found.period):
+    if before is None or not before.tool or (found and found.place and found.periods):
         return found
-    before = read(earlier[-1], earlier[:-1])
-    if not before or not found:
-        return _changed(before, question) if before else found
+    if not found:
+        return _changed(before, question)
     place = found.place or ("" if slots.is_about_attachment(question) else before.place)
-    return _task(found.tool, place, found.period or before.period, found.options)
+    return _task(found.tool, place, "".join((found.periods or before.periods)[:1]), found.options)
 
 
-def _task(tool: str, place: str, period: str, options: dict[str, Any]) -> Task:
-    return Task(
+def _task(tool: str, place: str, period: str, options: dict[str, Any]) -> Slots:
+    return Slots(
         "compute",
         place=place,
         periods=(period,) if period else (),
@@ -81,7 +67,7 @@ def _task(tool: str, place: str, period: str, options: dict[str, Any]) -> Task:
     )
 
 
-def _read(question: str) -> Task | None:
+def _read(question: str) -> Slots | None:
     folded = lexicon.fold(question)
     if lexicon.has(question, "recommend") or _opens_with(folded, "explain"):
         return None
@@ -215,11 +201,13 @@ def _where_and_when(question: str) -> tuple[str, str]:
     return (places[0] if places else ""), (whens[0].words if whens else "")
 
 
-def _changed(before: Task, question: str) -> Task | None:
+def _changed(before: Slots, question: str) -> Slots | None:
     """Change in a task what a short question after it names: the number of classes, place, period or format."""
     folded = lexicon.fold(question)
     opens = re.match(rf"\s*(?:{lexicon.alternatives('follow_up')})(?!\w)", folded)
-    if not opens or len(question.split()) > MAX_FOLLOW_UP_WORDS or slots.read(question).intent in ("explain", "help"):
+    if not opens or len(question.split()) > MAX_FOLLOW_UP_WORDS:
+        return None
+    if slots.intent_of(question, find_periods(question)) in ("explain", "help"):
         return None
     options, count = dict(before.options), _class_count(folded) or _loose_count(question)
     if count and "classes" in options:
@@ -228,5 +216,6 @@ def _changed(before: Task, question: str) -> Task | None:
         options["format"] = _format(folded) or options["format"]
     place, period = _where_and_when(question)
     radius = follow_ups.radius_alone(question, find_periods(question))
-    after = _task(before.tool, place or follow_ups.widened(before.place, radius), period or before.period, options)
+    place = place or follow_ups.widened(before.place, radius)
+    after = _task(before.tool, place, period or "".join(before.periods[:1]), options)
     return after if after != before and not abilities.find_indices(question) else None

@@ -4,7 +4,7 @@ from datetime import date
 
 import pytest
 
-from assistant import answers, comparison, slots
+from assistant import answers, comparison, conversation
 from assistant.settings import Settings
 from assistant.slots import Slots
 from tests.servers.menu import small_assistant
@@ -84,7 +84,7 @@ def test_each_suggested_question_means_what_it_says(output: Output, place: str) 
     assert len(found) == 2
     for question in found:
         assert "weird" not in question
-        read = slots.read(question)
+        read = conversation.read(question)
         (wanted,) = read.computes
         assert wanted.output != output
         assert read.place == place
@@ -93,18 +93,18 @@ def test_each_suggested_question_means_what_it_says(output: Output, place: str) 
 
 
 def test_one_thing_is_not_told_as_many() -> None:
-    read = slots.read("NDVI curve of Metz in May 2025")
+    read = conversation.read("NDVI curve of Metz in May 2025")
     text = answers.compose(read, [result(0.5, 2025, output="series")])
     assert "the only date with data" in text
     assert "peaks" not in text
     many = answers.compose(read, [with_second_date(result(0.5, 2025, output="series"))])
     assert "2 of 2 dates with data" in many
-    mean = answers.compose(slots.read("NDVI of Metz in May 2025"), [result(0.5, 2025)])
+    mean = answers.compose(conversation.read("NDVI of Metz in May 2025"), [result(0.5, 2025)])
     assert "1 of 1 pixel valid" in mean
 
 
 def test_what_was_not_computed_comes_first() -> None:
-    read = slots.read("Forecast the NDVI of the districts of Metz in May 2025")
+    read = conversation.read("Forecast the NDVI of the districts of Metz in May 2025")
     first = answers.compose(read, [result(0.5, 2025, output="per_polygon")]).splitlines()[0]
     assert first.startswith("Not run: a forecast.")
     assert "spectral indices as" in first
@@ -144,7 +144,7 @@ async def test_a_comparison_goes_through_the_loop(settings: Settings) -> None:
 
 
 def test_another_subject_is_refused_in_a_sentence() -> None:
-    text = answers.compose(slots.read("Find me a flight to Metz"), [])
+    text = answers.compose(conversation.read("Find me a flight to Metz"), [])
     assert "\n" not in text
     assert text.count(". ") == 0
 

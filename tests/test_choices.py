@@ -2,9 +2,9 @@
 
 import pytest
 
-from assistant import slots
 from assistant.choices import chosen, offered
 from assistant.settings import Settings
+from tests.reading import read_after
 from tests.servers.menu import SmallToolbox, small_assistant
 from tools.errors import PlaceAmbiguous
 from tools.schema import ToolResult
@@ -69,23 +69,13 @@ async def test_a_choice_holds_after_a_restart(settings: Settings) -> None:
     assert (answer.plan.place.name, answer.plan.period.label) == ("Córdoba, Argentina", "summer 2025")
 
 
-async def test_a_short_question_goes_on_after_sixty_turns_and_a_restart(settings: Settings) -> None:
-    assistant = small_assistant(settings)
-    answer = await assistant.ask("How green are the parcels around Rennes in summer 2025?")
-    for _ in range(60):
-        answer = await assistant.ask("hello", session_id=answer.session_id)
-    answer = await small_assistant(settings).ask("and in 2019?", session_id=answer.session_id)
-    assert answer.plan is not None
-    assert (answer.plan.place.name, answer.plan.period.label, answer.plan.output) == ("Rennes", "2019", "per_polygon")
-
-
 def test_the_lowest_are_asked_for_after_the_highest() -> None:
-    read = slots.read("and the lowest?", ("Which parcels around Rennes are the greenest in summer 2026?",))
+    read = read_after("and the lowest?", "Which parcels around Rennes are the greenest in summer 2026?")
     (wanted,) = read.computes
     assert (wanted.place, wanted.output, wanted.pick.rank) == ("Rennes", "per_polygon", "lowest")
 
 
 def test_hectares_are_asked_for_after_a_share() -> None:
-    read = slots.read("as hectares", ("How much of Rennes is forest in 2018?",))
+    read = read_after("as hectares", "How much of Rennes is forest in 2018?")
     assert read.layer is not None
     assert (read.layer.place, read.layer.period) == ("Rennes", "2018")

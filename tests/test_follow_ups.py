@@ -5,11 +5,12 @@ from datetime import date
 import pytest
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage
 
-from assistant import slots
+from assistant import conversation
 from assistant.computes import ComputeRequest
 from assistant.follow_ups import told_products
 from assistant.planner import next_message
 from assistant.shifts import find_shift
+from tests.reading import read_after
 from tools.periods import parse_period
 from tools.toolbox import Toolbox
 
@@ -22,7 +23,7 @@ ANSWER = (
 
 def last_compute(question: str, *earlier: str) -> ComputeRequest:
     """Give the last computation that a question asks for after others."""
-    return slots.read(question, earlier).computes[-1]
+    return read_after(question, *earlier).computes[-1]
 
 
 def days(words: str) -> str:
@@ -101,12 +102,12 @@ def test_an_explained_product_is_a_detour() -> None:
 
 def test_my_parcels_are_those_computed_before() -> None:
     assert last_compute("back to my parcels: their NDVI in May 2025", BASE).place == "Lille"
-    assert slots.read("NDVI of my parcels in May 2025", ("Which images of Lille are there?",)).place == ""
+    assert read_after("NDVI of my parcels in May 2025", "Which images of Lille are there?").place == ""
 
 
 def test_a_subject_of_its_own_is_no_follow_up() -> None:
     for question in ("Which product shows those wetlands?", "Is it forest that grows there in 2024?"):
-        assert slots.read(question, (BASE,)).intent == "recommend"
+        assert read_after(question, BASE).intent == "recommend"
 
 
 def test_a_place_settled_once_stays_settled() -> None:
@@ -190,20 +191,20 @@ def test_something_similar_to_what_was_told_or_for_a_place_of_its_own() -> None:
 
 
 def test_a_layer_is_set_against_another_year_too() -> None:
-    found = slots.read("how much did that change since 2018?", ("How sealed was Lille in 2024?",)).layer
+    found = read_after("how much did that change since 2018?", "How sealed was Lille in 2024?").layer
     assert found is not None
     assert (found.place, found.period, found.against) == ("Lille", "2024", "2018")
 
 
 @pytest.mark.parametrize("minus", ["minus", "moins", "weniger", "menos", "meno"])
 def test_a_period_minus_another_is_a_difference(minus: str) -> None:
-    (found,) = slots.read(f"NDVI per parcel, Lille: 06/2025 {minus} 06/2024").computes
+    (found,) = conversation.read(f"NDVI per parcel, Lille: 06/2025 {minus} 06/2024").computes
     assert (days(found.period), days(found.against)) == ("2025-06-01/2025-06-30", "2024-06-01/2024-06-30")
 
 
 def test_a_subject_of_another_service_is_no_follow_up() -> None:
     for question in ("What about air quality in Metz?", "ozone in May 2025?"):
-        assert slots.read(question, (BASE,)).intent == "recommend"
+        assert read_after(question, BASE).intent == "recommend"
 
 
 @pytest.mark.parametrize(
@@ -215,11 +216,11 @@ def test_a_subject_of_another_service_is_no_follow_up() -> None:
     ],
 )
 def test_two_outputs_asked_for_are_both_made(question: str) -> None:
-    assert [one.output for one in slots.read(question).computes] == ["composite", "series"]
+    assert [one.output for one in conversation.read(question).computes] == ["composite", "series"]
 
 
 @pytest.mark.parametrize(
     "how", ["up and down", "each date on its own", "date par date", "auf und ab", "fecha por fecha", "data per data"]
 )
 def test_date_by_date_is_a_curve(how: str) -> None:
-    assert slots.read(f"NDVI Lille 2025, {how}").computes[0].output == "series"
+    assert conversation.read(f"NDVI Lille 2025, {how}").computes[0].output == "series"

@@ -16,7 +16,7 @@ import rasterio
 from numpy.typing import NDArray
 from rasterio.warp import transform_bounds
 
-from assistant import slots
+from assistant import conversation
 from assistant.comparison import season_shifts, side_by_side
 from knowledge.ingest import build_index
 from knowledge.retrieval import Retriever
@@ -325,12 +325,12 @@ def test_what_makes_no_season_is_refused(services: Services) -> None:
     ],
 )
 def test_a_question_for_season_dates_is_read(question: str, period: str) -> None:
-    (wanted,) = slots.read(question).computes
+    (wanted,) = conversation.read(question).computes
     assert (wanted.output, wanted.period, wanted.place) == ("phenology", period, "")
 
 
 def test_two_years_are_read_apart_and_their_seasons_told_by_days(found: ToolResult) -> None:
-    read = slots.read("Did the growing season start earlier around Metz in 2021 than in 2020?")
+    read = conversation.read("Did the growing season start earlier around Metz in 2021 than in 2020?")
     assert [(one.output, one.period, one.against) for one in read.computes] == [
         ("phenology", "2021", ""), ("phenology", "2020", ""),
     ]  # fmt: skip
@@ -353,14 +353,14 @@ def test_two_years_are_read_apart_and_their_seasons_told_by_days(found: ToolResu
 
 
 def test_a_growing_season_that_only_says_when_asks_for_no_dates() -> None:
-    (wanted,) = slots.read("NDVI map of Metz in the growing season 2024").computes
+    (wanted,) = conversation.read("NDVI map of Metz in the growing season 2024").computes
     assert wanted.output == "composite"
-    assert slots.read("When did the snow season start in Metz in 2025?").computes == ()
-    assert slots.read("Which product gives the start of season in Metz?").intent == "recommend"
+    assert conversation.read("When did the snow season start in Metz in 2025?").computes == ()
+    assert conversation.read("Which product gives the start of season in Metz?").intent == "recommend"
 
 
 def test_an_adverb_is_no_place() -> None:
-    read = slots.read("Did the season start earlier in this field in 2025 than in 2024?")
+    read = conversation.read("Did the season start earlier in this field in 2025 than in 2024?")
     assert [(one.output, one.period, one.place) for one in read.computes] == [
         ("phenology", "2025", ""), ("phenology", "2024", ""),
     ]  # fmt: skip

@@ -3,8 +3,9 @@
 import pytest
 from langchain_core.messages import AIMessage, HumanMessage, ToolMessage
 
-from assistant import slots
+from assistant import conversation
 from assistant.planner import CHECKER, OfflinePlanner, next_message
+from tests.reading import read_after
 from tools.schema import ToolResult
 
 MENU = ("search_products", "explain_product", "find_place", "search_scenes", "compute")
@@ -27,7 +28,7 @@ MENU = ("search_products", "explain_product", "find_place", "search_scenes", "co
     ],
 )
 def test_the_intent_is_read(question: str, intent: str) -> None:
-    assert slots.read(question).intent == intent
+    assert conversation.read(question).intent == intent
 
 
 @pytest.mark.parametrize(
@@ -42,7 +43,7 @@ def test_the_intent_is_read(question: str, intent: str) -> None:
     ],
 )
 def test_place_and_periods_are_read(question: str, place: str, periods: tuple[str, ...]) -> None:
-    read = slots.read(question)
+    read = conversation.read(question)
     assert (read.place, read.periods) == (place, periods)
 
 
@@ -58,11 +59,11 @@ def test_place_and_periods_are_read(question: str, place: str, periods: tuple[st
     ],
 )  # fmt: skip
 def test_each_output_asked_for_is_one_computation(question: str, outputs: list[tuple[str, str]]) -> None:
-    assert [(wanted.output, wanted.period) for wanted in slots.read(question).computes] == outputs
+    assert [(wanted.output, wanted.period) for wanted in conversation.read(question).computes] == outputs
 
 
 def test_a_follow_up_keeps_what_it_does_not_change() -> None:
-    read = slots.read("and for Cayenne?", ("How green are the districts around Rennes this summer?",))
+    read = read_after("and for Cayenne?", "How green are the districts around Rennes this summer?")
     assert read.place == "Cayenne"
     assert [(wanted.output, wanted.period, wanted.units) for wanted in read.computes] == [
         ("per_polygon", "this summer", "districts")

@@ -5,10 +5,11 @@ from typing import get_args
 
 import pytest
 
-from assistant import abilities, slots
+from assistant import abilities, conversation, slots
 from assistant.computes import ComputeRequest
 from assistant.layers import LayerRequest, subject
 from assistant.picks import Pick
+from tests.reading import read_after
 from tools.errors import PlaceAmbiguous
 from tools.periods import parse_period
 from tools.places import resolve_place
@@ -20,7 +21,9 @@ TODAY = date(2025, 9, 10)
 
 def periods(question: str) -> list[tuple[str, str]]:
     """Give the dates of each computation, as the tools will read them."""
-    words = [words for wanted in slots.read(question).computes for words in (wanted.period, wanted.against) if words]
+    words = [
+        words for wanted in conversation.read(question).computes for words in (wanted.period, wanted.against) if words
+    ]
     read = [parse_period(one, today=TODAY) for one in words]
     return [(period.start.isoformat(), period.end.isoformat()) for period in read]
 
@@ -39,7 +42,7 @@ def periods(question: str) -> list[tuple[str, str]]:
     ],
 )
 def test_a_comparison_is_one_computation_of_two_periods(question: str) -> None:
-    assert len(slots.read(question).computes) == 1
+    assert len(conversation.read(question).computes) == 1
     assert periods(question) == [("2024-06-01", "2024-08-31"), ("2025-06-01", "2025-08-31")]
 
 
@@ -69,7 +72,7 @@ def test_ranges_stay_one_period_unless_things_are_compared(question: str, expect
 
 def test_two_places_can_be_compared() -> None:
     for question in ("Compare NDVI of Lille and Metz in May 2025", "Was Lille greener than Metz in May 2025?"):
-        assert [wanted.place for wanted in slots.read(question).computes] == ["Lille", "Metz"]
+        assert [wanted.place for wanted in conversation.read(question).computes] == ["Lille", "Metz"]
 
 
 @pytest.mark.parametrize(
@@ -108,7 +111,7 @@ def test_two_places_can_be_compared() -> None:
     ],
 )
 def test_names_are_told_from_other_words(question: str, place: str) -> None:
-    assert slots.read(question).place == place
+    assert conversation.read(question).place == place
 
 
 @pytest.mark.parametrize(
@@ -129,7 +132,7 @@ def test_names_are_told_from_other_words(question: str, place: str) -> None:
     ],
 )  # fmt: skip
 def test_intents_are_read_in_five_languages(question: str, intent: str) -> None:
-    assert slots.read(question).intent == intent
+    assert conversation.read(question).intent == intent
 
 
 @pytest.mark.parametrize(
@@ -141,7 +144,7 @@ def test_intents_are_read_in_five_languages(question: str, intent: str) -> None:
     ],
 )  # fmt: skip
 def test_outputs_are_read_in_five_languages(question: str, output: str) -> None:
-    assert [wanted.output for wanted in slots.read(question).computes] == [output]
+    assert [wanted.output for wanted in conversation.read(question).computes] == [output]
 
 
 @pytest.mark.parametrize(
@@ -160,7 +163,7 @@ def test_outputs_are_read_in_five_languages(question: str, output: str) -> None:
     ],
 )
 def test_what_no_tool_computes_is_noticed(question: str, missing: list[str], computed: int) -> None:
-    read = slots.read(question)
+    read = conversation.read(question)
     assert all(any(words in told for told in read.missing) for words in missing), read.missing
     assert bool(read.computes) == bool(computed)
 
@@ -174,7 +177,7 @@ def test_what_no_tool_computes_is_noticed(question: str, missing: list[str], com
     ],
 )  # fmt: skip
 def test_nothing_is_missing_where_the_tools_do_it(question: str) -> None:
-    assert slots.read(question).missing == ()
+    assert conversation.read(question).missing == ()
 
 
 @pytest.mark.parametrize(
@@ -194,7 +197,7 @@ def test_nothing_is_missing_where_the_tools_do_it(question: str) -> None:
     ],
 )
 def test_numbers_of_a_layer_are_asked_for(question: str, request_: LayerRequest | None) -> None:
-    read = slots.read(question)
+    read = conversation.read(question)
     assert (read.layer, read.missing) == (request_, ())
 
 
@@ -209,7 +212,7 @@ def test_numbers_of_a_layer_are_asked_for(question: str, request_: LayerRequest 
     ],
 )
 def test_a_follow_up_changes_the_layer_asked_for(question: str, request_: LayerRequest | None) -> None:
-    assert slots.read(question, ("Tree cover per district in Metz",)).layer == request_
+    assert read_after(question, "Tree cover per district in Metz").layer == request_
 
 
 @pytest.mark.parametrize(
@@ -238,7 +241,7 @@ def test_words_for_amounts_and_units_name_no_layer(question: str, words: str) ->
     ],
 )
 def test_indices_are_read_by_short_and_by_long_name(question: str, indices: list[str]) -> None:
-    read = slots.read(question)
+    read = conversation.read(question)
     assert [wanted.index for wanted in read.computes] == indices
     assert read.missing == ()
 
@@ -265,7 +268,7 @@ def test_indices_are_read_by_short_and_by_long_name(question: str, indices: list
     ],
 )
 def test_thresholds_and_rankings_are_read_in_five_languages(question: str, pick: Pick) -> None:
-    read = slots.read(question)
+    read = conversation.read(question)
     assert [(wanted.output, wanted.pick) for wanted in read.computes] == [("per_polygon", pick)]
     assert read.missing == ()
 
@@ -279,24 +282,24 @@ def test_thresholds_and_rankings_are_read_in_five_languages(question: str, pick:
     ],
 )
 def test_a_threshold_on_a_change_is_one_on_differences(question: str, pick: Pick) -> None:
-    (wanted,) = slots.read(question).computes
+    (wanted,) = conversation.read(question).computes
     assert (wanted.period, wanted.against, wanted.pick) == ("May 2024", "May 2025", pick)
 
 
 def test_a_fall_within_one_period_is_no_threshold_on_its_value() -> None:
-    read = slots.read("Parcels near Metz where NDVI fell by more than 0.1 in May 2025")
+    read = conversation.read("Parcels near Metz where NDVI fell by more than 0.1 in May 2025")
     assert not any(wanted.pick for wanted in read.computes)
     assert any("threshold" in words for words in read.missing)
 
 
 def test_a_threshold_can_follow_a_computation() -> None:
-    read = slots.read("Which parcels are above 0.6?", ("NDVI per parcel near Metz in May 2025",))
+    read = read_after("Which parcels are above 0.6?", "NDVI per parcel near Metz in May 2025")
     (wanted,) = read.computes
     assert (wanted.output, wanted.period, wanted.pick.above, read.place) == ("per_polygon", "May 2025", 0.6, "Metz")
 
 
 def test_a_change_map_of_two_periods_is_their_difference() -> None:
-    read = slots.read("Change map of NDVI in Metz, May 2024 to May 2025")
+    read = conversation.read("Change map of NDVI in Metz, May 2024 to May 2025")
     assert [(one.output, one.period, one.against) for one in read.computes] == [("composite", "May 2024", "May 2025")]
     assert read.missing == ()
 
@@ -305,32 +308,32 @@ def test_what_is_computable_comes_from_the_toolbox(monkeypatch: pytest.MonkeyPat
     assert set(abilities.outputs()) == set(get_args(Output))
     assert all(words != name for name, words in abilities.outputs().items())
     question = "Forecast the NDVI of the districts of Metz in May 2025"
-    assert slots.read(question).missing
+    assert conversation.read(question).missing
     monkeypatch.setattr(Toolbox, "TOOLS", (*Toolbox.TOOLS, "forecast"))
-    assert slots.read(question).missing == ()
+    assert conversation.read(question).missing == ()
 
 
 def test_a_remark_after_a_computation_is_no_follow_up() -> None:
     before = ("NDVI of Metz in May 2025",)
-    assert slots.read("thanks!", before).intent == "thanks"
-    assert slots.read("frogs", before).computes == ()
-    assert slots.read("et en juin 2025 ?", before).computes == (
+    assert read_after("thanks!", *before).intent == "thanks"
+    assert read_after("frogs", *before).computes == ()
+    assert read_after("et en juin 2025 ?", *before).computes == (
         ComputeRequest("composite", "juin 2025", "parcels", "ndvi", "Metz"),
     )
 
 
 @pytest.mark.parametrize("piece", ["A ", "0.", "compare May 2024 and ", "A.A.", "1, ", "-"])
 def test_an_absurd_question_is_read_to_its_end(piece: str) -> None:
-    assert slots.read((piece * 4000)[:4000]).intent in get_args(slots.Intent)
+    assert conversation.read((piece * 4000)[:4000]).intent in get_args(slots.Intent)
 
 
 @pytest.mark.parametrize("name", ["Luxembourg", "Córdoba", "Saint-Armel", "Halle", "Springfield", "41.4, 2.2"])
 def test_an_option_alone_answers_which_place_is_meant(name: str) -> None:
     question = f"NDVI of {name} in May 2024"
     with pytest.raises(PlaceAmbiguous) as caught:
-        resolve_place(slots.read(question).place)
+        resolve_place(conversation.read(question).place)
     for option in caught.value.options:
-        wanted = slots.read(option, (question,))
+        wanted = read_after(option, question)
         assert (wanted.intent, wanted.periods) == ("compute", ("May 2024",))
         assert resolve_place(wanted.place) == resolve_place(option)
 
@@ -346,22 +349,22 @@ def test_an_option_alone_answers_which_place_is_meant(name: str) -> None:
     ],
 )
 def test_a_word_that_tells_a_region_from_a_city_stays_with_the_name(question: str, place: str) -> None:
-    assert slots.read(question).place == place
+    assert conversation.read(question).place == place
 
 
 def test_a_follow_up_goes_on_with_the_subject_before_it() -> None:
     first = "NDVI in Rennes in July 2026"
-    found = slots.read("and in May?", (first, "and in Cayenne?"))
+    found = read_after("and in May?", first, "and in Cayenne?")
     assert (found.intent, found.place, found.periods, found.subject) == ("compute", "Cayenne", ("May",), first)
     asked = "Which product maps soil sealing in Portugal?"
-    assert slots.read("and in Spain?", (asked,)).subject == asked
-    assert slots.read("and what about snow in Spain?", (asked,)).subject == ""
-    assert slots.read(asked, (first,)).subject == ""
+    assert read_after("and in Spain?", asked).subject == asked
+    assert read_after("and what about snow in Spain?", asked).subject == ""
+    assert read_after(asked, first).subject == ""
 
 
 @pytest.mark.parametrize("words", ["curve of NDVI over the year", "NDVI curve of my field over the whole year"])
 def test_the_year_is_no_place(words: str) -> None:
-    assert slots.read(words).place == ""
+    assert conversation.read(words).place == ""
 
 
 SEASON = "When did the growing season start around Rennes in 2025?"
@@ -373,7 +376,7 @@ JUNE = "NDVI of Rennes in June 2025"
 @pytest.mark.parametrize("before", [SEASON, SERIES, DISTRICTS, "Was NDVI around Rennes in May 2019 unusual?"])
 @pytest.mark.parametrize("question", ["NDVI within 3 km of Nantes in June 2024", "Show NDVI of Nantes in May 2025"])
 def test_a_complete_question_takes_nothing_from_the_one_before(before: str, question: str) -> None:
-    assert slots.read(question, (before,)).computes == slots.read(question).computes
+    assert read_after(question, before).computes == conversation.read(question).computes
 
 
 @pytest.mark.parametrize(
@@ -400,7 +403,7 @@ def test_a_complete_question_takes_nothing_from_the_one_before(before: str, ques
 def test_a_follow_up_changes_the_one_thing_it_names(
     question: str, before: str, index: str, output: str, period: str, place: str
 ) -> None:
-    (wanted,) = slots.read(question, (before,)).computes
+    (wanted,) = read_after(question, before).computes
     assert (wanted.index, wanted.output, wanted.period, wanted.place) == (index, output, period, place)
 
 
@@ -413,7 +416,7 @@ def test_a_follow_up_changes_the_one_thing_it_names(
     ],
 )
 def test_values_and_season_dates_are_told_apart(question: str) -> None:
-    value, dates = slots.read(question).computes
+    value, dates = conversation.read(question).computes
     assert (value.output, value.place, value.period[-4:]) == ("composite", "Rennes", "2025")
     assert (dates.output, dates.place, dates.period.split()[-1]) == ("phenology", "Rennes", "2025")
     assert value.period != "2025"
@@ -429,18 +432,18 @@ def test_values_and_season_dates_are_told_apart(question: str) -> None:
     ],
 )
 def test_a_comparison_with_a_mean_that_is_not_understood_is_told(question: str, missing: bool) -> None:
-    assert (slots.AVERAGE in slots.read(question).missing) == missing
+    assert (slots.AVERAGE in conversation.read(question).missing) == missing
 
 
 def test_what_a_follow_up_demands_is_added_to_the_question_before() -> None:
     before = ("Which product maps forests in Spain at 10 m?",)
-    read = slots.read("but not the tree cover density one", before)
+    read = read_after("but not the tree cover density one", *before)
     assert read.subject == f"{before[0]} but not the tree cover density one"
     assert read.place == "Spain"
-    assert slots.read("but not sealed land, lakes: which product?", before).subject == ""
+    assert read_after("but not sealed land, lakes: which product?", *before).subject == ""
 
 
 def test_two_products_set_side_by_side_are_no_follow_up() -> None:
     earlier = "Did NDVI change around Rennes between summer 2025 and summer 2026? Show a map."
-    found = slots.read("Compare tree cover density and CORINE Land Cover", (earlier,))
+    found = read_after("Compare tree cover density and CORINE Land Cover", earlier)
     assert (found.intent, found.computes) == ("recommend", ())

@@ -9,6 +9,7 @@ from langchain_core.messages import AIMessage, HumanMessage
 from assistant import tasks
 from assistant.planner import next_message
 from knowledge.lexicon import LANGUAGES, Language
+from tests.reading import read_after
 from tools.periods import parse_period
 from ui.page_words import say
 
@@ -16,9 +17,9 @@ ALL_BANDS = {"bands": "all", "format": "netcdf"}
 
 
 def read(question: str, *earlier: str) -> tuple[str, str, str, dict[str, Any]]:
-    task = tasks.read(question, earlier)
-    assert task is not None
-    return task.tool, task.place, task.period, task.options
+    task = read_after(question, *earlier)
+    assert task.tool
+    return task.tool, task.place, "".join(task.periods), task.options
 
 
 @pytest.mark.parametrize(
@@ -163,7 +164,7 @@ def test_a_short_question_changes_the_task_before() -> None:
     assert read("and within 5 km?", first)[1] == "5 km around Rennes"
     stack = read("now as GeoTIFF", "all bands around Rennes in 2025")
     assert stack[2:] == ("2025", {"bands": "all", "format": "geotiff"})
-    assert tasks.read("How green is it?", (first,)) is None
+    assert not read_after("How green is it?", first).tool
 
 
 def test_the_planner_calls_the_tool_once_with_its_arguments() -> None:

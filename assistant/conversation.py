@@ -1,0 +1,235 @@
+"""A question read within its conversation, and what a conversation has settled: typed, and kept with each turn."""
+
+from collections.abc import Iterable
+from dataclasses import replace
+
+from assistant import abilities, computes, layers, lexicon, slots, tasks
+from assistant.choices import chosen, offered
+from assistant.comparison import compared_products
+from assistant.follow_ups import (
+    SHORT_WORDS,
+    base_period,
+    has_subject,
+    only_demands,
+    opening,
+    radius_alone,
+    ranked_again,
+    refers_back,
+    second_period,
+    set_against,
+    settled_place,
+    told_product,
+    told_products,
+    widened,
+    without_opening,
+)
+from assistant.pending import is_reply
+from assistant.picks import read_pick
+from assistant.roles import users_words
+from assistant.shifts import find_shift
+from assistant.slots import Slots
+from assistant.spans import When, find_periods, is_known_place
+from assistant.yearly import asked_output
+from tools.schema import Frozen
+
+MOST_REPLAYED = 40
+"""Latest turns that are read again where no state was kept: a client that sends its messages, an old conversation."""
+MOST_PLACES = 20
+
+
+class ConversationState(Frozen):
+    """What the user's words have settled; what a model wrote has no part in it, but for the products it told."""
+
+    latest: Slots | None = None
+    """The last question that was no small talk, as it was read: product, plan in words, units."""
+    last: Slots | None = None
+    """The last one that asked for more than what something is."""
+    place: str = ""
+    periods: tuple[str, ...] = ()
+    places: tuple[str, ...] = ()
+    """Names of places in full, the latest first: Valencia, Spain."""
+    per_polygon: bool = False
+    """True once values of polygons were asked for."""
+    products: tuple[str, ...] = ()
+    """Titles that the last answer told of, in its order."""
+
+    def after(self, question: str, answer: str) -> "ConversationState":
+        """Give the state after a question and its answer; small talk, a yes and a no change nothing."""
+        found = read(question, self)
+        if found.intent in slots.SMALL_TALK or is_reply(question):
+            return self
+        detour = found.intent == "explain" and self.last is not None and self.last.intent != "explain"
+        named = [found.place] if {",", "("} & set(found.place) else []
+        return ConversationState(
+            latest=found,
+            last=self.last if detour else found,
+            place=found.place or self.place,
+            periods=found.periods or self.periods,
+            places=tuple(dict.fromkeys([*named, *self.places]))[:MOST_PLACES],
+            per_polygon=self.per_polygon or any(one.output == "per_polygon" for one in found.computes),
+            products=told_products(answer),
+        )
+
+
+START = ConversationState()
+
+
+def replayed(told: Iterable[tuple[str, str]]) -> ConversationState:
+    """Give the state that turns lead to, each as (role, text), oldest first.
+
+    A question that only says which option of the answer before is meant is read as that option.
+    """
+    state, options, asked = START, tuple[str, ...](), list[list[str]]()
+    for role, text in told:
+        if role == "user":
+            asked.append([text, ""])
+        elif role == "assistant" and asked:
+            asked[-1][1] = text
+    for question, answer in asked[-MOST_REPLAYED:]:
+        state = state.after(chosen(question, options) or users_words(question), answer)
+        options = offered(answer)
+    return state
+
+
+def read(question: str, state: ConversationState = START) -> Slots:
+    """Read a question; what it leaves open comes from what the conversation has settled.
+
+    Args:
+        question: What the user asks now.
+        state: What was settled before.
+    """
+    task = tasks.read(question, state.latest)
+    return replace(task, text=question) if task else _read(question, state)
+
+
+def _read(question: str, state: ConversationState) -> Slots:
+    latest, last = state.latest, state.last
+    if latest and (ordered := told_product(question, latest, state.products)):
+        return Slots("explain", product=ordered, text=question)
+    if latest and (ranked := ranked_again(question, latest)):
+        return replace(latest, computes=(ranked,), text=question)
+    whens = without_opening(question, slots.periods_of(question)) if last else slots.periods_of(question)
+    shift, base = find_shift(question), base_period(last)
+    if shift and base:
+        whens = tuple(one for one in whens if one.end <= shift.start or shift.end <= one.start)
+    shifted = shift.of(base) if shift and base and not whens else ""
+    intent = slots.intent_of(question, whens)
+    leans = last is not None and _is_follow_up(question, whens, last, shifted=bool(shifted))
+    if intent == "recommend" and last and leans and last.intent in ("compute", "scenes"):
+        intent = last.intent
+    found = Slots(
+        intent,
+        text=question,
+        place=settled_place(slots.place_of(question, intent), state.places),
+        periods=(shifted,) if shifted and leans else slots.period_words(question, whens),
+        product=slots.explained(question) if intent == "explain" else "",
+        missing=slots.missing_of(question, intent, whens),
+        compares=slots.is_comparison(question, whens),
+    )
+    if last and leans and last.intent in ("compute", "recommend") and not lexicon.has(question, *slots.SUBJECTS):
+        found = replace(found, subject=last.subject or last.text)
+    found = _demanding_more(found, question, state)
+    if intent in ("compute", "scenes"):
+        found = _filled_in(found, question, state)
+    if intent == "compute":
+        against = second_period(question, found.periods, base) if last and last.computes and leans else ""
+        request = _before(question, whens, last, leans=leans)
+        wanted = computes.find_computes(question, whens, found, request)
+        if request and against:
+            wanted = (set_against(request, against, question),)
+        found = replace(found, computes=wanted, missing=computes.still_missing(found.missing, wanted))
+    if intent == "recommend":
+        found = slots.with_layer(found, question)
+        if not found.layer and last and last.layer and leans:
+            found = _next_layer(found, question, replace(last.layer, words=last.layer.words or last.text))
+        if not found.layer and latest:
+            found = _of_product(found, question, latest, state.products)
+    return found
+
+
+def _demanding_more(found: Slots, question: str, state: ConversationState) -> Slots:
+    """Go on with the subject, place and period before where a question only says what a product must be, or not be."""
+    last = state.last
+    if last is None or not found.intent == last.intent == "recommend":
+        return found
+    if only_demands(question):
+        found = replace(found, subject=f"{last.subject or last.text} {question}")
+    return _filled_in(found, question, state) if found.subject else found
+
+
+def _next_layer(found: Slots, question: str, before: layers.LayerRequest) -> Slots:
+    """Change in the layer asked for before what a follow-up names: the place, the year or the units."""
+    units, against = computes.find_units(question), second_period(question, found.periods, before.period)
+    request = replace(
+        before,
+        place=slots.place_of(question, "compute") or before.place,
+        period=found.periods[0] if found.periods and not against else before.period,
+        against=against or (found.periods[1] if len(found.periods) > 1 else "" if found.periods else before.against),
+        units=before.units if units == "any" else units,
+    )
+    return replace(found, place=request.place, layer=request, missing=())
+
+
+def _of_product(found: Slots, question: str, last: Slots, told: tuple[str, ...]) -> Slots:
+    """Compute the layer of the product that was told before, where a question says no more than "compute it"."""
+    if not refers_back(question, ()) or has_subject(question):
+        return found
+    product = told[0] if told else last.product or last.subject or last.text
+    place = found.place or slots.place_of(question, "compute") or last.place
+    if not lexicon.has(question, "do") or not (place or slots.is_about_attachment(question)):
+        return replace(found, subject=f"{question} ({product})") if not found.subject else found
+    units = computes.find_units(question)
+    request = layers.LayerRequest(
+        place=place,
+        period=found.periods[0] if found.periods else "",
+        against=found.periods[1] if len(found.periods) > 1 else "",
+        units="place" if units == "any" else units,
+        words=product,
+    )
+    return replace(found, place=place, layer=request, missing=(), subject="")
+
+
+def _before(
+    question: str, whens: tuple[When, ...], last: Slots | None, *, leans: bool
+) -> computes.ComputeRequest | None:
+    """Give the request that a question goes on with: all of it in a follow-up, else the index where words are left out.
+
+    The last request counts, as the last one told.
+    """
+    request = last.computes[-1] if last and last.computes else None
+    if request is None or leans:
+        return request
+    return None if slots.is_complete(question, whens) else replace(request, output="composite", units="parcels")
+
+
+def _is_follow_up(question: str, whens: tuple[When, ...], last: Slots, *, shifted: bool = False) -> bool:
+    """Tell whether a question changes one thing of the question before."""
+    opened = opening(question)
+    if slots.asks_for_product(question[opened:]) or compared_products(question) or slots.is_complete(question, whens):
+        return False
+    leads = bool(opened) or len(question.split()) <= SHORT_WORDS or is_known_place(question)
+    leads = leads and not abilities.names_elsewhere(question)
+    leans = not has_subject(question) and (refers_back(question, whens) or shifted)
+    changes = bool(shifted or whens or slots.place_of(question, "compute") or computes.output_of(question))
+    changes |= lexicon.has(question, "compare")
+    changes |= bool(asked_output(question, whens) or abilities.find_indices(question) or radius_alone(question, whens))
+    picks = any(one.output == "per_polygon" for one in last.computes) and bool(read_pick(question, whens))
+    bare = not (has_subject(question) or slots.place_of(question, "compute") or abilities.find_indices(question))
+    leans |= bare and (
+        picks or bool((last.computes or last.layer) and whens and lexicon.has(question, *slots.COMPARED, "changing"))
+    )
+    changes |= picks or bool(last.layer and lexicon.has(question, "area"))
+    if any(one.output == "phenology" for one in last.computes):
+        changes |= lexicon.has(question, "season_part")
+    return bool((leads or leans) and changes)
+
+
+def _filled_in(found: Slots, question: str, state: ConversationState) -> Slots:
+    """Take place and period from earlier questions where this one has none.
+
+    "My parcels" are those attached, else the ones that values were computed for before.
+    """
+    place = found.place
+    if not place and (state.per_polygon or not slots.is_about_attachment(question)):
+        place = widened(state.place, radius_alone(question, find_periods(question)))
+    return replace(found, place=place, periods=found.periods or state.periods)

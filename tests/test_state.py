@@ -1,0 +1,94 @@
+"""What a conversation has settled is kept with its turns, read by no model, and holds a model to it."""
+
+from typing import Any
+
+import pytest
+
+from assistant.conversation import ConversationState, replayed
+from assistant.database import tables
+from assistant.settings import Settings
+from tests.servers.chat import calls, chat_server, says
+from tests.servers.menu import small_assistant
+
+QUESTION = "How green are the parcels around Rennes in summer 2025?"
+COMPUTE: dict[str, Any] = {"index": "ndvi", "place": "Rennes", "period": "summer 2025", "output": "per_polygon"}
+
+
+@pytest.mark.parametrize(
+    "question",
+    [
+        QUESTION,
+        "NDVI change of Metz from May 2024 to May 2025",
+        "How sealed was Lille in 2024, district by district?",
+        "classify the land around Rennes into 4 classes for summer 2025",
+        "What is Urban Atlas?",
+        "Which images of Valencia, Spain are there in May 2025?",
+    ],
+)
+def test_a_state_is_the_same_after_it_was_kept(question: str) -> None:
+    state = replayed([("user", question), ("assistant", "**Product to use: HRL Grassland**")])
+    assert state.latest is not None
+    assert state.latest.text == question
+    assert state.products == ("HRL Grassland",)
+    assert ConversationState.model_validate_json(state.model_dump_json()) == state
+
+
+def test_small_talk_a_yes_and_a_no_settle_nothing() -> None:
+    told = [("user", QUESTION), ("assistant", "**HRL Grassland**")]
+    small = [(role, words) for words in ("thanks!", "yes", "Cancel", "hello") for role in ("user", "assistant")]
+    assert replayed([*told, *small]) == replayed(told)
+
+
+@pytest.mark.parametrize("kept", [True, False])
+async def test_a_short_question_goes_on_after_two_hundred_turns_and_a_restart(settings: Settings, kept: bool) -> None:
+    assistant = small_assistant(settings)
+    answer = await assistant.ask(QUESTION)
+    hello, session_id = await assistant.ask("hello"), answer.session_id
+    for _ in range(200 if kept else 20):
+        assistant.sessions.save(session_id, "hello", hello, state=assistant.sessions.state(session_id))
+    if not kept:  # as an older program left it
+        with assistant.sessions.database.begin() as db:
+            db.execute(tables().tables["state"].delete())
+    answer = await small_assistant(settings).ask("and in 2019?", session_id=session_id)
+    assert answer.plan is not None
+    assert (answer.plan.place.name, answer.plan.period.label, answer.plan.output) == ("Rennes", "2019", "per_polygon")
+
+
+async def test_a_deleted_conversation_settles_nothing(settings: Settings) -> None:
+    assistant = small_assistant(settings)
+    session_id = (await assistant.ask(QUESTION)).session_id
+    assert assistant.sessions.state(session_id).place == "Rennes"
+    assistant.forget(session_id)
+    assert assistant.sessions.state(session_id) == ConversationState()
+
+
+@pytest.mark.parametrize(
+    ("made", "model"),
+    [
+        ({"place": "Cayenne", "period": "2019"}, "offline-planner"),
+        ({"period": "2020"}, "offline-planner"),
+        (None, "offline-planner"),
+        ({"place": "Rennes, France", "period": "2019-01-01/2019-12-31"}, "stand-in"),
+    ],
+    ids=["another place", "another period", "nothing computed", "what was asked"],
+)
+async def test_a_model_is_held_to_place_and_period_in_later_turns(
+    settings: Settings, made: dict[str, str] | None, model: str
+) -> None:
+    second = [says("Parcel A has 0.6.")] if made is None else [calls(("compute", COMPUTE | made)), says("A: 0.6.")]
+    with chat_server(calls(("compute", COMPUTE)), says("Parcel A has 0.6."), *second) as chat:
+        told = settings.model_copy(update={"llm_base_url": chat.base_url, "llm_model": "stand-in"})
+        first = await small_assistant(told).ask(QUESTION)
+        answer = await small_assistant(told).ask("and in 2019?", session_id=first.session_id)
+    assert first.model == "stand-in"
+    assert answer.model == model
+    assert answer.plan is not None
+    assert (answer.plan.place.name[:6], answer.plan.period.label[:4]) == ("Rennes", "2019")
+
+
+async def test_a_model_may_answer_from_the_conversation(settings: Settings) -> None:
+    with chat_server(calls(("compute", COMPUTE)), says("Parcel A has 0.6."), says("Parcel A had 0.6.")) as chat:
+        told = settings.model_copy(update={"llm_base_url": chat.base_url, "llm_model": "stand-in"})
+        first = await small_assistant(told).ask(QUESTION)
+        answer = await small_assistant(told).ask("What did Parcel A have?", session_id=first.session_id)
+    assert answer.text == "Parcel A had 0.6."
