@@ -88,7 +88,7 @@ def compose(read: Slots, results: Sequence[ToolResult]) -> str:
         "" if first else quotes,
         _how(read, results),
         _bullets("Cautions", cautions(results)),
-        _sources(results),
+        _sources(results, told="\n".join(told)),
     ]
     return "\n\n".join(section for section in sections if section)
 
@@ -363,14 +363,18 @@ def _quotes(results: Sequence[ToolResult], *, told: str) -> tuple[str, ...]:
     )
 
 
-def _sources(results: Sequence[ToolResult]) -> str:
+def _sources(results: Sequence[ToolResult], *, told: str) -> str:
+    """Give the cards an answer rests on, each with a quote, and with what else it quotes that is not told above."""
     seen: dict[str, str] = {}
-    for result in results:
-        for citation in (one for one in result.citations if one.own_words):
-            link = f" More: <{citation.url}>" if citation.url else ""
-            mark = "" if citation.verified else " (quote not verified)"
-            quote = f" “{citation.quote}”" if citation.quote else ""
-            seen.setdefault(citation.passage_id, f"{citation.place}:{quote}{mark}{link}")
+    cards: set[str] = set()
+    for citation in (one for result in results for one in result.citations if one.own_words):
+        if citation.place in cards and citation.verified and citation.quote in told:
+            continue
+        cards.add(citation.place)
+        link = f" More: <{citation.url}>" if citation.url else ""
+        mark = "" if citation.verified else " (quote not verified)"
+        quote = f" “{citation.quote}”" if citation.quote else ""
+        seen.setdefault(citation.passage_id, f"{citation.place}:{quote}{mark}{link}")
     return _bullets("Sources", tuple(seen.values())[:6])
 
 

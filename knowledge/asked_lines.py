@@ -237,6 +237,11 @@ def _account(asked: Asked) -> list[str]:
     return [*asked.product.access]
 
 
+def _contact(asked: Asked) -> list[str]:
+    page = asked.product.url
+    return [f"An address or a form for questions{UNKNOWN}", *([f"Its own page: <{page}>"] if page else [])]
+
+
 TELL: dict[str, Callable[[Asked], list[str]]] = {
     "doi": _doi,
     "decoding": _decoding,
@@ -258,5 +263,6 @@ TELL: dict[str, Callable[[Asked], list[str]]] = {
     "policies": _policies,
     "services": _services,
     "account": _account,
+    "contact": _contact,
 }
 """How each kind of fact is told."""

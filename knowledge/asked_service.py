@@ -148,6 +148,7 @@ _TELL: dict[str, Callable[[Listed], list[str]]] = {
     "licence": _licence,
     "doi": _doi,
     "account": lambda _: [],
+    "contact": lambda _: [],
     "crs": lambda listed: _values("Coordinate reference system", listed, lambda one: ", ".join(one.crs)),
     "format": lambda listed: _values("Format", listed, lambda one: ", ".join(one.formats)),
 }

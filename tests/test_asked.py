@@ -191,6 +191,10 @@ def test_facts_are_told_of_each_product_named_not_of_an_everyday_word(index_dir:
         ("what CRS do the High Resolution Layers use?", "Coordinate reference system: EPSG:3035"),
         ("Comment citer CLMS ?", "One sentence or DOI to cite the whole service by: not verified."),
         ("Serve un account per scaricare i dati CLMS?", "CLMS portal: to search and read you need no account"),
+        ("Is the data free for a commercial startup?", "Licence of all "),
+        ("Are the snow maps free for companies?", "Licence of all "),
+        ("Who can I contact if data is missing?", "An address or a form for questions: not verified."),
+        ("Wen kann ich fragen, wenn Daten fehlen?", "An address or a form for questions: not verified."),
         ("What projection do the snow products have?", "Coordinate reference system, not verified: Persistent Snow"),
     ],
 )
@@ -209,6 +213,7 @@ def test_facts_of_the_whole_service_or_a_family_are_told_without_a_product(
         "Can I use drone pictures commercially?",
         "population projections for cities",
         "Which map shows forest?",
+        "Is there an image free of clouds for the Alps?",
         "Which CLMS product maps burnt land in Spain as NetCDF?",
     ],
 )

@@ -78,6 +78,17 @@ def test_an_answer_quotes_the_manual_once_with_its_page(retriever: Retriever, tm
     assert any("newer version" in warning for warning in found.warnings)
 
 
+def test_a_card_is_a_source_once_and_what_is_not_told_is_quoted(retriever: Retriever, tmp_path: Path) -> None:
+    services = Services(retriever, stac_url="", openeo_url="", workspace=Workspace(tmp_path))
+    question = "Which product maps tree cover?"
+    found = Toolbox(services, Context(today=date(2026, 9, 20), session_id="t")).search_products(question)
+    cards = [one for one in found.citations if one.own_words]
+    text = compose(read(question), [found])
+    assert len(cards) > 2
+    assert text.count("Product card of this catalogue") < len(cards)
+    assert all(one.quote in text for one in cards[:6])
+
+
 @pytest.fixture(scope="module")
 def several(tmp_path_factory: pytest.TempPathFactory) -> Retriever:
     """Manuals of two products, and one of none."""
