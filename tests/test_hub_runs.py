@@ -1,9 +1,11 @@
 """Runs of process graphs on the hub: what is kept between them, and what follows when the archive changes."""
 
 import json
+import threading
 from pathlib import Path
 from typing import Any
 
+import httpx
 import numpy as np
 import pytest
 import rasterio
@@ -13,6 +15,7 @@ from tools.hub.add import add_files
 from tools.hub.archive import Archive
 from tools.hub.cube_cache import CubeCache
 from tools.hub.run import run_to_file
+from tools.hub.server import running_hub
 from tools.hub.watch import Run
 
 CRS, WEST, NORTH, SIZE = "EPSG:32630", 600_000.0, 5_330_000.0, 40
@@ -119,3 +122,15 @@ def test_each_polygon_gets_all_its_pixels_also_where_others_lie(hub: Path, tmp_p
     for shapes in (apart, over, apart[:1]):
         path = run_to_file(Archive(hub), table_graph("count", *shapes), tmp_path)
         assert [row[0] for row in json.loads(path.read_text())] == pixels[: len(shapes)]
+
+
+def test_no_thread_that_computes_outlives_the_server(hub: Path) -> None:
+    before = set(threading.enumerate())
+    with running_hub(hub) as url:
+        answer = httpx.post(f"{url}/openeo/result", json={"process": {"process_graph": raster_graph()}})
+        started = [one for one in set(threading.enumerate()) - before if one.name.startswith("openeo-run")]
+        assert answer.status_code == 200
+        assert started
+    for one in started:
+        one.join(timeout=5)
+    assert not any(one.is_alive() for one in started)

@@ -28,7 +28,7 @@ from tools.hub.add import add_files
 from tools.hub.server import running_hub
 from tools.phenology import Phenology, find_seasons
 from tools.schema import Period, Polygons, ToolResult
-from tools.season_maps import NO_DATE, season_days
+from tools.season_pixels import MOMENTS, NO_DATE, season_days
 from tools.toolbox import Context, Services, Toolbox
 from tools.workspace import Workspace
 
@@ -281,22 +281,30 @@ def test_the_files_hold_the_dates(found: ToolResult) -> None:
     assert artifact(found, "chart", "Season dates").read_bytes()[:4] == b"\x89PNG"
 
 
-def test_script_and_notebook_give_the_same_dates(services: Services, found: ToolResult) -> None:
+def test_script_and_notebook_give_the_same_dates_and_maps(
+    services: Services, found: ToolResult, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     script = artifact(found, "script", "phenology")
     run = subprocess.run(
-        [sys.executable, str(script), "--url", services.openeo_url],
+        [sys.executable, str(script), "--url", services.openeo_url, "--raster", str(tmp_path / "script.tif")],
         capture_output=True,
         text=True,
         timeout=120,
         check=True,
     )
+    told = ("Season dates: same as in the first run.", "Season maps: same as in the first run.")
     assert f"Crop: start {found.data['seasons'][0]['start']}" in run.stdout, run.stderr
-    assert "Season dates: same as in the first run." in run.stdout
+    assert all(line in run.stdout for line in told)
     cells = json.loads(artifact(found, "notebook", "phenology").read_text())["cells"]
     source = "\n".join("".join(cell["source"]) for cell in cells if cell["cell_type"] == "code")
-    compile(source, "notebook", "exec")
-    assert "def seasons_of" in source
-    assert source.rstrip().endswith("print(compare_seasons(seasons, EXPECTED_SEASONS))")
+    exec(source.replace('file = ""', f"file = {str(tmp_path / 'notebook.tif')!r}"), {"__name__": "notebook"})
+    assert capsys.readouterr().out == run.stdout
+    for file in ("script.tif", "notebook.tif"):
+        for place, name in enumerate(MOMENTS, 1):
+            first = artifact(found, "raster", f"{name.capitalize()} of the season")
+            with rasterio.open(tmp_path / file) as again, rasterio.open(first) as then:
+                assert (again.transform, again.crs) == (then.transform, then.crs)
+                assert (again.read(place) == then.read(1)).all()
 
 
 def test_nothing_found_is_no_data_and_carries_no_number(services: Services) -> None:

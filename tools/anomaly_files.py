@@ -2,14 +2,13 @@
 
 import csv
 import io
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from tools.anomaly_report import year_name
 from tools.backends import Backend
-from tools.export import data_word, plan_title, safe_cell, units_with_rows
+from tools.export import data_word, plan_title, safe_cell
 from tools.figures import LINE_COLOURS, add_footer, add_watermark, heading, new_figure, save_figure, shortened
 from tools.map_style import chart_style
 from tools.planning import Prepared
@@ -68,27 +67,6 @@ def write_anomaly_table(workspace: Workspace, work: Prepared, found: Sequence[di
     return workspace.save(
         buffer.getvalue(), "table", f"Table of deviations: {plan_title(work.plan)}", media_type="text/csv",
         suffix=".csv", fingerprint=work.plan.fingerprint,
-    )  # fmt: skip
-
-
-def write_anomaly_polygons(workspace: Workspace, work: Prepared, found: Sequence[dict[str, Any]]) -> Artifact:
-    """Write the polygons as GeoJSON, each with its deviation."""
-    plan = work.plan
-    shared = {
-        "index": plan.recipe_id,
-        "period_start": plan.period.start.isoformat(),
-        "period_end": plan.period.end.isoformat(),
-        "data": data_word(work.synthetic or work.units.synthetic),
-    }
-    features = [feature for feature, _ in units_with_rows(plan, Statistics(rows=(), unit=work.recipe.unit, method=""))]
-    made = [
-        {**feature, "properties": {**feature.get("properties", {}), **shared, **row}}
-        for feature, row in zip(features, found, strict=True)
-    ]
-    text = json.dumps({"type": "FeatureCollection", "features": made}, ensure_ascii=False, allow_nan=False)
-    return workspace.save(
-        text, "vector", f"Polygons with deviations: {plan_title(plan)}", media_type="application/geo+json",
-        suffix=".geojson", fingerprint=plan.fingerprint,
     )  # fmt: skip
 
 

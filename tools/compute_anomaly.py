@@ -195,14 +195,21 @@ def _files(
     advice: Advice,
 ) -> tuple[Artifact, ...]:
     """Draw the years and the map, and write the tables and what runs them again."""
-    from tools.anomaly_files import draw_map, draw_years, write_anomaly_polygons, write_anomaly_table
+    from tools.anomaly_files import draw_map, draw_years, write_anomaly_table
+    from tools.export import write_found
     from tools.export_code import Sequel
     from tools.run_files import make_files
 
     found = find_all(work, statistics)
     made = [
         write_anomaly_table(services.workspace, work, found),
-        write_anomaly_polygons(services.workspace, work, found),
+        write_found(
+            services.workspace,
+            work.plan,
+            found,
+            title="Polygons with deviations",
+            synthetic=work.synthetic or work.units.synthetic,
+        ),
     ]
     if any(row["difference"] is not None for row in found):
         context.on_progress("Drawing the years and the map of the deviation")
@@ -212,7 +219,7 @@ def _files(
             *made,
         ]
     sequel = Sequel(
-        module=anomaly,
+        modules=(anomaly,),
         constants={"SETTINGS": settings_of(work), "EXPECTED_DEVIATIONS": found},
         lines=(
             "deviations = anomalies(rows, **SETTINGS)",

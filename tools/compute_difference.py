@@ -222,7 +222,7 @@ def _files(
     units = work.units.names
     expected = subtraction.differences([row.model_dump() for row in table.rows], units=units)
     sequel = Sequel(
-        module=subtraction,
+        modules=(subtraction,),
         constants={"UNITS": units, "EXPECTED_DIFFERENCES": expected},
         lines=(
             "found = differences(rows, units=UNITS)",

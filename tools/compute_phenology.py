@@ -5,7 +5,7 @@ from datetime import date, timedelta
 from typing import TYPE_CHECKING, Any
 
 from knowledge.decoding import has_dates
-from tools import phenology
+from tools import phenology, season_pixels
 from tools.advice import Advice, advise, unit_size_m
 from tools.backends import OpenEOBackend, open_backend
 from tools.compute import check_stored_values, run_statistics
@@ -65,8 +65,8 @@ def compute_phenology(
         series = run_statistics(backend, graphs, work, context)
         context.stop_if_asked()
         statistics = series.model_copy(update={"method": season_method(series.method, work.plan.period)})
-        maps = make_season_maps(services, context, backend, final, pixels, least) if pixels else []
-        artifacts = _files(services, context, backend, final, graphs, statistics, advice, maps)
+        maps, again = make_season_maps(services, context, backend, final, pixels, least) if pixels else ([], {})
+        artifacts = _files(services, context, backend, final, graphs, statistics, advice, maps, again)
         return Made(statistics=(statistics,), artifacts=artifacts)
 
     told, made = run_once(services, context, final, {**graphs, "pixels": pixels}, compute)
@@ -148,26 +148,35 @@ def _files(
     statistics: Statistics,
     advice: Advice,
     maps: list[Artifact],
+    maps_again: dict[str, Any],
 ) -> tuple[Artifact, ...]:
     """Draw the series with its seasons, and write the tables and what runs them again."""
+    from tools.export import write_found
     from tools.export_code import Sequel
     from tools.run_files import make_files
-    from tools.season_files import draw_seasons, write_season_polygons, write_season_table
+    from tools.season_files import draw_seasons, write_season_table
 
     found = find_all(work, statistics)
-    made = [write_season_table(services.workspace, work, found), write_season_polygons(services.workspace, work, found)]
+    rows = season_rows(found)
+    seasons = [{"seasons": [row for row in rows if row["label"] == name]} for name in work.units.names]
+    fake = work.synthetic or work.units.synthetic
+    made = [
+        write_season_table(services.workspace, work, found),
+        write_found(services.workspace, work.plan, seasons, title="Polygons with seasons", synthetic=fake),
+    ]
     if any(row.value is not None for row in statistics.rows):
         context.on_progress("Drawing the series with its seasons")
         made.insert(0, draw_seasons(services.workspace, work, statistics, found))
     sequel = Sequel(
-        module=phenology,
-        packages="openeo scipy",
-        constants={"SETTINGS": settings_of(work), "EXPECTED_SEASONS": season_rows(found)},
+        modules=(phenology, season_pixels),
+        packages="openeo scipy xarray h5netcdf rasterio",
+        constants={"SETTINGS": settings_of(work), "EXPECTED_SEASONS": rows, **maps_again},
         lines=(
             "seasons = season_rows(seasons_of(rows, **SETTINGS))",
             "print(format_seasons(seasons))",
             "print(compare_seasons(seasons, EXPECTED_SEASONS))",
         ),
+        raster="print(maps_again(connection, PIXELS, file, EXPECTED_MAPS, **MAP_SETTINGS))" if maps_again else "",
     )
     return make_files(
         services, context, backend, graphs, work, statistics, advice, pictures=[*made, *maps], sequel=sequel

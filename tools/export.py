@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+from collections.abc import Sequence
 from typing import Any
 
 from tools.indices import get_recipe
@@ -41,6 +42,28 @@ def write_vector(
     collection = {"type": "FeatureCollection", "features": features}
     name = title or f"Polygons with values: {plan_title(plan)}"
     text = json.dumps(collection, ensure_ascii=False, allow_nan=False)
+    return workspace.save(
+        text, "vector", name, media_type="application/geo+json", suffix=".geojson", fingerprint=plan.fingerprint
+    )
+
+
+def write_found(
+    workspace: Workspace, plan: Plan, found: Sequence[dict[str, Any]], *, title: str, synthetic: bool
+) -> Artifact:
+    """Write the polygons of `plan` (or its place) as GeoJSON, each with what was found for it, in their order."""
+    features = plan.polygons.collection["features"] if plan.polygons else [_place_feature(plan)]
+    shared = {
+        "index": plan.recipe_id,
+        "period_start": plan.period.start.isoformat(),
+        "period_end": plan.period.end.isoformat(),
+        "data": data_word(synthetic),
+    }
+    made = [
+        {**feature, "properties": {**feature.get("properties", {}), **shared, **one}}
+        for feature, one in zip(features, found, strict=True)
+    ]
+    text = json.dumps({"type": "FeatureCollection", "features": made}, ensure_ascii=False, allow_nan=False)
+    name = f"{title}: {plan_title(plan)}"
     return workspace.save(
         text, "vector", name, media_type="application/geo+json", suffix=".geojson", fingerprint=plan.fingerprint
     )

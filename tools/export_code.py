@@ -41,9 +41,7 @@ def main() -> None:
         print(NOTE)
     print(format_table(rows))
     print(compare(rows, EXPECTED))
-{sequel}    if options.raster and "raster" in GRAPHS:
-        connection.download(GRAPHS["raster"], options.raster)
-
+{sequel}{raster}
 
 if __name__ == "__main__":
     main()
@@ -62,26 +60,40 @@ print(compare(rows, EXPECTED))"""
 class Sequel:
     """What script and notebook do with the table beyond printing it."""
 
-    module: ModuleType
-    """Its text is carried along, so it imports nothing of ours."""
+    modules: tuple[ModuleType, ...]
+    """Their texts are carried along in this order, so of ours they import each other alone."""
     lines: tuple[str, ...]
-    """Statements that use the module's functions, the table as `rows`, and the constants."""
+    """Statements that use the modules' functions, the table as `rows`, and the constants."""
     packages: str = "openeo"
     """What must be installed."""
     constants: dict[str, object] = field(default_factory=dict)
+    raster: str = ""
+    """Statement that saves the map as the GeoTIFF `file` over `connection`, where no graph does that by itself."""
 
     @property
     def parts(self) -> tuple[str, str]:
-        """Give the imports of the module, and all that follows them."""
-        text = Path(str(self.module.__file__)).read_text(encoding="utf-8").split('"""\n\n', 1)[1]
-        lines = text.splitlines()
-        end = next(place for place, line in enumerate(lines) if line and not line.startswith(("import ", "from ")))
-        return "\n".join(line for line in lines[:end] if line), "\n".join(lines[end:]).rstrip()
+        """Give the imports of the modules, each once, and all that follows them."""
+        imports: dict[str, None] = {}
+        bodies = []
+        for module in self.modules:
+            text = Path(str(module.__file__)).read_text(encoding="utf-8").split('"""\n\n', 1)[1]
+            lines = text.splitlines()
+            end = next(place for place, line in enumerate(lines) if line and not line.startswith(("import ", "from ")))
+            imports |= dict.fromkeys(line for line in lines[:end] if line and not line.startswith("from tools"))
+            bodies.append("\n".join(lines[end:]).rstrip())
+        return "\n".join(imports), "\n\n\n".join(bodies)
 
 
-_RASTER_CELL = """RASTER_FILE = ""  # for example "ndvi.tif"
-if RASTER_FILE:
-    connection.download(GRAPHS["raster"], RASTER_FILE)"""
+_RASTER_CELL = """file = ""  # for example "ndvi.tif"
+if file:
+    """
+
+
+def _raster_line(graphs: dict[str, Any], sequel: Sequel | None) -> str:
+    """Give the statement that saves the map of a result; empty where it has none."""
+    if sequel and sequel.raster:
+        return sequel.raster
+    return 'connection.download(GRAPHS["raster"], file)' if "raster" in graphs else ""
 
 
 def write_script(
@@ -107,6 +119,8 @@ def write_script(
     """
     imports, functions = sequel.parts if sequel else ("", "")
     then = "".join(f"    {line}\n" for line in (sequel.lines if sequel else ()))
+    save = _raster_line(graphs, sequel)
+    saving = f"    if file := options.raster:\n        {save}\n" if save else ""
     source = "\n".join(
         (
             _docstring(note, sequel.packages if sequel else "openeo"),
@@ -128,7 +142,7 @@ def write_script(
             _functions(),
             *(["", "", functions] if functions else []),
             "",
-            _MAIN.lstrip("\n").replace("{sequel}", then),
+            _MAIN.lstrip("\n").replace("{sequel}", then).replace("{raster}", saving),
         )
     )
     title = f"Python script: {plan_title(plan)}"
@@ -168,8 +182,8 @@ def write_notebook(
         ("markdown", "## Run"),
         ("code", "\n".join((_RUN_CELL, *(sequel.lines if sequel else ())))),
     ]
-    if "raster" in graphs:
-        cells += [("markdown", "## Save the map as GeoTIFF"), ("code", _RASTER_CELL)]
+    if save := _raster_line(graphs, sequel):
+        cells += [("markdown", "## Save the map as GeoTIFF"), ("code", f"{_RASTER_CELL}{save}")]
     text = json.dumps(_notebook(cells), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
     title = f"Notebook: {plan_title(plan)}"
     return workspace.save(

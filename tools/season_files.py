@@ -2,12 +2,11 @@
 
 import csv
 import io
-import json
 from datetime import date
 from typing import Any
 
 from tools.charts import MAX_LINES
-from tools.export import data_word, plan_title, safe_cell, units_with_rows
+from tools.export import data_word, plan_title, safe_cell
 from tools.figures import LINE_COLOURS, add_footer, add_watermark, heading, new_figure, save_figure, shortened
 from tools.map_style import chart_style
 from tools.phenology import Phenology, season_rows
@@ -58,34 +57,6 @@ def write_season_table(workspace: Workspace, work: Prepared, found: dict[str, Ph
     return workspace.save(
         buffer.getvalue(), "table", f"Table of seasons: {plan_title(work.plan)}", media_type="text/csv", suffix=".csv",
         fingerprint=work.plan.fingerprint,
-    )  # fmt: skip
-
-
-def write_season_polygons(workspace: Workspace, work: Prepared, found: dict[str, Phenology]) -> Artifact:
-    """Write the polygons as GeoJSON, each with its seasons."""
-    plan, rows = work.plan, season_rows(found)
-    empty = Statistics(rows=(), unit=work.recipe.unit, method="")
-    features = [feature for feature, _ in units_with_rows(plan, empty)]
-    shared = {
-        "index": plan.recipe_id,
-        "period_start": plan.period.start.isoformat(),
-        "period_end": plan.period.end.isoformat(),
-        "data": data_word(work.synthetic or work.units.synthetic),
-    }
-    names = work.units.names
-    made: list[dict[str, Any]] = [
-        {
-            **feature,
-            "properties": {
-                **feature.get("properties", {}), **shared, "seasons": [row for row in rows if row["label"] == name]
-            },
-        }
-        for feature, name in zip(features, names, strict=True)
-    ]  # fmt: skip
-    text = json.dumps({"type": "FeatureCollection", "features": made}, ensure_ascii=False, allow_nan=False)
-    return workspace.save(
-        text, "vector", f"Polygons with seasons: {plan_title(plan)}", media_type="application/geo+json",
-        suffix=".geojson", fingerprint=plan.fingerprint,
     )  # fmt: skip
 
 

@@ -2,7 +2,7 @@
 
 import threading
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 
 from fastapi import FastAPI
 from starlette.middleware.cors import CORSMiddleware
@@ -12,6 +12,7 @@ from assistant.agent import Assistant
 from assistant.settings import Settings
 from assistant.setup import needs_hub
 from tools.errors import ToolInputError
+from tools.hub.app import create_hub
 from ui.artifact_api import artifact_router
 from ui.chat_api import chat_router
 from ui.errors import FAILED, add_error_handlers, close_paths
@@ -40,12 +41,13 @@ def create_app(settings: Settings, assistant: Assistant | None = None) -> FastAP
     assistant = assistant or Assistant(settings, hub_url=hub_url, access=make_access(settings))
 
     mcp_server, turns = create_mcp_server(assistant), Turns(assistant)
+    hub = create_hub(settings.hub_dir, settings.hub_limits) if hub_url else None
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         # In the background: the port is open at once, and the first question finds everything loaded.
         threading.Thread(target=assistant.warm_up, daemon=True).start()
-        async with mcp_server.session_manager.run():
+        async with mcp_server.session_manager.run(), hub.router.lifespan_context(hub) if hub else nullcontext():
             yield
         await turns.close(settings.shutdown_s)
         assistant.close()
@@ -55,10 +57,8 @@ def create_app(settings: Settings, assistant: Assistant | None = None) -> FastAP
     app.state.assistant = assistant
     add_doors(app, assistant, settings, turns)
     app.router.routes.extend(mcp_server.streamable_http_app(host=settings.host).routes)
-    if hub_url:
-        from tools.hub.app import create_hub
-
-        app.mount("/hub", create_hub(settings.hub_dir, settings.hub_limits))
+    if hub:
+        app.mount("/hub", hub)
     from ui.page_user import Rights, page_user
     from ui.web import mount_page
 

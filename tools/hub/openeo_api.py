@@ -4,8 +4,9 @@ import logging
 import sqlite3
 import threading
 import uuid
-from collections.abc import Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -71,7 +72,15 @@ def error_response(error: ClmsError, reference: str | None = None) -> JSONRespon
 
 def openeo_router(archive: Archive, limits: Limits) -> APIRouter:
     """Build the openEO routes over an archive."""
-    router = APIRouter(route_class=OpenEORoute, tags=["openEO"])
+    # Not the threads of the requests: each thread that computes keeps memory, and there is one for each client.
+    threads = ThreadPoolExecutor(limits.runs, thread_name_prefix="openeo-run")
+
+    @asynccontextmanager
+    async def lifespan(_: Any) -> AsyncIterator[None]:
+        yield
+        threads.shutdown(wait=False, cancel_futures=True)
+
+    router = APIRouter(route_class=OpenEORoute, tags=["openEO"], lifespan=lifespan)
     _add_discovery(router, archive)
     cubes, cluster = CubeCache(limits.kept_bytes), Cluster(limits.dask_scheduler)
 
@@ -84,9 +93,6 @@ def openeo_router(archive: Archive, limits: Limits) -> APIRouter:
             return run_to_file(
                 archive, graph, folder, run, limits=limits, cubes=cubes, cluster=cluster, user=user.all()
             )
-
-    # Not the threads of the requests: each thread that computes keeps memory, and there is one for each client.
-    threads = ThreadPoolExecutor(limits.runs, thread_name_prefix="openeo-run")
 
     def apart(graph: Json, folder: Path, run: Run) -> Path:
         return threads.submit(work, graph, folder, run).result()

@@ -22,8 +22,7 @@ def running_hub(hub_dir: Path, *, port: int = 0, limits: Limits | None = None) -
 
     listener = _listen(port)
     try:
-        # lifespan is off: the hub has no start-up work.
-        server = uvicorn.Server(uvicorn.Config(create_hub(hub_dir, limits), log_level="warning", lifespan="off"))
+        server = uvicorn.Server(uvicorn.Config(create_hub(hub_dir, limits), log_level="warning", lifespan="on"))
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, name="hub", daemon=True)
         thread.start()
         try:
