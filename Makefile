@@ -15,8 +15,9 @@ CPU_ONLY = import importlib.util, pathlib, runpy; \
 run: $(VENV)/.installed
 	$(VENV)/bin/clms-assistant serve
 
+# A file stays with one process: what its tests share is made once.
 test: $(VENV)/.installed-dev lint
-	$(VENV)/bin/python -m pytest
+	$(VENV)/bin/python -m pytest --numprocesses=auto --maxprocesses=4 --dist=loadfile
 
 lint: $(VENV)/.installed-dev
 	$(VENV)/bin/ruff format --check .
