@@ -153,8 +153,8 @@ def product_id(name: str) -> str:
 
 def foreign_product(words: str) -> str:
     """Give the title of the product that words of another language name once put into English; empty when none does."""
-    from knowledge.ingest import stems
     from knowledge.lexicon import to_english
+    from knowledge.words import stems
 
     spoken = frozenset(stems(to_english(words)))
     found = [(len(name), title) for name, title in _stemmed_names() if name <= spoken]
@@ -246,7 +246,7 @@ def _titles() -> "re.Pattern[str]":
 @lru_cache(maxsize=1)
 def _stemmed_names() -> tuple[tuple[frozenset[str], str], ...]:
     """Give titles and aliases of several words as word stems, with the title of their product."""
-    from knowledge.ingest import stems
+    from knowledge.words import stems
 
     named = ((frozenset(stems(name)), one.title) for one in _catalogue().products for name in (one.title, *one.aliases))
     return tuple((name, title) for name, title in named if len(name) > 1)

@@ -8,7 +8,7 @@ from assistant.agent import Assistant
 from assistant.asked import Asked
 from assistant.minds import Draft
 from assistant.schema import Answer
-from knowledge.fitness import Need
+from knowledge.matches import Need
 from knowledge.ranking import Findings
 from knowledge.retrieval import RANKINGS, Ranking, Retriever
 

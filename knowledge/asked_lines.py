@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from knowledge.asked_codes import code_lines, codes_in, no_data_lines
 from knowledge.catalogue import Catalogue, normalise
 from knowledge.editions import licence
-from knowledge.ingest import policy_sentences, stems
+from knowledge.ingest import policy_sentences
 from knowledge.lexicon import in_english
 from knowledge.schema import Document, Edition, Encoding, Product, Variable
 from knowledge.services import CDSE_SERVICES, services
+from knowledge.words import stems
 
 MOST_CODES = 5
 MOST_DOCUMENTS = 2

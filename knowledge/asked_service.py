@@ -13,9 +13,9 @@ from knowledge.asked_cues import kinds_in, without_cues
 from knowledge.catalogue import Catalogue, normalise
 from knowledge.editions import licence
 from knowledge.errors import SourceInvalid
-from knowledge.ingest import stems
 from knowledge.lexicon import LANGUAGES, Language, fold, in_english, is_function_word
 from knowledge.schema import Edition, Frozen, Product
+from knowledge.words import stems
 
 FILE = Path(__file__).with_name("service_facts.yaml")
 MOST_TITLES = 6
@@ -60,7 +60,7 @@ def service_facts(question: str, catalogue: Catalogue) -> tuple[str, ...]:
     The caller sees to it that the question names no product.
     """
     kinds = [kind for kind in kinds_in(normalise(question)) if kind in _TELL]
-    words = _subject(question)
+    words = subject_stems(question)
     products = _family(words, catalogue) if kinds else ()
     if kinds and not products and _SERVICE.search(fold(question)) and not _is_of_a_layer(words, catalogue):
         # "Posters made from CLMS data": what is made of the data says nothing of the layers.
@@ -80,7 +80,7 @@ def service_facts(question: str, catalogue: Catalogue) -> tuple[str, ...]:
     return (*told, *service, *said)
 
 
-def _subject(question: str) -> frozenset[str]:
+def subject_stems(question: str) -> frozenset[str]:
     """Give the stems of what a question speaks of besides the facts it asks for."""
     rest = re.sub(r"[^\w\s]", " ", fold(without_cues(question)))
     words = [word for word in rest.split() if not any(is_function_word(word, one) for one in LANGUAGES)]

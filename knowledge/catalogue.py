@@ -9,7 +9,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from knowledge.editions import derived_rule, parse_product
+from knowledge.editions import derived_rule, parse_product, sizes_m
 from knowledge.errors import ProductNotFound, SourceInvalid
 from knowledge.product_files import faults, read_mapping
 from knowledge.schema import Comparability, Edition, Legend, Product
@@ -58,6 +58,11 @@ class Catalogue:
             for name in {*capital, *numbered} - {product.component, product.family_abbr, "HRL"}:
                 names.setdefault(name, []).append(product.id)
         return {name: bearers for name, bearers in names.items() if self._users(name) <= set(bearers)}
+
+    @cached_property
+    def sizes_m(self) -> frozenset[float]:
+        """Give the pixel sizes that some edition has, metres."""
+        return frozenset(size for product in self.products for one in product.editions for size in sizes_m(one))
 
     @cached_property
     def plain_names(self) -> dict[str, str]:

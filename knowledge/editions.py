@@ -88,9 +88,14 @@ def joined_facts(editions: Sequence[Edition]) -> dict[str, Any]:
     }
 
 
+def sizes_m(edition: Edition) -> tuple[float, ...]:
+    """Give the sizes of an edition's pixels, metres; none for vector data or where they are not known."""
+    return tuple(size for one in edition.resolution if (size := _metres(one)) is not None)
+
+
 def finest_m(edition: Edition) -> float | None:
     """Give the finest pixel of an edition, metres; None for vector data or where it is not known."""
-    return min((m for r in edition.resolution if (m := _metres(r)) is not None), default=None)
+    return min(sizes_m(edition), default=None)
 
 
 def joined_boxes(editions: Iterable[Edition]) -> tuple[Bbox, ...]:

@@ -1,20 +1,15 @@
 """Whether a product's facts meet what a question asks besides its subject: place, period, pixel size, units, rhythm."""
 
-import math
 import re
-from datetime import date
 from functools import lru_cache
 
 from knowledge.catalogue import Catalogue
-from knowledge.editions import finest_m, joined_boxes, joined_facts
-from knowledge.matches import Shortfall
+from knowledge.editions import joined_boxes, joined_facts
+from knowledge.fineness import as_fine, too_coarse
+from knowledge.matches import Need, Point, Shortfall
 from knowledge.refusals import Refused
-from knowledge.schema import Bbox, Boxes, Edition, Frozen, Product, reaches
+from knowledge.schema import Boxes, Edition, Product, reaches
 
-PIXELS_ACROSS = 5
-"""A unit needs about this many pixels across, or most of them also see its neighbours."""
-PIXELS_ACROSS_PLACE = 50
-"""A place needs about this many pixels across, or a map of it shows no parts."""
 SHOWN_EDITIONS = 4
 GOES_ON = 2022
 """A yearly series whose last year was before this one had ended when the facts were taken, in August 2026."""
@@ -33,31 +28,6 @@ _FILES = {
 LEAST_SHARE, WHOLE_SHARE = 0.05, 0.9
 """A product with less than the first share of a place does not cover it; with less than the second, a part of it."""
 
-Point = tuple[float, float]
-"""Longitude and latitude, degrees."""
-
-
-class Need(Frozen):
-    """What a question asks of a product besides its subject; what is None is not asked."""
-
-    bbox: Bbox | None = None
-    points: tuple[Point, ...] = ()
-    """Points within the place, degrees: they tell a place from what merely lies in its box."""
-    start: date | None = None
-    end: date | None = None
-    unit_m: float | None = None
-    """Side of the smallest unit that must be told apart (square root of its area), metres."""
-    pixel_m: float | None = None
-    """Largest pixel the question allows, metres."""
-    pixel_below: bool = False
-    """True when the pixels must be smaller than `pixel_m`, not just as small."""
-    place_m: float | None = None
-    """Side of the place itself (square root of its area), metres."""
-    cadences: frozenset[str] = frozenset()
-    """Rhythms that the question speaks of, such as `daily`."""
-    refused: Refused = Refused()
-    """What it does not want."""
-
 
 def shortfalls(
     product: Product, need: Need, catalogue: Catalogue, meant: Product | None = None
@@ -72,7 +42,7 @@ def shortfalls(
         _status(product),
         _place(meant, need),
         _period(product, need),
-        _pixel(meant, need),
+        too_coarse(product, meant, need),
         _cadence(product, need),
         _change(product, need, catalogue),
     ]
@@ -93,20 +63,13 @@ def suited(product: Product, need: Need) -> Product:
     found = [one for one in here if one.status == "current"] or here
     if need.start and need.end:
         found = _inside(_dated(product, need), need.start.year, need.end.year) or found
-    found = [one for one in found if _is_fine(one, need)] or found
+    found = as_fine(found, need)
     found = [one for one in found if covers_whole(one.boxes, need)] or found
     facts = {"boxes": joined_boxes(found), "editions": tuple(found), **joined_facts(found)}
     if len(here) < len(offered):
         facts["start"] = min((one.start for one in here if one.start), default=None)
         facts["end"] = max((one.end for one in here if one.end), default=None)
     return product.model_copy(update=facts)
-
-
-def _is_fine(edition: Edition, need: Need) -> bool:
-    pixel = finest_m(edition)
-    if need.pixel_m is None or pixel is None:
-        return need.pixel_m is None
-    return pixel < need.pixel_m if need.pixel_below else pixel <= need.pixel_m
 
 
 def period_note(product: Product, need: Need) -> str:
@@ -148,12 +111,6 @@ def _is_parted(inside: list[Edition], start: int, end: int) -> bool:
 def _listed(editions: list[Edition]) -> str:
     more = len(editions) - SHOWN_EDITIONS
     return f"{', '.join(map(_label, editions[:SHOWN_EDITIONS]))}{f' and {more} more' if more > 0 else ''}"
-
-
-def is_vector(product: Product) -> bool:
-    """Tell whether a title or a format of an edition says that it is vector data."""
-    words = " ".join(text for edition in product.editions for text in (edition.title, *edition.formats))
-    return bool(re.search(r"vector|geopackage|geodatabase|shapefile|geojson", words, re.IGNORECASE))
 
 
 def differences(product: Product, other: Product) -> list[str]:
@@ -308,54 +265,6 @@ def _change(product: Product, need: Need, catalogue: Catalogue) -> Shortfall | N
     take = f" Take {rule.change_product}." if rule.change_product else ""
     text = f"Do not subtract its years {years[0]} and {years[1]}: {rule.reason}{take}"
     return Shortfall(kind="change" if rule.change_product else "compare", text=text, blocks=False)
-
-
-def _pixel(product: Product, need: Need) -> Shortfall | None:
-    pixel = product.resolution_m
-    if need.pixel_m is None and need.unit_m is None:
-        return _extent(product, need)
-    if pixel is None:
-        return _smallest_unit(product, need)
-    if need.pixel_m is not None and (pixel > need.pixel_m or (need.pixel_below and pixel == need.pixel_m)):
-        wanted = f"finer than {need.pixel_m:g} m" if need.pixel_below else f"{need.pixel_m:g} m"
-        return Shortfall(kind="pixel", text=f"Its finest pixels are {pixel:g} m, not {wanted}.", blocks=True)
-    if need.unit_m is not None and pixel > need.unit_m / PIXELS_ACROSS:
-        text = f"Its pixels of {pixel:g} m are too coarse for units about {need.unit_m:.0f} m across."
-        return Shortfall(kind="units", text=text, blocks=False)
-    return None
-
-
-def _smallest_unit(product: Product, need: Need) -> Shortfall | None:
-    """Hold the smallest unit of vector data against the pixels asked for; its width, else the side of its area."""
-    if not is_vector(product):
-        blocks = need.pixel_m is not None
-        return Shortfall(kind="units", text="How fine it is has not been verified.", blocks=blocks)
-    side = smallest_unit_m(product)
-    if need.pixel_m is None or side is None or side <= need.pixel_m:
-        return None
-    text = f"It is vector data that tells nothing apart below about {side:.0f} m, not pixels of {need.pixel_m:g} m."
-    return Shortfall(kind="pixel", text=text, blocks=True)
-
-
-def smallest_unit_m(product: Product) -> float | None:
-    """Give the side of the smallest thing that vector data show, metres; None where it is not verified."""
-    widths = [one.minimum_mapping_width_m for one in product.editions if one.minimum_mapping_width_m]
-    areas_ha = [one.minimum_mapping_unit_ha for one in product.editions if one.minimum_mapping_unit_ha]
-    return min(widths) if widths else math.sqrt(min(areas_ha) * 10_000) if areas_ha else None
-
-
-def _extent(product: Product, need: Need) -> Shortfall | None:
-    """Tell where a place is so small that a product shows it as a few pixels."""
-    if need.place_m is None or product.resolution_m is None:
-        return None
-    across = need.place_m / product.resolution_m
-    if across >= PIXELS_ACROSS_PLACE:
-        return None
-    text = (
-        f"Its pixels of {product.resolution_m:g} m are coarse for a place about {need.place_m / 1000:.2g} km across: "
-        f"{'not one' if across < 1 else f'only about {across:.0f}'} of them from side to side."
-    )
-    return Shortfall(kind="extent", text=text, blocks=False)
 
 
 def _dated(product: Product, need: Need) -> list[Edition]:

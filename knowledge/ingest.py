@@ -5,21 +5,19 @@ Every passage is keyed by the hash of its text, so a second run over unchanged p
 
 import hashlib
 import logging
-import re
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 from typing import Literal
 
 from knowledge.card_vectors import text_encoder
-from knowledge.catalogue import Catalogue, load_catalogue, normalise
+from knowledge.catalogue import Catalogue, load_catalogue
 from knowledge.elsewhere import Elsewhere, load_elsewhere
 from knowledge.embeddings import NO_EMBEDDING
 from knowledge.errors import EmbeddingUnavailable
-from knowledge.fitness import is_vector
+from knowledge.fineness import is_vector
 from knowledge.schema import Frozen, Product
 from knowledge.storage import BUILD_PATIENCE_S, only_writer, open_index
 from knowledge.vectors import BATCH, Vectors, open_vectors
@@ -305,33 +303,3 @@ class _CardVectorStore:
 def vector_text(entry: Entry) -> str:
     """Give the text that is encoded: passages know which product they speak of."""
     return entry.text if entry.section in (ALIASES, *SUBJECTS[-2:]) else f"{entry.title}: {entry.text}"
-
-
-def search_words(question: str) -> list[str]:
-    """Give the words of a question that carry meaning for keyword search."""
-    return [word for word in normalise(question).replace(".", " ").split() if word not in STOPWORDS and len(word) > 1]
-
-
-def stems(text: str) -> list[str]:
-    """Give the words that carry meaning without their endings, so that `parcels` meets `parcel`."""
-    return list(_stems(text))
-
-
-@lru_cache(maxsize=16_384)
-def _stems(text: str) -> tuple[str, ...]:
-    return tuple(stem(word) for word in search_words(text))
-
-
-def stem(word: str) -> str:
-    """Give a word without its ending."""
-    return ENDINGS.sub("", word)
-
-
-ENDINGS = re.compile(r"(?<=\w\w\w)(?:ings?|ed|es|e|s)$")
-_STOPWORDS = """
-    a about all am an and any are around as at be been between by can could did do does for from get give had has have
-    how i in into is it its last many map me mean much my near need of on or our over per please product data show
-    some such tell than that the their them there these they this those to us use used want was we were what when
-    where which who why will with within would year years you your area areas summer winter spring autumn
-"""
-STOPWORDS = frozenset(_STOPWORDS.split())

@@ -1,8 +1,37 @@
-"""The nouns of a search: a product found for a question, and what it lacks for it."""
+"""The nouns of a search: what a question needs, a product found for it, and what that lacks."""
 
+from datetime import date
 from typing import Literal
 
-from knowledge.schema import Frozen, Product
+from knowledge.refusals import Refused
+from knowledge.schema import Bbox, Frozen, Product
+
+Point = tuple[float, float]
+"""Longitude and latitude, degrees."""
+
+
+class Need(Frozen):
+    """What a question asks of a product besides its subject; what is None is not asked."""
+
+    bbox: Bbox | None = None
+    points: tuple[Point, ...] = ()
+    """Points within the place, degrees: they tell a place from what merely lies in its box."""
+    start: date | None = None
+    end: date | None = None
+    unit_m: float | None = None
+    """Side of the smallest unit that must be told apart (square root of its area), metres."""
+    pixel_m: float | None = None
+    """Largest pixel the question allows, metres."""
+    pixel_below: bool = False
+    """True when the pixels must be smaller than `pixel_m`, not just as small."""
+    pixel_just: bool = False
+    """True when pixels of just that size are asked for: finer ones do, but another product may have them."""
+    place_m: float | None = None
+    """Side of the place itself (square root of its area), metres."""
+    cadences: frozenset[str] = frozenset()
+    """Rhythms that the question speaks of, such as `daily`."""
+    refused: Refused = Refused()
+    """What it does not want."""
 
 
 class Shortfall(Frozen):
@@ -14,6 +43,7 @@ class Shortfall(Frozen):
         "place",
         "period",
         "pixel",
+        "size",
         "units",
         "extent",
         "cadence",

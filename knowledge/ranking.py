@@ -11,10 +11,11 @@ from collections.abc import Iterable, Mapping
 
 from knowledge.catalogue import Catalogue
 from knowledge.elsewhere import Elsewhere, load_elsewhere
-from knowledge.fitness import Need, covers_whole, period_note, shortfalls, suited, surely_covers
-from knowledge.ingest import ELSEWHERE, facts_sentence, policy_sentences, stems
-from knowledge.matches import ProductMatch
+from knowledge.fitness import covers_whole, period_note, shortfalls, suited, surely_covers
+from knowledge.ingest import ELSEWHERE, facts_sentence, policy_sentences
+from knowledge.matches import Need, ProductMatch
 from knowledge.schema import Frozen, Product
+from knowledge.words import stems
 
 WEIGHTS = (1.0, 0.5, 0.25, 0.8)
 WEIGHTS_WITHOUT_MEANING = (0.0, 1.5, 0.5, 0.8)
@@ -28,7 +29,7 @@ LEAST_RELEVANCE = 0.55
 BLOCKED_FACTOR = 0.3
 SHORT_FACTORS = {
     "place": 0.9, "units": 0.5, "extent": 0.7, "period": 0.8, "status": 0.8, "cadence": 0.9, "change": 0.7,
-    "compare": 1.0, "one year": 0.9, "unverified": 0.8,
+    "compare": 1.0, "one year": 0.9, "unverified": 0.8, "size": 0.5,
 }  # fmt: skip
 """How far a shortfall lowers a product: one that it blocks, and one that can still be used."""
 
@@ -91,9 +92,15 @@ def judge(
     ahead = others[other] >= LEAST_RELEVANCE and others[other] > nearest and not known
     served = any(one.relevance >= LEAST_RELEVANCE and serves(one.product, question) for one in matches)
     clearly = ahead and others[other] > (BY_FAR if served else CLEARLY) * nearest
-    if not clearly and matches and not matches[0].fits and not known:
+    if not clearly and matches and not matches[0].fits:
         share = AS_NEAR if nearest >= SURE else NEAR
-        first = next((o for o in matches if o.fits and o.verified and o.relevance >= share * nearest), None)
+        able = (one for one in matches if one.fits and one.verified)
+        if known:  # in place of a product that is named, only one of its subject is of use, with few subjects beside it
+            named_one = matches[0].product
+            kin = [one for one in able if one.product.can_stand_in_for(named_one)]
+            first = min(kin, key=lambda one: len({*one.product.subjects} - {*named_one.subjects}), default=None)
+        else:
+            first = next((one for one in able if one.relevance >= share * nearest), None)
         if first:
             rest = [one for one in matches if one is not first]
             return Findings(matches=(first, *rest[: limit - 1]), relevant=nearest >= LEAST_RELEVANCE, certain=False)
@@ -167,10 +174,15 @@ def order(
 
 def _helps(match: ProductMatch, nearest: Product) -> bool:
     """Tell whether a product fits or has the subject at the place: another year there says more than no data at all."""
-    if not match.verified and match.product is not nearest:
+    if match.product is not nearest and not (match.verified and _has_place(match)):
         return False
     absent = any(one.blocks and one.kind == "place" for one in match.shortfalls)
     return match.fits or (not absent and match.product.can_stand_in_for(nearest))
+
+
+def _has_place(match: ProductMatch) -> bool:
+    """Tell whether the place lies in it for certain: of cities and sites only, that is not known."""
+    return not (match.product.parts_only and any(one.kind == "place" for one in match.shortfalls))
 
 
 def _is_wide(product: Product) -> bool:

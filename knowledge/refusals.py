@@ -16,8 +16,9 @@ from pydantic import ValidationError
 
 from knowledge.catalogue import Catalogue
 from knowledge.errors import SourceInvalid
-from knowledge.lexicon import Language, fold
+from knowledge.lexicon import Language, fold, to_english
 from knowledge.schema import Frozen
+from knowledge.words import stems
 
 FILE = Path(__file__).with_name("refusals.yaml")
 UNITS_M = {"cm": 0.01, "m": 1.0, "km": 1000.0}
@@ -29,6 +30,8 @@ NO_PIXEL = (
 )
 """Words after a number of metres that make it a height or a distance."""
 FILLERS_AT_MOST = 4
+PART_WORDS = 4
+"""Words looked at for a part of a title."""
 WITHOUT = ("without", "ohne", "sans", "sin", "senza")
 """Words that another negation before them turns round: "I cannot do without"."""
 Kind = Literal["product", "sensor", "format", "pixel", "cadence"]
@@ -209,9 +212,28 @@ def _next_thing(text: str, at: int, catalogue: Catalogue, *, strict: bool, bare:
         if thing := _thing_at(text, at, catalogue, proper_only=strict):
             return thing
         if not (filler := _fillers().match(text, at)):
-            return None
+            break
         at = filler.end()
-    return None
+    return _partly_named_at(text, at, catalogue, strict=strict)
+
+
+def _partly_named_at(text: str, at: int, catalogue: Catalogue, *, strict: bool) -> _Thing | None:
+    """Read words that stand in titles, in any language: two of them, or the first one before a noun ("layer")."""
+    best, size = None, 0
+    for word in list(re.finditer(r"[\w'+-]+", text[at:]))[:PART_WORDS]:
+        piece = text[at : at + word.end()]
+        part = frozenset(stems(to_english(piece) or piece))
+        heads = {one: title[:1] if len(part) == 1 else title for one, title in _title_stems(catalogue).items()}
+        owners = frozenset(one for one, head in heads.items() if part and part.issubset(head))
+        enough = (len(part) > 1 and not strict) or _noun().match(text, at + word.end())
+        if owners and enough and len(part) > size:
+            best, size = _Thing("product", owners, at + word.end()), len(part)
+    return best
+
+
+@lru_cache(maxsize=4)
+def _title_stems(catalogue: Catalogue) -> dict[str, list[str]]:
+    return {one.id: stems(one.title) for one in catalogue.products}
 
 
 def _thing_at(text: str, at: int, catalogue: Catalogue, *, proper_only: bool) -> _Thing | None:

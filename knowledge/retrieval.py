@@ -18,10 +18,9 @@ from knowledge.document_search import DocumentSearch
 from knowledge.elsewhere import load_elsewhere
 from knowledge.embeddings import NO_EMBEDDING, load_encoder
 from knowledge.errors import EmbeddingUnavailable, IndexMissing
-from knowledge.fitness import Need
-from knowledge.ingest import ALIASES, ELSEWHERE, SUBJECTS, search_words, stems
+from knowledge.ingest import ALIASES, ELSEWHERE, SUBJECTS
 from knowledge.lexicon import in_english
-from knowledge.matches import ProductMatch
+from knowledge.matches import Need, ProductMatch
 from knowledge.phrasebook import Phrasebook, open_phrasebook
 from knowledge.ranking import (
     ALIKE,
@@ -42,6 +41,7 @@ from knowledge.storage import open_index
 from knowledge.vectors import open_vectors
 from knowledge.verdicts import why_not, yes_or_no
 from knowledge.wording import extra_words, read_wording, set_aside
+from knowledge.words import search_words, stems
 
 logger = logging.getLogger(__name__)
 
@@ -135,7 +135,7 @@ class Retriever:
         """
         wording = read_wording(question, self.catalogue)
         need = need or Need()
-        asked = {"pixel_below": wording.pixel_below, "cadences": wording.cadences, "refused": wording.refused}
+        asked = {name: getattr(wording, name) for name in ("pixel_below", "pixel_just", "cadences", "refused")}
         need = need.model_copy(update={"pixel_m": need.pixel_m or wording.pixel_m, **asked})
         words = set_aside(without_cues(wording.subject, meta_only=True), spoken, self.catalogue)
         subject, relevance = in_english(words), self._relevance(words)
@@ -157,7 +157,7 @@ class Retriever:
         titles = (one.title for one in self.catalogue.products if one.id in left_out)
         best = found.matches[0].product if found.matches else None
         told_first = why_not(wording.questioned, question, subject, best, need, self.catalogue)
-        told_first = told_first or yes_or_no(question, need, self.catalogue)
+        told_first = told_first or yes_or_no(question, need, self.catalogue, spoken)
         return found.model_copy(update={"left_out": (*titles, *wording.refused.told), "told_first": told_first})
 
     def _relevance(self, words: str) -> dict[str, float]:

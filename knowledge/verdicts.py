@@ -1,14 +1,17 @@
 """What is told first of a product that a question names, from its facts: yes or no, or why it is not taken."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from knowledge.asked import products_named
+from knowledge.asked_service import subject_stems
 from knowledge.catalogue import Catalogue
-from knowledge.fitness import Need, differences, shortfalls, suited
+from knowledge.fitness import differences, shortfalls, suited
 from knowledge.lexicon import fold
+from knowledge.matches import Need
 from knowledge.ranking import not_for
 from knowledge.schema import Edition, Product
+from knowledge.words import stems
 
 _OPEN = re.compile(
     r"\W*(?:which|what|how|where|when|why|who|quel|combien|comment|ou|quand|pourquoi|qui|qu|welch|wie|wo|wann|"
@@ -29,10 +32,14 @@ _PUBLISHED = re.compile(
 )
 _YEAR = re.compile(r"\b(?:19|20)\d\d\b")
 MOST_REASONS = 3
+MOST_CLASSES = 3
 
 
-def yes_or_no(question: str, need: Need, catalogue: Catalogue) -> str:
-    """Answer whether the one product that a question names has a place, or an edition for a year; else nothing."""
+def yes_or_no(question: str, need: Need, catalogue: Catalogue, spoken: Sequence[str] = ()) -> str:
+    """Answer whether the one product that a question names has a place, or an edition for a year; else nothing.
+
+    `spoken` are the question's words for place and period.
+    """
     text = fold(question).replace("’", "'")
     named = products_named(question, catalogue)
     if len(named) != 1 or not text.rstrip().endswith("?") or _OPEN.match(text):
@@ -44,7 +51,12 @@ def yes_or_no(question: str, need: Need, catalogue: Catalogue) -> str:
     years = [int(one) for one in _YEAR.findall(text)]
     if len(years) == 1 and _PUBLISHED.search(text) and need.bbox is None:
         return _edition(named[0], years[0])
-    return _coverage(named[0], need, catalogue) if need.bbox and _COVERS.search(text) else ""
+    if not (need.bbox and _COVERS.search(text)):
+        return ""
+    for words in filter(None, spoken):
+        text = text.replace(fold(words).replace("’", "'"), " ")
+    own = stems(f"{named[0].title} {named[0].family} {named[0].family_abbr or ''}")
+    return _coverage(named[0], need, catalogue, subject_stems(_COVERS.sub(" ", text)).difference(own))
 
 
 def why_not(
@@ -63,13 +75,22 @@ def why_not(
     return "\n".join(lines)
 
 
-def _coverage(product: Product, need: Need, catalogue: Catalogue) -> str:
+def _coverage(product: Product, need: Need, catalogue: Catalogue, thing: frozenset[str]) -> str:
+    """Tell whether a product has the place; where it is asked for a thing there, which of its classes speak of it."""
     short = [one for one in shortfalls(product, need, catalogue) if one.kind in ("place", "unverified")]
     if any(one.kind == "place" and one.blocks for one in short):
         return f"No. {product.title} does not cover the place ({product.coverage})."
     if short:
         return f"{product.title}: {short[0].text}"
-    return f"Yes. {product.title} covers the place ({suited(product, need).coverage})."
+    covered = f"{product.title} covers the place ({suited(product, need).coverage})."
+    if not thing:
+        return f"Yes. {covered}"
+    legends = dict.fromkeys(name for edition in product.editions for name in edition.legends)
+    labels = dict.fromkeys(one.label for name in legends for one in catalogue.legend(name).classes)
+    classes = [one for one in labels if not thing.isdisjoint(stems(one))][:MOST_CLASSES]
+    told = f"Among its classes: {'; '.join(classes)}." if classes else ""
+    told = told or (f"It measures {product.measures}." if product.measures else "")
+    return f"{covered} {told}".strip()
 
 
 def _edition(product: Product, year: int) -> str:

@@ -4,7 +4,6 @@ import re
 from collections.abc import Iterable
 
 from knowledge.catalogue import SIZED, Catalogue, normalise
-from knowledge.ingest import stems
 from knowledge.lexicon import to_english
 from knowledge.refusals import (
     NO_PIXEL,
@@ -19,6 +18,7 @@ from knowledge.refusals import (
     read_why_not,
 )
 from knowledge.schema import Frozen
+from knowledge.words import stems
 
 _PIXEL = r"(?:resolution|pixels?|pixeln|grid|raster|cells?|auflosung|rasterweite|resolucion|risoluzione|maille)"
 _PIXEL_SIZES = (
@@ -82,6 +82,8 @@ class Wording(Frozen):
     """Largest pixel the question allows, metres."""
     pixel_below: bool = False
     """True when pixels must be smaller than that."""
+    pixel_just: bool = False
+    """True when that very size is asked for, not one at most."""
     cadences: frozenset[str] = frozenset()
     """Rhythms that it speaks of."""
     refused: Refused = Refused()
@@ -102,7 +104,9 @@ def read_wording(question: str, catalogue: Catalogue) -> Wording:
     """Take the demands out of a question."""
     rest, questioned = read_why_not(question, catalogue)
     refusal = read_refusal(rest, catalogue)
-    pixel_m, below, text = _pixel_size(refusal.rest, catalogue)
+    limit = limit_m(refusal.rest)
+    pixel_m, below, text = limit or _pixel_size(refusal.rest, catalogue)
+    just = bool(pixel_m) and not (limit or below or is_finer(text))
     if pixel_m is None and refusal.facts.pixels_m and (finer := is_finer(text)):
         pixel_m, below = min(refusal.facts.pixels_m), True
         text = f"{text[: finer.start()]} {text[finer.end() :]}"
@@ -115,6 +119,7 @@ def read_wording(question: str, catalogue: Catalogue) -> Wording:
         subject=_ASKING.sub(" ", subject),
         pixel_m=pixel_m,
         pixel_below=below,
+        pixel_just=just,
         cadences=cadences_in(without_names(text, catalogue)),
         refused=refusal.facts,
         excluded=frozenset(excluded),
@@ -127,13 +132,12 @@ def read_wording(question: str, catalogue: Catalogue) -> Wording:
 
 def _pixel_size(text: str, catalogue: Catalogue) -> tuple[float | None, bool, str]:
     """Read the largest pixel allowed, metres; whether pixels must be smaller; and the text without these words."""
-    if limit := limit_m(text):
-        return limit
     if match := _SUB_METRE.search(text):
         return 1.0, True, f"{text[: match.start()]} {text[match.end() :]}"
     found = next((found for pattern in _PIXEL_SIZES if (found := pattern.search(text))), None)
     if found is None:
-        bare = (one for one in _BARE_SIZE.finditer(text) if one["unit"] != "km")
+        # Kilometres are distances, unless some product has pixels of that size.
+        bare = (one for one in _BARE_SIZE.finditer(text) if one["unit"] != "km" or metres(one) in catalogue.sizes_m)
         bare = (one for one in bare if not _DISTANCE.fullmatch(one["before"] or ""))
         found = next((one for one in bare if not _ends_name(text, one.end(), catalogue)), None)
     if found is None:

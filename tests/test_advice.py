@@ -11,8 +11,9 @@ import pytest
 
 from knowledge.asked import asked_facts
 from knowledge.catalogue import load_catalogue
-from knowledge.fitness import Need, shortfalls
+from knowledge.fitness import shortfalls
 from knowledge.ingest import build_index
+from knowledge.matches import Need
 from knowledge.retrieval import Retriever
 from tools.advice import unit_size_m
 from tools.areas import parse_geojson

@@ -5,7 +5,8 @@ from datetime import date
 import pytest
 
 from knowledge.catalogue import Catalogue, load_catalogue
-from knowledge.fitness import Need, shortfalls, suited
+from knowledge.fitness import shortfalls, suited
+from knowledge.matches import Need
 from knowledge.ranking import judge, order
 
 KENYA = (33.9, -4.7, 41.9, 5.0)

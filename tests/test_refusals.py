@@ -6,7 +6,8 @@ import pytest
 
 from assistant.comparison import compared_products
 from knowledge.catalogue import Catalogue, load_catalogue
-from knowledge.fitness import Need, period_note, shortfalls
+from knowledge.fitness import period_note, shortfalls
+from knowledge.matches import Need
 from knowledge.refusals import Refused, read_refusal
 from knowledge.wording import read_wording
 from tools import product_compare

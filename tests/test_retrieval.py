@@ -1,5 +1,6 @@
 """Index and search, through `build_index` and `Retriever`; the encoder tests use the bundled model."""
 
+import re
 from datetime import date
 from pathlib import Path
 
@@ -9,8 +10,8 @@ from knowledge.catalogue import Catalogue, load_catalogue
 from knowledge.elsewhere import load_elsewhere
 from knowledge.embeddings import check_weights
 from knowledge.errors import EmbeddingUnavailable, IndexMissing, SourceInvalid
-from knowledge.fitness import Need
 from knowledge.ingest import build_index
+from knowledge.matches import Need
 from knowledge.ranking import judge, warning
 from knowledge.retrieval import Retriever, fuse
 from knowledge.wording import is_in_name, read_wording
@@ -147,6 +148,9 @@ def test_a_period_over_several_status_maps_leads_to_the_change_layer(retriever: 
         ("land cover, anything but CORINE", ("corine-land-cover", "corine-land-cover-change"), ("clcplus-backbone",)),
         ("Landbedeckung, aber nicht CORINE", ("corine-land-cover", "corine-land-cover-change"), ("clcplus-backbone",)),
         ("land cover like CORINE", (), ("corine-land-cover",)),
+        ("soil moisture without the surface layer", ("surface-soil-moisture",), ("soil-water-index",)),
+        ("soil moisture, anything but the water index", ("soil-water-index",), ("surface-soil-moisture",)),
+        ("árboles, todo menos el tipo de hoja", ("leaf-type",), ("tree-cover-density", "leaf-type-density")),
     ],
 )
 def test_products_that_the_question_does_not_want_are_left_out(
@@ -174,9 +178,24 @@ def test_the_pixel_size_a_question_demands_is_read(retriever: Retriever, questio
 
 
 @pytest.mark.parametrize(
+    ("question", "product_id"),
+    [
+        ("snow cover at 500 m", "snow-cover-extent"),
+        ("snow cover at 20 m", "fractional-snow-cover"),
+        ("Schneebedeckung, 1 km", "snow-cover-extent"),
+        ("CORINE at 10 m", "clcplus-backbone"),
+        ("global land cover 100 m", "global-dynamic-land-cover"),
+    ],
+)
+def test_a_product_with_pixels_of_just_the_size_asked_for_comes_first(
+    retriever: Retriever, question: str, product_id: str
+) -> None:
+    assert retriever.find(question, Need(bbox=(7.0, 46.0, 8.0, 47.0))).matches[0].product.id == product_id
+
+
+@pytest.mark.parametrize(
     ("question", "unwanted"),
     [
-        ("soil moisture without the surface layer", "surface layer"),
         ("Gebäude ohne die Parkplätze", "parkplatze"),
         ("forêts, pas les vergers", "vergers"),
         ("bosques sin los huertos", "huertos"),
@@ -215,6 +234,7 @@ def test_a_product_that_is_wondered_about_is_told_of_first(retriever: Retriever,
     ("question", "bbox", "told"),
     [
         ("Does HRL Grassland include Norway?", (9.0, 60.0, 10.0, 61.0), "Yes. HRL Grassland covers the place"),
+        ("Does CORINE contain roads in Norway?", (9.0, 60.0, 10.0, 61.0), "CORINE Land Cover covers the place"),
         ("Is Ukraine covered by CORINE Land Cover?", (30.0, 49.0, 31.0, 50.0), "No. CORINE Land Cover does not cover"),
         ("Corine Land Cover couvre-t-il l'Islande ?", (-19.0, 64.5, -18.0, 65.0), "Yes. CORINE Land Cover covers"),
         ("Does Urban Atlas cover Lyon?", (4.8, 45.7, 4.9, 45.8), "Urban Atlas land cover and land use: Whether"),
@@ -228,8 +248,10 @@ def test_a_product_that_is_wondered_about_is_told_of_first(retriever: Retriever,
 def test_whether_a_product_has_a_place_or_a_year_is_answered_with_yes_or_no(
     retriever: Retriever, question: str, bbox: tuple[float, float, float, float] | None, told: str
 ) -> None:
-    answered = retriever.find(question, Need(bbox=bbox)).told_first
+    spoken = re.findall(r"Norway|Ukraine|Islande|Lyon", question)
+    answered = retriever.find(question, Need(bbox=bbox), spoken=spoken).told_first
     assert answered.startswith(told)
+    assert ("Among its classes: Road and rail" in answered) == ("roads" in question)
     assert bool(answered) is bool(told)
 
 

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 from knowledge.asked import asked_facts, products_named
 from knowledge.asked_service import service_facts
 from knowledge.elsewhere import Elsewhere
-from knowledge.fitness import Need, differences
+from knowledge.fitness import differences
 from knowledge.lexicon import in_english
-from knowledge.matches import ProductMatch
+from knowledge.matches import Need, ProductMatch
 from knowledge.ranking import warning
 from knowledge.schema import Bbox, Citation, Product
 from tools.schema import Alternative, Period, Polygons, Recommendation

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 from knowledge.asked import is_unknown
 from knowledge.catalogue import normalise
 from knowledge.document_search import word_root
-from knowledge.ingest import STOPWORDS, stem
 from knowledge.lexicon import in_manual_words
 from knowledge.schema import Citation, Passage
+from knowledge.words import STOPWORDS, stem
 from tools.schema import ToolResult
 
 if TYPE_CHECKING:

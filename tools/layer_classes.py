@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from knowledge.decoding import Rules
-from knowledge.ingest import stems
 from knowledge.lexicon import in_english
 from knowledge.schema import LegendClass
+from knowledge.words import stems
 from tools.backends import Backend
 from tools.layer_plan import LayerWork
 from tools.schema import Artifact, StatisticsRow

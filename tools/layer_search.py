@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 from knowledge.catalogue import Catalogue, normalise
 from knowledge.errors import ProductNotFound
-from knowledge.ingest import stems
 from knowledge.lexicon import in_english
 from knowledge.schema import Edition, Product, Variable
+from knowledge.words import stems
 from tools.advice import Advice, advise
 from tools.errors import ToolInputError
 from tools.layers import Layer, Layers, is_vector, read_layers

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from knowledge.fitness import is_vector
+from knowledge.fineness import is_vector
 from knowledge.schema import Edition, Product
 from tools.errors import ToolInputError
 from tools.schema import ToolResult

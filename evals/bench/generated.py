@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from knowledge.catalogue import load_catalogue
 from knowledge.documents import document_id, piece_id
-from knowledge.ingest import search_words
 from knowledge.passages import Piece
+from knowledge.words import search_words
 
 TOPICS = (  # what a manual says, and how else people ask for it
     ("overall thematic accuracy", "how often is it right"),

@@ -29,9 +29,9 @@ from evals.bench import generated
 from knowledge.document_search import DocumentSearch
 from knowledge.documents import READER, DocumentRow, DocumentStore
 from knowledge.embeddings import BUNDLED, NO_EMBEDDING, load_encoder
-from knowledge.ingest import search_words
 from knowledge.retrieval import POOL, fuse
 from knowledge.vectors import DOCUMENTS, PieceVectors, open_vectors
+from knowledge.words import search_words
 
 BATCH = 250
 TOP = 10
