@@ -14,7 +14,7 @@ from pathlib import Path
 from knowledge.passages import Piece
 from knowledge.storage import open_index
 
-READER = 5
+READER = 6
 """Raise it when reading or cutting changes: documents are then read again though their bytes are the same."""
 TABLES = """
 CREATE TABLE IF NOT EXISTS documents (

@@ -180,7 +180,7 @@ class Fetcher:
             raise SourceInvalid(f"The answer is packed as {encoding!r}, which was not asked for.", "Tell the server.")
         unpack = zlib.decompressobj(wbits=zlib.MAX_WBITS | 32) if encoding not in ("", "identity") else None
         began, size = time.monotonic(), 0
-        for raw in answer.iter_raw(CHUNK):
+        for raw in answer.iter_raw():  # as it comes: gathered to a size, a trickle would never reach the clock
             for data in _unpacked(unpack, raw):
                 size += len(data)
                 if size > self._max_bytes:

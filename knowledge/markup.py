@@ -157,7 +157,7 @@ def _without_quarto(text: str) -> str:
     text = "\n".join(_without_cells(_without_comments(text).split("\n")))
     text = re.sub(r"\{\{<[^\n]{0,300}?>\}\}", "", text)
     text = re.sub(r"\[([^\[\]\n]{0,300})\]\{[^{}\n]{0,300}\}", r"\1", text)
-    text = re.sub(r"(?<=[)\]])\{[^{}\n]{0,300}\}|(?<=\S) \{#[^{}\n]{0,300}\}", "", text)
+    text = re.sub(r"(?<=[)\]])\{[^{}\n]{0,300}\}|(?<=\S) \{(?:[#.][a-z][^{}\n]{0,300}|-)\}", "", text)
     text = re.sub(r"^\[\^([\w-]{1,40})\]:", r"Note \1:", text, flags=re.M)
     text = re.sub(r"\[\^[\w-]{1,40}\]", "", text)
     return as_pipe_tables(_html_tables_as_markdown(text))
@@ -172,14 +172,16 @@ def _without_comments(text: str) -> str:
 
 
 def _without_cells(lines: list[str]) -> Iterator[str]:
-    """Leave out cells of code that Quarto would run, and the marks of its layout boxes."""
-    fence = ""
+    """Leave out cells of code that Quarto would run, raw parts that are not HTML, and the marks of its layout boxes."""
+    fence, is_html = "", False
     for line in lines:
         mark = re.match(r" {0,3}(`{3,}|~{3,})", line)
-        if fence:
-            fence = "" if mark and line.strip() == fence else fence
+        if fence and mark and line.strip() == fence:
+            fence = ""
+        elif fence:
+            yield from [line] * is_html
         elif mark and "{" in line:
-            fence = mark[1]
+            fence, is_html = mark[1], "{=html}" in line
         elif not line.startswith(":::"):
             yield line
 

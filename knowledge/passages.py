@@ -12,6 +12,8 @@ MOST_CHARS = 4000
 """Longest table row kept whole, and longest passage at all."""
 FEWEST_CHARS = 3
 SECTION_CHARS = 200
+CAPTION_CHARS = 200
+_CAPTION = re.compile(r"(?:table|tableau|tabelle|tabla|tabella)\s+[\dA-Z]", re.I)
 
 
 @dataclass(frozen=True)
@@ -25,7 +27,10 @@ class Piece:
 
 
 def cut(blocks: Iterable[Block]) -> Iterator[Piece]:
-    """Gather paragraphs up to a passage's length within one section and page; tables stand alone, rows whole."""
+    """Gather paragraphs up to a passage's length within one section and page; tables stand alone, rows whole.
+
+    The caption before a table is the last part of its section: it holds the words by which its codes are found.
+    """
     headings: list[Block] = []
     any_text = False
     for piece in _gathered(blocks, headings):
@@ -42,6 +47,7 @@ def _gathered(blocks: Iterable[Block], headings: list[Block]) -> Iterator[Piece]
     page: int | None = None
     for block in blocks:
         full = sum(map(len, texts)) + len(block.text) > TARGET_CHARS
+        caption = texts.pop() if block.kind == "table" and texts and _is_caption(texts[-1]) else ""
         if texts and (block.kind != "text" or full or block.page != page):
             yield from _pieces(path, page, "\n".join(texts))
             texts = []
@@ -50,10 +56,15 @@ def _gathered(blocks: Iterable[Block], headings: list[Block]) -> Iterator[Piece]
             headings.append(block)
             path = [*((level, title) for level, title in path if level < block.level), (block.level, block.text)]
         elif block.kind == "table":
-            yield from (Piece(_section(path), page, part) for part in _table_parts(block.text))
+            section = _section([*path, (0, caption)] if caption else path)
+            yield from (Piece(section, page, part) for part in _table_parts(block.text))
         elif block.text:
             texts.append(block.text)
     yield from _pieces(path, page, "\n".join(texts))
+
+
+def _is_caption(text: str) -> bool:
+    return len(text) < CAPTION_CHARS and _CAPTION.match(text) is not None
 
 
 def _section(path: list[tuple[int, str]]) -> str:

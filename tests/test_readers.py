@@ -195,7 +195,27 @@ import os; os.system("touch /tmp/never")
 
 <tr><td>2012</td><td>2018</td></tr></table>
 
+::: tbl-caption
+```{=typst}
+#set text(size: 9pt)
+```
+Table 4. Layers and what {-9999} fills.
+
+:::
+
+```{=html}
+<table>
+  <tr><td>Name</td><td>Fill value</td></tr>
+
+  <tr><td>SOSD</td><td>-9999</td></tr>
+</table>
+```
+
 {{< pagebreak >}}
+
+# Limits {.unnumbered}
+
+Nothing else.
 
 ![A picture that a machine described](x.png){#fig-x}
 """
@@ -211,8 +231,24 @@ def test_quarto_gives_front_matter_sections_and_every_kind_of_table() -> None:
     assert "| 111 | Continuous urban fabric |" in text
     assert "| 7 | Objects < 0.5 ha |\n| 8 | Others that go on |" in text
     assert "| Code | Years | Years |\n| --- | --- | --- |\n| Code | 2012 | 2018 |" in text
-    assert {piece.section for piece in cut_up if piece.text.startswith("|")} == {"Scope > Classes"}
-    for gone in ("import os", "pagebreak", ":::", "#fig-x", "machine described", "{.underline}", "[^1]", "example.org"):
+    assert "| Name | Fill value |\n| --- | --- |\n| SOSD | -9999 |" in text
+    caption = "Table 4. Layers and what {-9999} fills."
+    sections = [piece.section for piece in cut_up if piece.text.startswith("|")]
+    assert sections == ["Scope > Classes"] * 3 + [f"Scope > Classes > {caption}"]
+    assert caption not in text
+    assert cut_up[-1].section == "Limits"
+    for gone in (
+        "#set text",
+        "```",
+        "import os",
+        "pagebreak",
+        ":::",
+        "#fig-x",
+        "machine described",
+        "{.underline}",
+        "[^1]",
+        "example.org",
+    ):
         assert gone not in text
 
 

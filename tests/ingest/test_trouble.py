@@ -56,6 +56,13 @@ def test_bad_answers_are_one_line_each_and_the_others_go_on(
     assert not list(index_dir.glob("fetch-*"))
 
 
+def test_an_answer_that_never_falls_silent_and_never_ends_is_given_up(ingest: Ingest, library: Library) -> None:
+    address = library.put("/drip.md", b"word ", repeat=300, drip_s=0.02)
+    found = only(ingest(address, timeout_s=5.0, deadline_s=0.2))
+    assert (found.outcome, found.message) == ("failed", "The server is too slow, 3 times.")
+    assert library.pages["/drip.md"].sent < 300  # it was left while it still sent
+
+
 def test_a_server_that_is_busy_for_a_moment_is_asked_again_as_it_asks(ingest: Ingest, library: Library) -> None:
     waits: list[float] = []
     url = library.put("/a.md", manual(5), statuses=(429, 503, 200), headers={"Retry-After": "7"})

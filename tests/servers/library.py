@@ -29,6 +29,10 @@ class Page:
     pause_s: float = 0.0
     repeat: int = 1
     """How often the body is sent."""
+    drip_s: float = 0.0
+    """Pause after each time."""
+    sent: int = 0
+    """How often it was sent so far."""
     etag: bool = True
 
 
@@ -134,6 +138,8 @@ class _Handler(BaseHTTPRequestHandler):
         try:
             for _ in range(page.repeat):
                 self.wfile.write(body)
+                page.sent += 1
+                time.sleep(page.drip_s)
         except (BrokenPipeError, ConnectionResetError):
             self.close_connection = True
         if lie is not None:
