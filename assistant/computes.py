@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Literal
 
 from assistant import abilities, lexicon
 from assistant.picks import Pick, of_change, read_pick, speaks_of_change
-from assistant.spans import When, compared_places, is_day
+from assistant.spans import compared_places
+from assistant.times import When, is_day
 from assistant.yearly import Yearly, asked_output, asked_periods
 from tools.schema import Output
 

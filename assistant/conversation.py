@@ -28,7 +28,8 @@ from assistant.picks import read_pick
 from assistant.roles import users_words
 from assistant.shifts import find_shift
 from assistant.slots import Slots
-from assistant.spans import When, find_periods, is_known_place
+from assistant.spans import is_known_place
+from assistant.times import When, find_periods, in_year_of
 from assistant.yearly import asked_output
 from tools.schema import Frozen
 
@@ -106,15 +107,17 @@ def _read(question: str, state: ConversationState) -> Slots:
     latest, last = state.latest, state.last
     if latest and (ordered := told_product(question, latest, state.products)):
         return Slots("explain", product=ordered, text=question)
-    if latest and (ranked := ranked_again(question, latest)):
-        return replace(latest, computes=(ranked,), text=question)
     whens = without_opening(question, slots.periods_of(question)) if last else slots.periods_of(question)
     shift, base = find_shift(question), base_period(last)
+    if latest and not (shift and base) and (ranked := ranked_again(question, latest)):
+        return replace(latest, computes=(ranked,), text=question)
     if shift and base:
         whens = tuple(one for one in whens if one.end <= shift.start or shift.end <= one.start)
     shifted = shift.of(base) if shift and base and not whens else ""
     intent = slots.intent_of(question, whens)
     leans = last is not None and _is_follow_up(question, whens, last, shifted=bool(shifted))
+    if leans:
+        whens = tuple(replace(one, words=in_year_of(base, one.words)) for one in whens)
     if intent == "recommend" and last and leans and last.intent in ("compute", "scenes"):
         intent = last.intent
     found = Slots(
@@ -128,6 +131,13 @@ def _read(question: str, state: ConversationState) -> Slots:
     )
     if last and leans and last.intent in ("compute", "recommend") and not lexicon.has(question, *slots.SUBJECTS):
         found = replace(found, subject=last.subject or last.text)
+    return _completed(found, question, whens, state, leans=leans)
+
+
+def _completed(found: Slots, question: str, whens: tuple[When, ...], state: ConversationState, *, leans: bool) -> Slots:
+    """Add what the conversation has settled, and what is to be computed."""
+    latest, last = state.latest, state.last
+    intent, base = found.intent, base_period(last)
     found = _demanding_more(found, question, state)
     if intent in ("compute", "scenes"):
         found = _filled_in(found, question, state)

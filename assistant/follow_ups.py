@@ -9,7 +9,7 @@ from assistant import abilities, choices, lexicon
 from assistant.computes import ComputeRequest, find_units
 from assistant.layers import names_land
 from assistant.picks import without_periods
-from assistant.spans import When
+from assistant.times import When
 from tools.period_words import CANONICAL
 from tools.place_radius import radius_around, split_radius
 

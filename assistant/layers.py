@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from assistant import lexicon
-from assistant.spans import find_periods
+from assistant.times import find_periods
 
 GIVEN = ("difference", "change", "area", "ranking")
 """Kinds of results, named as in `abilities.KINDS`, that statistics of a layer give."""

@@ -4,8 +4,8 @@ import re
 from dataclasses import dataclass, replace
 
 from assistant import lexicon
-from assistant.spans import When
 from assistant.spelled import spelled_numbers
+from assistant.times import When
 from knowledge.lexicon import language_of
 from tools.place_radius import without_radius
 from tools.selection import Rank

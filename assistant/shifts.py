@@ -10,6 +10,13 @@ from tools.period_words import CANONICAL
 UNITS = ("year", "quarter", "month", "week", "day")
 _A = r"an?|one|une?|ein(?:e|en|em|er)?|una|uno|l'|the|im|das|el|la|le|il|lo"
 
+_DAY = re.compile(r"^\d{1,2}\S{0,2}\s+(?:of |de |d')?(?=[^\W\d])")
+_OF = r"(?:by|of|de|d'|um|en|di)?"
+_ORDINAL = (
+    r"(?:the (?=\d+(?:st|nd|rd|th))|le |am |el (?:dia )?|il (?:giorno )?)"
+    r"(?P<day>\d{1,2})(?:st|nd|rd|th|er|\.)?(?![.\s]*[\w/-])"
+)
+"""A day without its month: "the 15th"."""
 _PRECEDING = r"previous|preceding|vor(?:her)?ige\w*|precedent\w*|anterior"
 _FOLLOWING = r"following|folgende\w*|siguiente|seguente|successiv[oa]|suivante?"
 """Words that stand before the unit: "previous year"."""
@@ -25,8 +32,8 @@ class Shift:
     end: int
 
     def of(self, period: str) -> str:
-        """Give the words for the period that lies so much before or after another one."""
-        return f"{self.words} {period}"
+        """Give the words for the period that lies so much before or after another one, or for a day of that month."""
+        return f"{self.words} {_DAY.sub('', period) if self.words.isdigit() else period}"
 
 
 def find_shift(text: str) -> Shift | None:
@@ -35,6 +42,8 @@ def find_shift(text: str) -> Shift | None:
     for pattern in _patterns():
         for match in pattern.finditer(folded):
             found = match.groupdict()
+            if found.get("day"):
+                return Shift(found["day"], *match.span())
             count = CANONICAL.get(found.get("count") or "1", found.get("count") or "1")
             unit = CANONICAL.get(found.get("unit") or "year", found.get("unit") or "year")
             way = "after" if found.get("later") else "before"
@@ -61,9 +70,11 @@ def _patterns() -> tuple["re.Pattern[str]", ...]:
         rf"(?:{same})\W+(?:\w+\W+){{0,2}}?{last_year}",
         rf"{count}\s*(?<!\w){unit}\s+{way}",
         rf"(?:il y a|vor|hace|nach)\s+{count}\s+{unit}",
+        rf"{way}\s+{_OF}\s*{count}\s*(?<!\w){unit}",
         rf"{unit}\s+{way}",
         rf"(?:{_PRECEDING}|(?P<later>{_FOLLOWING}))\s+{unit}",
         r"vorjahr\w*",
+        _ORDINAL,
     )
     return tuple(re.compile(rf"(?<!\w){one}(?!\w)") for one in patterns)
 

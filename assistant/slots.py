@@ -8,7 +8,8 @@ from assistant import abilities, layers, lexicon
 from assistant.computes import ComputeRequest, find_units, year_meant
 from assistant.picks import read_pick, without_periods
 from assistant.shifts import without_shift
-from assistant.spans import Ends, When, find_periods, find_places, is_known_place
+from assistant.spans import find_places, is_known_place
+from assistant.times import Ends, When, find_periods
 from assistant.yearly import asked_output, asked_periods, names_date_layer, names_mean
 from tools.place_radius import without_radius
 

@@ -6,8 +6,9 @@ from typing import Any
 from assistant import abilities, computes, follow_ups, lexicon, slots
 from assistant.picks import without_periods
 from assistant.slots import Slots
-from assistant.spans import find_periods, find_places
+from assistant.spans import find_places
 from assistant.spelled import spelled_numbers
+from assistant.times import find_periods
 from knowledge.lexicon import is_function_word, language_of
 from tools.place_radius import without_radius
 

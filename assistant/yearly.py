@@ -6,7 +6,7 @@ from typing import Literal
 
 from assistant import abilities, lexicon
 from assistant.picks import without_periods
-from assistant.spans import When, is_day
+from assistant.times import When, is_day
 from tools.periods import GROWING, YEAR, mentioned_periods
 
 Yearly = Literal["", "phenology", "anomaly"]

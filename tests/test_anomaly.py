@@ -16,10 +16,11 @@ import rasterio
 from numpy.typing import NDArray
 from rasterio.warp import transform_bounds
 
-from assistant import answers, slots
+from assistant import answers, conversation
 from knowledge.ingest import build_index
 from knowledge.retrieval import Retriever
 from tests.rasters import write_band
+from tests.reading import read_after
 from tools.anomaly import anomalies
 from tools.areas import parse_geojson
 from tools.compute_anomaly import windows
@@ -230,7 +231,7 @@ def test_a_year_seen_too_little_does_not_count_and_no_spread_gives_no_share() ->
     ],
 )
 def test_a_question_for_a_deviation_is_read(question: str, period: str, against: str) -> None:
-    read = slots.read(question)
+    read = conversation.read(question)
     (wanted,) = read.computes
     assert (wanted.output, wanted.period, wanted.against) == ("anomaly", period, against)
     assert not read.compares
@@ -238,13 +239,15 @@ def test_a_question_for_a_deviation_is_read(question: str, period: str, against:
 
 
 def test_an_average_that_is_not_named_is_asked_for_by_name() -> None:
-    text = answers.compose(slots.read("NDVI of Metz in June 2025 against the average"), [ToolResult(text="none")])
+    text = answers.compose(
+        conversation.read("NDVI of Metz in June 2025 against the average"), [ToolResult(text="none")]
+    )
     assert text.startswith("Not run: the comparison with an average, for it is not clear which. Say which average")
     assert "No tool here computes that" not in text
 
 
 def test_the_deviation_of_another_subject_is_not_that_of_an_index() -> None:
-    read = slots.read("soil moisture anomaly in Brittany in July 2025")
+    read = conversation.read("soil moisture anomaly in Brittany in July 2025")
     assert read.computes == ()
     assert any("deviation" in words for words in read.missing)
 
@@ -269,7 +272,7 @@ def test_the_deviation_of_another_subject_is_not_that_of_an_index() -> None:
     ],
 )  # fmt: skip
 def test_the_narrowest_period_is_set_against_the_years_around_it(question: str, period: str, against: str) -> None:
-    (wanted,) = slots.read(question).computes
+    (wanted,) = conversation.read(question).computes
     assert (wanted.output, wanted.period, wanted.against) == ("anomaly", period, against)
 
 
@@ -284,7 +287,7 @@ def test_the_narrowest_period_is_set_against_the_years_around_it(question: str, 
     ],
 )
 def test_a_mean_within_a_period_is_no_deviation(question: str) -> None:
-    assert {wanted.output for wanted in slots.read(question).computes} == {"composite"}
+    assert {wanted.output for wanted in conversation.read(question).computes} == {"composite"}
 
 
 def test_the_years_stay_in_a_follow_up() -> None:
@@ -293,5 +296,5 @@ def test_the_years_stay_in_a_follow_up() -> None:
         ("and for Rennes?", "Rennes", "June 2025"),
         ("and in May 2025?", "Metz", "May 2025"),
     ):
-        (wanted,) = slots.read(question, (first,)).computes
+        (wanted,) = read_after(question, first).computes
         assert (wanted.place, wanted.period, wanted.against) == (place, period, "2018 to 2023")

@@ -45,12 +45,39 @@ def days(words: str) -> str:
         ("lo mismo dos meses después", "2025-08-01/2025-08-31"),
         ("¿y el año anterior?", "2024-06-01/2024-06-30"),
         ("lo stesso due mesi dopo", "2025-08-01/2025-08-31"),
+        ("roll forward by two months", "2025-08-01/2025-08-31"),
+        ("go back three months", "2025-03-01/2025-03-31"),
+        ("avance de deux mois", "2025-08-01/2025-08-31"),
+        ("geh zwei Monate weiter", "2025-08-01/2025-08-31"),
+        ("adelanta dos meses", "2025-08-01/2025-08-31"),
+        ("vai avanti di due mesi", "2025-08-01/2025-08-31"),
+        ("and on the 15th?", "2025-06-15/2025-06-15"),
+        ("et le 15 ?", "2025-06-15/2025-06-15"),
+        ("und am 15.?", "2025-06-15/2025-06-15"),
+        ("¿y el 15?", "2025-06-15/2025-06-15"),
+        ("e il 15?", "2025-06-15/2025-06-15"),
         ("e un anno fa?", "2024-06-01/2024-06-30"),
     ],
 )
 def test_a_distance_in_time_starts_from_the_period_before(question: str, expected: str) -> None:
     found = last_compute(question, BASE)
     assert (found.place, found.units, found.index, days(found.period)) == ("Lille", "parcels", "ndvi", expected)
+
+
+@pytest.mark.parametrize(
+    ("question", "expected"),
+    [
+        ("and in May?", "2023-05-01/2023-05-31"),
+        ("et début mai ?", "2023-05-01/2023-05-10"),
+        ("und am 3. Juli?", "2023-07-03/2023-07-03"),
+        ("¿y en verano?", "2023-06-01/2023-08-31"),
+        ("e nella seconda metà di giugno?", "2023-06-16/2023-06-30"),
+        ("and in May 2024?", "2024-05-01/2024-05-31"),
+        ("and last month?", "2025-08-01/2025-08-31"),
+    ],
+)
+def test_a_month_without_a_year_is_of_the_year_before(question: str, expected: str) -> None:
+    assert days(last_compute(question, "NDVI per parcel around Lille in June 2023").period) == expected
 
 
 def test_a_distance_is_no_place_and_no_week_of_a_month_is_one() -> None:

@@ -11,7 +11,7 @@ import pytest
 from numpy.typing import NDArray
 from rasterio.warp import transform_bounds
 
-from assistant import slots
+from assistant import conversation
 from knowledge.catalogue import load_catalogue
 from knowledge.decoding import date_rules, decode_dates
 from knowledge.ingest import build_index
@@ -144,12 +144,12 @@ def test_only_layers_of_dates_have_rules_for_dates() -> None:
     ],
 )
 def test_a_question_that_names_the_layer_asks_for_the_layer(question: str, place: str, units: str) -> None:
-    read = slots.read(question)
+    read = conversation.read(question)
     assert read.layer is not None
     assert (read.layer.place, read.layer.period, read.layer.units) == (place, "2021", units)
     assert read.computes == ()
 
 
 def test_naming_the_product_alone_asks_for_no_numbers() -> None:
-    assert slots.read("I need HR-VPP for Metz in 2021").layer is None
-    assert slots.read("Which product gives SOSD per parcel in Metz?").layer is None
+    assert conversation.read("I need HR-VPP for Metz in 2021").layer is None
+    assert conversation.read("Which product gives SOSD per parcel in Metz?").layer is None

@@ -307,7 +307,7 @@ def test_a_layer_that_could_be_of_two_encodings_is_not_read_by_chance(services: 
 def test_the_offline_planner_calls_the_tool_and_the_answer_tells_its_finding(services: Services) -> None:
     from langchain_core.messages import HumanMessage
 
-    from assistant import answers, slots
+    from assistant import answers, conversation
     from assistant.planner import next_message
 
     question = "How sealed are my parcels?"
@@ -315,7 +315,7 @@ def test_the_offline_planner_calls_the_tool_and_the_answer_tells_its_finding(ser
     assert [call["name"] for call in calls] == ["search_products", "layer_statistics"]
     context = Context(today=date(2026, 9, 20), session_id="test", area=_area("West", "East"))
     found = Toolbox(services, context).layer_statistics(**calls[1]["args"])
-    told = answers.compose(slots.read(question), [found])
+    told = answers.compose(conversation.read(question), [found])
     assert found.data["finding"] in told
     assert "Not run" not in told
     assert "cloud" not in told

@@ -4,11 +4,45 @@ from datetime import date
 
 import pytest
 
+from assistant.times import find_periods
 from tools.errors import PeriodInvalid
 from tools.period_words import CANONICAL, LANGUAGES
 from tools.periods import mentioned_periods, parse_period, parse_periods
 
 TODAY = date(2025, 7, 20)
+
+
+@pytest.mark.parametrize(
+    ("texts", "start", "end"),
+    [
+        (["first half of June 2025", "la première quinzaine de juin 2025", "erste Junihälfte 2025",
+          "primera quincena de junio de 2025", "la prima metà di giugno 2025"], "2025-06-01", "2025-06-15"),
+        (["the last week of May 2024", "dernière semaine de mai 2024", "letzte Maiwoche 2024",
+          "la última semana de mayo de 2024", "l'ultima settimana di maggio 2024"], "2024-05-25", "2024-05-31"),
+        (["1 to 15 July 2024", "du 1er au 15 juillet 2024", "vom 1. bis 15. Juli 2024",
+          "del 1 al 15 de julio de 2024", "dal 1 al 15 luglio 2024", "between 1 and 15 July 2024"],
+         "2024-07-01", "2024-07-15"),
+        (["first ten days of March 2024", "1-10 March 2024"], "2024-03-01", "2024-03-10"),
+        (["year to date", "depuis le début de l'année", "seit Jahresbeginn", "desde principios de año",
+          "dall'inizio dell'anno"], "2025-01-01", "2025-09-10"),
+    ],
+)  # fmt: skip
+def test_parts_of_months_are_read_whole_in_a_sentence(texts: list[str], start: str, end: str) -> None:
+    for text in texts:
+        found = [
+            parse_period(one.words, today=date(2025, 9, 10)) for one in find_periods(f"NDVI in Lille, {text}, please")
+        ]
+        assert [(one.start.isoformat(), one.end.isoformat()) for one in found] == [(start, end)], text
+
+
+def test_two_months_that_share_a_year_are_both_read() -> None:
+    found = [one.words for one in find_periods("NDVI of Lille in May and June 2024")]
+    assert found == ["May 2024", "June 2024"]
+
+
+def test_a_part_that_is_not_there_is_refused() -> None:
+    with pytest.raises(PeriodInvalid):
+        parse_period("fifth week of February 2023", today=date(2025, 9, 10))
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ import pytest
 from pyproj import Geod
 from shapely.geometry import shape
 
-from assistant import slots
+from assistant import conversation
 from tools.errors import PlaceAmbiguous, PlaceNotFound
 from tools.places import find_places, resolve_place
 
@@ -34,13 +34,13 @@ from tools.places import find_places, resolve_place
     ],
 )
 def test_a_radius_is_read_and_a_pixel_size_is_none(question: str, place: str) -> None:
-    assert slots.read(question).place == place
+    assert conversation.read(question).place == place
 
 
 def test_the_number_of_a_radius_is_no_threshold() -> None:
-    (asked,) = slots.read("parcelles à moins de 1 km de Rennes avec NDVI en juin 2025").computes
+    (asked,) = conversation.read("parcelles à moins de 1 km de Rennes avec NDVI en juin 2025").computes
     assert not asked.pick
-    (asked,) = slots.read("NDVI of the parcels within 3 km of Rennes above 0.6 in June 2025").computes
+    (asked,) = conversation.read("NDVI of the parcels within 3 km of Rennes above 0.6 in June 2025").computes
     assert asked.pick.above == 0.6
 
 
@@ -86,22 +86,22 @@ def test_a_radius_that_makes_no_sense_is_told(words: str) -> None:
     ],
 )
 def test_a_change_from_one_june_to_another_is_a_difference(question: str) -> None:
-    (asked,) = slots.read(question).computes
+    (asked,) = conversation.read(question).computes
     assert asked.against
     assert asked.output == "composite"
 
 
 def test_a_change_within_one_year_is_a_curve_and_one_of_a_layer_is_between_two_editions() -> None:
-    (asked,) = slots.read("How did NDVI change from March to October 2025 near Rennes?").computes
+    (asked,) = conversation.read("How did NDVI change from March to October 2025 near Rennes?").computes
     assert (asked.output, asked.against) == ("series", "")
-    layer = slots.read("Tree cover change from 2018 to 2023 in Rennes districts").layer
+    layer = conversation.read("Tree cover change from 2018 to 2023 in Rennes districts").layer
     assert layer is not None
     assert (layer.period, layer.against, layer.place) == ("2018", "2023", "Rennes")
 
 
 @pytest.mark.parametrize("words", ["throughout the season", "across the season 2025", "through the year"])
 def test_a_season_is_no_place(words: str) -> None:
-    (asked,) = slots.read(f"NDVI of my parcels {words}").computes
+    (asked,) = conversation.read(f"NDVI of my parcels {words}").computes
     assert (asked.output, asked.place) == ("series", "")
 
 
@@ -109,5 +109,5 @@ def test_a_season_is_no_place(words: str) -> None:
     "question", ["Is CLC 2018 comparable with CLC 2012?", "Can I compare Urban Atlas 2012 and 2018?"]
 )
 def test_two_years_of_a_named_product_are_no_index(question: str) -> None:
-    read = slots.read(question)
+    read = conversation.read(question)
     assert (read.intent, read.place, read.computes) == ("recommend", "", ())

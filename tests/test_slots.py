@@ -355,7 +355,7 @@ def test_a_word_that_tells_a_region_from_a_city_stays_with_the_name(question: st
 def test_a_follow_up_goes_on_with_the_subject_before_it() -> None:
     first = "NDVI in Rennes in July 2026"
     found = read_after("and in May?", first, "and in Cayenne?")
-    assert (found.intent, found.place, found.periods, found.subject) == ("compute", "Cayenne", ("May",), first)
+    assert (found.intent, found.place, found.periods, found.subject) == ("compute", "Cayenne", ("May 2026",), first)
     asked = "Which product maps soil sealing in Portugal?"
     assert read_after("and in Spain?", asked).subject == asked
     assert read_after("and what about snow in Spain?", asked).subject == ""

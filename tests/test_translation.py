@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from assistant import answers, slots
+from assistant import answers, conversation
 from assistant.phrases import PART, Phrase, has_english, is_english, load, names_in, translate
 from assistant.schema import ErrorEvent
 from assistant.settings import Settings
@@ -164,7 +164,7 @@ def follow_ups() -> list[str]:
 
 
 def meaning(question: str) -> tuple[object, ...]:
-    read = slots.read(question)
+    read = conversation.read(question)
     wanted = [
         (one.index, one.output, parse_period(one.period, today=TODAY).start, one.units, one.place or read.place)
         for one in read.computes

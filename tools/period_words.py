@@ -23,6 +23,7 @@ ENGLISH = {
     "early": "beginning",
     "mid": "middle",
     "late": "",
+    "half": "fortnight",
     "to": "until till through",
     "versus": "against vs compared",
     "today": "now",
@@ -66,7 +67,7 @@ FRENCH = {
     "season": "saison periode",
     "growing": "croissance",
     "year": "annee an ans annees",
-    "half": "semestre",
+    "half": "semestre quinzaine moitie",
     "quarter": "trimestre trimestres t",
     "month": "mois",
     "week": "semaine semaines",
@@ -76,6 +77,7 @@ FRENCH = {
     "next": "prochain prochaine",
     "early": "debut",
     "mid": "mi",
+    "late": "fin",
     "since": "depuis",
     "to": "au",
     "and": "et",
@@ -108,7 +110,7 @@ GERMAN = {
     "autumn": "herbst",
     "growing season": "vegetationsperiode vegetationszeit wachstumsperiode wachstumszeit",
     "year": "jahr jahre jahren jahres",
-    "half": "halbjahr",
+    "half": "halbjahr halfte",
     "quarter": "quartal quartale quartalen",
     "month": "monat monate monaten",
     "week": "woche wochen kw kalenderwoche",
@@ -163,6 +165,7 @@ SPANISH = {
     "season": "temporada periodo",
     "growing": "crecimiento vegetativo vegetativa",
     "year": "ano anos",
+    "half": "quincena mitad",
     "month": "mes meses",
     "week": "semana semanas",
     "day": "dia dias",
@@ -209,6 +212,7 @@ ITALIAN = {
     "season": "stagione",
     "growing": "crescita",
     "year": "anno anni",
+    "half": "quindicina",
     "quarter": "trimestri",
     "month": "mese mesi",
     "week": "settimana settimane",
@@ -219,6 +223,7 @@ ITALIAN = {
     "ago": "fa",
     "early": "inizio",
     "mid": "meta",
+    "late": "fine",
     "since": "dal dalla dall",
     "between": "tra fra",
     "versus": "contro confrontato rispetto",
@@ -281,6 +286,12 @@ CANONICAL = {
     **{word: day for word, day in _SAID_DAYS.items() if "-" not in word},
     **{word: canonical for canonical, words in WORDS.items() for word in words.split()},
 }
+GERMAN_MONTHS = "januar februar marz april mai juni juli august september oktober november dezember"
+CANONICAL |= {
+    f"{month}{noun}": f"{part} {CANONICAL.get(month, month)}"
+    for month in GERMAN_MONTHS.split()
+    for noun, part in (("halfte", "half"), ("woche", "week"))
+}
 
 FILLER_WORDS = """
 in on during over the of for from at within whole entire full all summertime
@@ -321,6 +332,19 @@ PHRASES = {
     "a mediados de": "mid",
     "a finales de": "late",
     "a meta": "mid",
+    "prima meta": "1 half",
+    "seconda meta": "2 half",
+    "last fortnight": "last 2 week",
+    "past fortnight": "last 2 week",
+    "since the beginning of the year": "this year",
+    "since the start of the year": "this year",
+    "year to date": "this year",
+    "depuis le debut de l'annee": "this year",
+    "seit jahresbeginn": "this year",
+    "seit anfang des jahres": "this year",
+    "desde principios de ano": "this year",
+    "desde el comienzo del ano": "this year",
+    "dall'inizio dell'anno": "this year",
     "il y a": "ago",
     "that just ended": "last",
     "that has just ended": "last",

@@ -2,13 +2,26 @@
 
 import re
 import unicodedata
-from calendar import month_name, monthrange
 from collections.abc import Callable
-from datetime import date, timedelta
+from datetime import date
 from functools import lru_cache
 
-from dateutil.relativedelta import relativedelta
-
+from tools.calendar_spans import (
+    MONTHS,
+    OFFSETS,
+    UNITS,
+    Span,
+    calendar_day,
+    choose,
+    days_back,
+    iso_week,
+    moved,
+    one_day,
+    part_of,
+    part_of_year,
+    some_days,
+    whole_months,
+)
 from tools.errors import PeriodInvalid
 from tools.period_words import CANONICAL, FILLERS, PHRASES, WORDS
 from tools.schema import Period
@@ -33,7 +46,6 @@ SENTINEL2_START = date(2015, 6, 23)
 
 EXAMPLES_HINT = "Try 'summer 2023', 'May 2019', '2 May 2019', 'since 2020' or '2024-05-01/2024-08-31'."
 
-MONTHS = [name.lower() for name in month_name[1:]]
 SEASON_STARTS = {"spring": 3, "summer": 6, "autumn": 9, "winter": 12}
 SOUTHERN_SEASON_STARTS = {"spring": 9, "summer": 12, "autumn": 3, "winter": 6}
 GROWING_MONTHS, SOUTHERN_GROWING_MONTHS = (4, 10), (10, 4)
@@ -46,14 +58,17 @@ MONTH = "|".join(MONTHS)
 SEASON = "|".join(SEASON_STARTS)
 UNIT = "year|quarter|month|week|day"
 WHICH = "this|last|next"
-PART = r"(?:(?:early|mid|late)(?: -)? )?"
+OF_A_SPAN = r"(?:early|mid|late)(?: -)?|[12] half|[1-5] week|last week|(?:1|last) \d{1,2} (?:week|day)"
+"""Parts of a month or season: "first half", "last week", "first ten days"."""
+PART = rf"(?:(?:{OF_A_SPAN}) )?"
+DAYS = r"\d{1,2}(?: ?- ?| to )\d{1,2}"
 GROWING = r"(?:growing season|season (?:growing|vegetation))"
 YEAR_SAID = rf"(?:(?P<before>{WHICH}) year|year (?P<after>{WHICH}))"
 AGO = rf"ago \d{{1,3}} (?:{UNIT})|\d{{1,3}} (?:{UNIT}) ago"
 ISO = r"\d{4}-\d{2}-\d{2}"
 ATOM = (
     rf"{ISO}|\d{{1,2}}[./]\d{{1,2}}[./]{YEAR}|{YEAR}-\d{{2}}(?!\d)|\d{{1,2}}[./]{YEAR}"
-    rf"|\d{{1,2}} (?:{MONTH}) {YEAR}|(?:{MONTH}) \d{{1,2}} {YEAR}|{PART}(?:{MONTH}) {YEAR}"
+    rf"|(?:\d{{1,2}}|{DAYS}) (?:{MONTH}) {YEAR}|(?:{MONTH}) (?:\d{{1,2}}|{DAYS}) {YEAR}|{PART}(?:{MONTH}) {YEAR}"
     rf"|{PART}(?:{SEASON}) {YEAR}(?:[/-]\d{{2,4}})?|{YEAR} (?:{SEASON})"
     rf"|(?:quarter|half) [1-4] {YEAR}|[1-4] (?:quarter|half) {YEAR}|{YEAR}(?: -)? (?:quarter|half) [1-4]"
     rf"|week \d{{1,2}} {YEAR}|{YEAR}(?: -)? week \d{{1,2}}"
@@ -69,14 +84,10 @@ PERIOD = re.compile(rf"(?:since )?\b(?:{ATOM})(?: ?(?:/|-|to) ?(?:{ATOM}))?(?![\
 NAMED = rf"(?:\d{{1,2}} )?(?:{MONTH})|{PART}(?:{MONTH})|{PART}(?:{SEASON})|quarter [1-4]"
 SHARED_YEAR = re.compile(rf"({NAMED}) ?(?:to|-) ?((?:{NAMED}) ({YEAR}))")
 """The first date borrows the year of the second: "May to July 2019"."""
-SHARED_MONTH = re.compile(rf"(\d{{1,2}})(?: ?- ?| to )(\d{{1,2}}) ((?:{MONTH}) {YEAR})")
-"""The first day borrows month and year of the second: "1-15 May 2019"."""
 SHIFTED = re.compile(rf"(\d{{1,3}}) ({UNIT}) (before|after) (.+)")
 """A period so much earlier or later than another one: "1 year before June 2026"."""
-PARTED = re.compile(r"(early|mid|late)(?: -)? (.+)")
+PARTED = re.compile(rf"(?!\d half {YEAR}$)({OF_A_SPAN}) (?!ago)(.+)")
 BORROWED = re.compile(rf"({PART}(?:{MONTH}|{SEASON}|{GROWING})|\d{{1,2}} (?:{MONTH}))?(?: ?({YEAR}))?")
-
-Span = tuple[date, date]
 
 
 def parse_period(text: str, *, today: date, southern: bool = False, earliest: date = SENTINEL2_START) -> Period:
@@ -176,11 +187,14 @@ def _span(words: str, text: str, *, today: date, southern: bool) -> Span:
     def atom(part: str) -> Span:
         third = PARTED.fullmatch(part.strip())
         span = _atom(third[2] if third else part.strip(), text, today=today, southern=southern)
-        return _third(third[1], *span) if third else span
+        try:
+            return part_of(third[1], *span) if third else span
+        except ValueError as error:
+            raise PeriodInvalid(f"{text.strip()!r} names a part that is not there.", EXAMPLES_HINT) from error
 
     if shifted := SHIFTED.fullmatch(words):
         base = _span(shifted[4], text, today=today, southern=southern)
-        return _moved(base, int(shifted[1]) * (1 if shifted[3] == "after" else -1), shifted[2])
+        return moved(base, int(shifted[1]) * (1 if shifted[3] == "after" else -1), shifted[2])
 
     since = words.startswith("since ")
     words = words.removeprefix("since ").removesuffix(" onwards").removesuffix(" onward")
@@ -189,9 +203,8 @@ def _span(words: str, text: str, *, today: date, southern: bool) -> Span:
         return _from_to(atom(separated[1]), atom(separated[2]), text)
     if shared := SHARED_YEAR.fullmatch(words):
         return _from_to(atom(f"{shared[1]} {shared[3]}"), atom(shared[2]), text)
-    if shared := SHARED_MONTH.fullmatch(words):
-        return _from_to(atom(f"{shared[1]} {shared[3]}"), atom(f"{shared[2]} {shared[3]}"), text)
-    if since or re.search(r"\bonwards?$", text.strip().casefold()):
+    bounded = re.match(rf"(?:{DAYS}) (?:{MONTH})", words)  # "dal 1 al 15 maggio": "since" is no more than "from"
+    if not bounded and (since or re.search(r"\bonwards?$", text.strip().casefold())):
         first = atom(words)[0]
         return first, max(today, first)
     return atom(words)
@@ -203,25 +216,6 @@ def _from_to(first: Span, last: Span, text: str) -> Span:
             f"The period {text.strip()!r} ends before it starts.", hint=f"Did you mean {last[0]} to {first[1]}?"
         )
     return first[0], last[1]
-
-
-def _moved(span: Span, count: int, unit: str) -> Span:
-    """Move a span by so many units; what ends with its month ends with a month."""
-    count, unit = (count * 3, "month") if unit == "quarter" else (count, unit)
-    by = relativedelta(**{f"{unit}s": count})  # type: ignore[arg-type]  # keyword by name
-    start, end = span
-    if unit in ("month", "year") and start.day == 1 and end.day == monthrange(end.year, end.month)[1]:
-        last = end.replace(day=1) + by
-        return start + by, last.replace(day=monthrange(last.year, last.month)[1])
-    return start + by, end + by
-
-
-def _third(which: str, start: date, end: date) -> Span:
-    """Return the first, second or last third of a span, in days."""
-    days = (end - start).days + 1
-    cuts = [start + timedelta(days=round(days * n / 3)) for n in range(4)]
-    number = ("early", "mid", "late").index(which)
-    return cuts[number], cuts[number + 1] - timedelta(days=1)
 
 
 def _atom(words: str, text: str, *, today: date, southern: bool) -> Span:
@@ -236,46 +230,24 @@ def _atom(words: str, text: str, *, today: date, southern: bool) -> Span:
     raise PeriodInvalid(f"I cannot read {text.strip()!r} as a period.", hint=EXAMPLES_HINT)
 
 
-def _day(year: str, month: str, day: str) -> Span:
-    number = int(month) if month.isdigit() else MONTHS.index(month) + 1
-    exact = date(int(year), number, int(day))
-    return exact, exact
-
-
-def _month(year: int, month: int, *, months: int = 1) -> Span:
-    """Return whole calendar months."""
-    start = date(year, month, 1)
-    last = start + relativedelta(months=months - 1)
-    return start, date(last.year, last.month, monthrange(last.year, last.month)[1])
-
-
-def _part_of_year(kind: str, number: int, year: int) -> Span:
-    """Return a quarter or a half of a calendar year; raise ValueError when there is no such part."""
-    months = 3 if kind == "quarter" else 6
-    return _month(year, months * (number - 1) + 1, months=months)
-
-
-def _iso_week(year: int, week: int) -> Span:
-    monday = date.fromisocalendar(year, week, 1)
-    return monday, monday + timedelta(days=6)
-
-
 Reader = Callable[["re.Match[str]"], Span]
 FIXED: tuple[tuple[str, Reader], ...] = (
-    (r"(\d{4})-(\d{2})-(\d{2})", lambda m: _day(m[1], m[2], m[3])),
-    (rf"(\d{{1,2}})[./](\d{{1,2}})[./]({YEAR})", lambda m: _day(m[3], m[2], m[1])),
-    (rf"(\d{{1,2}}) ({MONTH}) ({YEAR})", lambda m: _day(m[3], m[2], m[1])),
-    (rf"({MONTH}) (\d{{1,2}}) ({YEAR})", lambda m: _day(m[3], m[1], m[2])),
-    (rf"({YEAR})-(\d{{2}})", lambda m: _month(int(m[1]), int(m[2]))),
-    (rf"({MONTH}) ({YEAR})", lambda m: _month(int(m[2]), MONTHS.index(m[1]) + 1)),
-    (rf"(?:year )?({YEAR})", lambda m: _month(int(m[1]), 1, months=12)),
+    (r"(\d{4})-(\d{2})-(\d{2})", lambda m: one_day(m[1], m[2], m[3])),
+    (rf"(\d{{1,2}})[./](\d{{1,2}})[./]({YEAR})", lambda m: one_day(m[3], m[2], m[1])),
+    (rf"(\d{{1,2}}) ({MONTH}) ({YEAR})", lambda m: one_day(m[3], m[2], m[1])),
+    (rf"({MONTH}) (\d{{1,2}}) ({YEAR})", lambda m: one_day(m[3], m[1], m[2])),
+    (rf"({DAYS}) ({MONTH}) ({YEAR})", lambda m: some_days(m[3], m[2], m[1])),
+    (rf"({MONTH}) ({DAYS}) ({YEAR})", lambda m: some_days(m[3], m[1], m[2])),
+    (rf"({YEAR})-(\d{{2}})", lambda m: whole_months(int(m[1]), int(m[2]))),
+    (rf"({MONTH}) ({YEAR})", lambda m: whole_months(int(m[2]), MONTHS.index(m[1]) + 1)),
+    (rf"(?:year )?({YEAR})", lambda m: whole_months(int(m[1]), 1, months=12)),
     (rf"({YEAR})-({YEAR})", lambda m: (date(int(m[1]), 1, 1), date(int(m[2]), 12, 31))),
-    (rf"(\d{{1,2}})[./]({YEAR})", lambda m: _month(int(m[2]), int(m[1]))),
-    (rf"(quarter|half) (?P<n>[1-4]) (?P<y>{YEAR})", lambda m: _part_of_year(m[1], int(m["n"]), int(m["y"]))),
-    (rf"(?P<n>[1-4]) (quarter|half) (?P<y>{YEAR})", lambda m: _part_of_year(m[2], int(m["n"]), int(m["y"]))),
-    (rf"(?P<y>{YEAR})(?: -)? (quarter|half) (?P<n>[1-4])", lambda m: _part_of_year(m[2], int(m["n"]), int(m["y"]))),
-    (rf"week (?P<n>\d{{1,2}}) (?P<y>{YEAR})", lambda m: _iso_week(int(m["y"]), int(m["n"]))),
-    (rf"(?P<y>{YEAR})(?: -)? week (?P<n>\d{{1,2}})", lambda m: _iso_week(int(m["y"]), int(m["n"]))),
+    (rf"(\d{{1,2}})[./]({YEAR})", lambda m: whole_months(int(m[2]), int(m[1]))),
+    (rf"(quarter|half) (?P<n>[1-4]) (?P<y>{YEAR})", lambda m: part_of_year(m[1], int(m["n"]), int(m["y"]))),
+    (rf"(?P<n>[1-4]) (quarter|half) (?P<y>{YEAR})", lambda m: part_of_year(m[2], int(m["n"]), int(m["y"]))),
+    (rf"(?P<y>{YEAR})(?: -)? (quarter|half) (?P<n>[1-4])", lambda m: part_of_year(m[2], int(m["n"]), int(m["y"]))),
+    (rf"week (?P<n>\d{{1,2}}) (?P<y>{YEAR})", lambda m: iso_week(int(m["y"]), int(m["n"]))),
+    (rf"(?P<y>{YEAR})(?: -)? week (?P<n>\d{{1,2}})", lambda m: iso_week(int(m["y"]), int(m["n"]))),
 )
 """Spans that do not depend on today."""
 
@@ -286,20 +258,26 @@ def _relative(today: date, southern: bool) -> tuple[tuple[str, Reader], ...]:
 
     def season(name: str, year: int) -> Span:
         month = starts[name]
-        return _month(year - 1 if month == 12 else year, month, months=3)
+        return whole_months(year - 1 if month == 12 else year, month, months=3)
+
+    def calendar(name: str, year: int) -> Span:
+        return season(name, year) if name in starts else whole_months(year, MONTHS.index(name) + 1)
 
     def growing(year: int) -> Span:
         first, last = SOUTHERN_GROWING_MONTHS if southern else GROWING_MONTHS
-        return _month(year - 1 if first > last else year, first)[0], _month(year, last)[1]
+        return whole_months(year - 1 if first > last else year, first)[0], whole_months(year, last)[1]
 
     def named(which: str, name: str) -> Span:
         if name in UNITS:
             return UNITS[name](which, today)
         years = range(today.year - 2, today.year + 3)
         if re.fullmatch(GROWING, name):
-            return _choose(which, [growing(year) for year in years], today)
-        spans = [season(name, y) if name in starts else _month(y, MONTHS.index(name) + 1) for y in years]
-        return _choose(which, spans, today)
+            return choose(which, [growing(year) for year in years], today)
+        return choose(which, [calendar(name, year) for year in years], today)
+
+    def begun(month: str, days: str) -> Span:
+        read = one_day if days.isdigit() else some_days
+        return choose("begun", [read(str(year), month, days) for year in (today.year - 1, today.year)], today)
 
     def said(match: "re.Match[str]") -> int:
         return today.year + OFFSETS[match["before"] or match["after"]]
@@ -307,88 +285,36 @@ def _relative(today: date, southern: bool) -> tuple[tuple[str, Reader], ...]:
     def ago(match: "re.Match[str]") -> Span:
         count, unit = re.findall(rf"\d+|{UNIT}", match["ago"])
         if not match["name"]:
-            return _moved(UNITS[unit]("this", today), -int(count), unit)
+            return moved(UNITS[unit]("this", today), -int(count), unit)
         if unit != "year":
             raise ValueError
         year = today.year - int(count)
-        return season(match["name"], year) if match["name"] in starts else _month(year, MONTHS.index(match["name"]) + 1)
+        return calendar(match["name"], year)
 
     return (
         (rf"(?:(?P<name>{MONTH}|{SEASON}) )?(?P<ago>{AGO})", ago),
-        (rf"(\d{{1,2}}) ({MONTH}) {YEAR_SAID}", lambda m: _day(str(said(m)), m[2], m[1])),
-        (rf"({MONTH}) {YEAR_SAID}", lambda m: _month(said(m), MONTHS.index(m[1]) + 1)),
+        (rf"(\d{{1,2}}) ({MONTH}) {YEAR_SAID}", lambda m: one_day(str(said(m)), m[2], m[1])),
+        (rf"({MONTH}) {YEAR_SAID}", lambda m: whole_months(said(m), MONTHS.index(m[1]) + 1)),
         (rf"({SEASON}) {YEAR_SAID}", lambda m: season(m[1], said(m))),
         (rf"({SEASON}) ({YEAR})(?:[/-]\d{{2,4}})?", lambda m: season(m[1], int(m[2]) + _two_years(m[0]))),
         (rf"({YEAR}) ({SEASON})", lambda m: season(m[2], int(m[1]))),
         (rf"(this|last|next) ({SEASON}|{MONTH}|{UNIT})", lambda m: named(m[1], m[2])),
         (rf"({SEASON}|{UNIT}) (this|last|next)", lambda m: named(m[2], m[1])),
         (rf"({SEASON}|{MONTH})", lambda m: named("begun", m[1])),
+        (rf"(\d{{1,2}}|{DAYS}) ({MONTH})", lambda m: begun(m[2], m[1])),
+        (rf"({MONTH}) (\d{{1,2}}|{DAYS})", lambda m: begun(m[1], m[2])),
         (rf"({GROWING}) ({YEAR})", lambda m: growing(int(m[2]))),
         (rf"({YEAR}) ({GROWING})", lambda m: growing(int(m[1]))),
         (rf"({WHICH}) ({GROWING})", lambda m: named(m[1], m[2])),
         (rf"({GROWING}) ({WHICH})", lambda m: named(m[2], m[1])),
         (GROWING, lambda m: named("begun", m[0])),
-        (rf"(?:last )?(\d{{1,3}}) (?:last )?({UNIT})(?: last)?", lambda m: (_back(today, int(m[1]), m[2]), today)),
-        (r"yesterday", lambda _: _calendar_day("last", today)),
+        (rf"(?:last )?(\d{{1,3}}) (?:last )?({UNIT})(?: last)?", lambda m: (days_back(today, int(m[1]), m[2]), today)),
+        (r"yesterday", lambda _: calendar_day("last", today)),
         (r"today", lambda _: (today, today)),
-        (r"tomorrow", lambda _: _calendar_day("next", today)),
+        (r"tomorrow", lambda _: calendar_day("next", today)),
     )
 
 
 def _two_years(words: str) -> int:
     """Return 1 for a season that names both its years ("winter 2023/24"): it belongs to the second."""
     return 1 if re.search(r"[/-]\d+$", words) else 0
-
-
-def _choose(which: str, spans: list[Span], today: date) -> Span:
-    """Choose among yearly spans in order: the last one finished, this year's, the next one, or the latest begun."""
-    if which == "last":
-        return [span for span in spans if span[1] < today][-1]
-    if which == "next":
-        return next(span for span in spans if span[0] > today)
-    if which == "begun":
-        return [span for span in spans if span[0] <= today][-1]
-    running = [span for span in spans if span[0] <= today <= span[1]]
-    return running[0] if running else next(span for span in spans if span[1].year == today.year)
-
-
-def _back(today: date, count: int, unit: str) -> date:
-    """Return the first day of the last `count` units, today included."""
-    count, unit = (count * 3, "month") if unit == "quarter" else (count, unit)
-    return today - relativedelta(**{f"{unit}s": count}) + timedelta(days=1)  # type: ignore[arg-type]  # keyword by name
-
-
-OFFSETS = {"this": 0, "last": -1, "next": 1}
-
-
-def _calendar_year(which: str, today: date) -> Span:
-    return _month(today.year + OFFSETS[which], 1, months=12)
-
-
-def _calendar_quarter(which: str, today: date) -> Span:
-    day = date(today.year, (today.month - 1) // 3 * 3 + 1, 1) + relativedelta(months=3 * OFFSETS[which])
-    return _month(day.year, day.month, months=3)
-
-
-def _calendar_month(which: str, today: date) -> Span:
-    day = today + relativedelta(months=OFFSETS[which])
-    return _month(day.year, day.month)
-
-
-def _calendar_week(which: str, today: date) -> Span:
-    monday = today - timedelta(days=today.weekday()) + timedelta(weeks=OFFSETS[which])
-    return monday, monday + timedelta(days=6)
-
-
-def _calendar_day(which: str, today: date) -> Span:
-    return (today + timedelta(days=OFFSETS[which]),) * 2
-
-
-UNITS: dict[str, Callable[[str, date], Span]] = {
-    "year": _calendar_year,
-    "quarter": _calendar_quarter,
-    "month": _calendar_month,
-    "week": _calendar_week,
-    "day": _calendar_day,
-}
-"""Readers of "this year", "last month" and so on."""
