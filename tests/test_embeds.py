@@ -8,11 +8,14 @@ from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
 from assistant.settings import Settings
+from assistant.users import ApiKeys
 from tests.test_map_view import drawn
 from tests.web.script import computed
 from tools.charts import render_chart
 from tools.errors import ArtifactNotFound
 from tools.workspace import Workspace
+from ui.errors import add_error_handlers
+from ui.gate import Gate
 from ui.page_api import page_router
 
 
@@ -28,7 +31,15 @@ def test_a_map_is_embedded_with_legend_dates_source_licence_and_what_is_invented
     client = _client(settings)
     page = client.get(f"/embed/{picture.id}?lang=fr")
     assert "frame-ancestors 'self'" in page.headers["content-security-policy"]
-    for words in ("Pas réel.", "NDVI &lt;b&gt;", "1 Jun 2025", "Source &lt;x&gt;.", "CC0-1.0", 'lang="fr"', "map-ramp"):
+    for words in (
+        "Pas réel.",
+        "NDVI &lt;b&gt;",
+        "du 2025-06-01 au",
+        "Source &lt;x&gt;.",
+        "CC0-1.0",
+        'lang="fr"',
+        "map-ramp",
+    ):
         assert words in page.text
     assert "<script" not in page.text
     assert client.get(f"/embed/{picture.id}.png").content == Path(picture.path).read_bytes()
@@ -67,3 +78,42 @@ def test_who_may_not_have_a_file_gets_no_form_of_it_and_other_files_are_no_pictu
     for ending in ("", ".png", ".json"):
         assert _client(settings, need_file=refuse).get(f"/embed/{picture.id}{ending}").status_code == 500
         assert _client(settings).get(f"/embed/{raster.id}{ending}").status_code == 500
+
+
+def test_a_picture_may_be_loaded_by_a_page_of_a_named_site_alone(tmp_path: Path) -> None:
+    settings = Settings(data_dir=tmp_path, embed_origins="https://clms.example, *.eea.example")
+    picture, _ = drawn(Workspace(settings.artifacts_dir), "NDVI")
+    client = _client(settings)
+    for site, policy in (
+        ("https://clms.example/dashboard", "cross-origin"),
+        ("http://clms.example/", "same-origin"),
+        ("https://maps.eea.example", "cross-origin"),
+        ("https://noteea.example", "same-origin"),
+        ("https://clms.example.evil.example", "same-origin"),
+        ("", "same-origin"),
+    ):
+        reply = client.get(f"/embed/{picture.id}.png", headers={"referer": site})
+        assert reply.headers["cross-origin-resource-policy"] == policy, site
+
+
+def test_an_owner_gives_away_a_picture_without_login_and_takes_it_back(tmp_path: Path) -> None:
+    settings = Settings(data_dir=tmp_path, auth="required", embed_origins="https://clms.example")
+    picture, raster = drawn(Workspace(settings.artifacts_dir), "NDVI")
+    app = FastAPI()
+    app.include_router(page_router(settings))
+    app.add_middleware(Gate, settings=settings)
+    add_error_handlers(app, settings)
+    reader = TestClient(app, base_url="http://127.0.0.1")
+    owner = TestClient(app, base_url="http://127.0.0.1")
+    owner.headers["authorization"] = f"Bearer {ApiKeys(settings.database).add('me', 'user')}"
+    assert reader.get(f"/embed/{picture.id}").status_code == 401
+    assert reader.post(f"/embed/{picture.id}/public").status_code == 401
+    address = owner.post(f"/embed/{picture.id}/public").headers["location"]
+    assert "NDVI" in reader.get(address).text
+    assert reader.get(f"{address}.png").content == Path(picture.path).read_bytes()
+    assert raster.id not in reader.get(f"{address}.json").text
+    assert reader.get(f"{address[:-1]}/../../artifacts/{raster.id}").status_code == 401
+    other = address[:-1] + ("a" if address[-1] != "a" else "b")
+    assert reader.get(other).status_code == 404
+    assert owner.post(f"/embed/{picture.id}/private", follow_redirects=False).status_code == 303
+    assert reader.get(address).status_code == 404

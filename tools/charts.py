@@ -82,7 +82,7 @@ def _draw_bars(axes: Any, rows: list[StatisticsRow]) -> str:
     axes.barh(places, [row.value or 0.0 for row in shown], color=faces, edgecolor=LINE_COLOURS[0], height=0.7)
     for place, row in zip(places, shown, strict=True):
         axes.text(max(row.value or 0.0, 0.0), place, f"  {_bar_words(row)}", va="center", fontsize=7, color="#333333")
-    axes.set_yticks(list(places), [shortened(row.label, 30) for row in shown], fontsize=8)
+    axes.set_yticks(list(places), [shortened(row.label, 44) for row in shown], fontsize=8)
     axes.invert_yaxis()
     axes.margins(x=0.18, y=0.01)
     if all((row.value or 0.0) >= 0 for row in shown):

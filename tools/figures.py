@@ -26,7 +26,7 @@ def save_figure(
     workspace: Workspace, figure: Any, kind: str, title: str, plan: Plan, style: MapStyle | None = None
 ) -> Artifact:  # fmt: skip
     """Save a figure as PNG in the workspace; its style goes into it, so that it can be laid over a map or embedded."""
-    name = f"{kind.capitalize()}: {title}"
+    name = f"{'Map' if kind == 'map' else 'Chart'}: {title}"
     with workspace.new("map" if kind == "map" else "chart", name, "image/png", ".png", plan.fingerprint) as draft:
         figure.savefig(draft.path, format="png", metadata=style.as_text() if style else None)
     return draft.artifact

@@ -197,6 +197,13 @@ def country_code(folded: str) -> str | None:
     return None
 
 
+def _without_ponds(land: Any) -> Any:
+    """Leave out the thousands of small lakes: they are most of the points, and too small to be seen."""
+    import shapely
+
+    return shapely.Polygon(land.exterior, [one for one in land.interiors if shapely.Polygon(one).area > 0.1])
+
+
 def near_land(lon: float, lat: float) -> bool:
     """Tell whether a position is on land or near a coast, drawn coarsely."""
     import shapely
@@ -226,7 +233,7 @@ def drawn_land() -> tuple[dict[str, Any], dict[str, Any]]:
     outlines = [shape(outline) for (number,) in numbers if (outline := _outline(number))]
     parts = shapely.get_parts(shapely.simplify(outlines, 0.01))
     land = shapely.get_parts(shapely.simplify(_land(), 0.1))
-    coarse = shapely.MultiPolygon(list(land[shapely.area(land) > 0.02]))
+    coarse = shapely.MultiPolygon([_without_ponds(one) for one in land[shapely.area(land) > 0.02]])
     # Countries share borders, which a valid multipolygon may not; a drawing may.
-    drawn = [shapely.set_precision(one, 0.001, mode="pointwise") for one in (coarse, shapely.MultiPolygon(list(parts)))]
+    drawn = [shapely.set_precision(one, 0.01, mode="pointwise") for one in (coarse, shapely.MultiPolygon(list(parts)))]
     return dict(mapping(drawn[0])), dict(mapping(drawn[1]))

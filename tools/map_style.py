@@ -8,7 +8,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from tools.errors import ArtifactNotFound
-from tools.schema import Bbox, Frozen, Period, Plan, Statistics
+from tools.schema import Bbox, Frozen, Plan, Statistics
 from tools.workspace import Workspace
 
 KEY = "clms-style"
@@ -86,12 +86,7 @@ def _told(plan: Plan, title: str, source: str, synthetic: bool) -> dict[str, Any
 
 def dates_words(plan: Plan) -> str:
     """Give the dates of a plan as titles say them."""
-    return " minus ".join(_dates(period) for period in (plan.period, plan.against) if period)
-
-
-def _dates(period: Period) -> str:
-    first, last = f"{period.start:%-d %b %Y}", f"{period.end:%-d %b %Y}"
-    return first if period.start == period.end else f"{first} to {last}"
+    return " minus ".join(period.days for period in (plan.period, plan.against) if period)
 
 
 def read_style(picture: Path) -> MapStyle | None:

@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager, nullcontext
 
 from fastapi import FastAPI
 from starlette.middleware.cors import CORSMiddleware
+from starlette.middleware.gzip import DEFAULT_EXCLUDED_CONTENT_TYPES, GZipMiddleware
 
 from assistant.access import Access, Quotas, find_user_also
 from assistant.agent import Assistant
@@ -22,6 +23,11 @@ from ui.mcp_api import create_mcp_server
 from ui.openai_api import openai_router
 from ui.plan_api import plan_router
 from ui.turns import Turns
+
+PACKED_BYTES = 10_000
+"""Replies above this size are sent packed to who can unpack them: a page on a slow network."""
+UNPACKED = (*DEFAULT_EXCLUDED_CONTENT_TYPES, "image/tiff", "application/octet-stream", "application/geopackage+sqlite3")
+"""Media types that are sent as they are: packed already, or streams."""
 
 
 def create_app(settings: Settings, assistant: Assistant | None = None) -> FastAPI:
@@ -111,8 +117,9 @@ def add_doors(app: FastAPI, assistant: Assistant, settings: Settings, turns: Tur
             allow_headers=headers,
             expose_headers=["X-Turn-Id", "X-Request-Id"],
         )
-    # Added last, so it is the first that a request meets.
+    # Added last, so it is the first that a request meets; what it answers is packed, files and streams are not.
     app.add_middleware(Gate, settings=settings)
+    app.add_middleware(GZipMiddleware, minimum_size=PACKED_BYTES, exclude_content_types=UNPACKED)
 
 
 def check_exposure(settings: Settings) -> None:

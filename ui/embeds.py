@@ -1,14 +1,19 @@
 """Maps and figures to embed elsewhere, by an address that stays: as a page for a frame, as a picture, as JSON."""
 
+import hashlib
 import json
-from collections.abc import Callable
+import secrets
+from collections.abc import Callable, Sequence
 from html import escape
 from pathlib import Path
 from typing import Annotated, Any
+from urllib.parse import urlsplit
 
-from fastapi import APIRouter, Header, Query, Response
+from fastapi import APIRouter, Header, Query, Request, Response
 from fastapi.responses import FileResponse, HTMLResponse
+from starlette.datastructures import Headers
 
+from assistant.phrases import translate
 from assistant.settings import Settings
 from knowledge.lexicon import Language
 from tools.errors import ArtifactNotFound
@@ -16,109 +21,214 @@ from tools.map_style import MapStyle, layer_bounds, read_style
 from tools.schema import Artifact
 from tools.workspace import Workspace
 from ui.lessons import page_html
-from ui.page_words import chosen_language, say
+from ui.page_words import browser_language, chosen_language, say
 from ui.panels import table_html
 
 _FRESH = {"Cache-Control": "private, max-age=3600"}
+_POLICY = "default-src 'none'; img-src 'self'; style-src 'unsafe-inline'; base-uri 'self'; form-action 'self'"
+
+Find = Callable[[str], tuple[Artifact, MapStyle]]
 
 
 def add_embeds(router: APIRouter, settings: Settings, need_file: Callable[[str], None]) -> None:
     """Add the routes; `need_file` refuses who may not have a file."""
-    workspace, origins = settings.workspace, _origins(settings.embed_origins or "")
-    policy = (
-        f"default-src 'none'; img-src 'self'; style-src 'unsafe-inline'; base-uri 'self'; frame-ancestors {origins}"
-    )
-    framed = {"Content-Security-Policy": policy, "X-Robots-Tag": "noindex", **_FRESH}
-    shown = {"Cross-Origin-Resource-Policy": "cross-origin" if settings.embed_origins else "same-origin", **_FRESH}
+    sites, workspace = _sites(settings.embed_origins or ""), settings.workspace
+    public = Public(settings.data_dir / "page" / "public")
+    offered = bool(sites) and settings.auth == "required"
 
-    def find(file_id: str) -> tuple[Artifact, MapStyle]:
-        found = _picture(workspace, file_id, need_file)
-        style = read_style(Path(found.path))
-        if style is None:
-            raise ArtifactNotFound("This file tells too little of itself to be embedded.", "Ask the question again.")
+    def own(file_id: str) -> tuple[Artifact, MapStyle]:
+        need_file(file_id)
+        found, style = _picture(workspace, file_id)
+        need_file(found.id)
         return found, style
 
-    @router.get("/embed/{file_id}.png")
-    def picture(file_id: str) -> FileResponse:
+    def given(token: str) -> tuple[Artifact, MapStyle]:
+        return _picture(workspace, public.find(token))
+
+    _add_pictures(router, "embed", own, workspace, sites, _public_form if offered else None)
+    _add_pictures(router, "public", given, workspace, sites, None)
+    if offered:
+        _add_publishing(router, own, public)
+
+
+def _add_pictures(
+    router: APIRouter,
+    where: str,
+    find: Find,
+    workspace: Workspace,
+    sites: Sequence[str],
+    form: Callable[[str, Language], str] | None,
+) -> None:
+    """Add a picture's three forms below an address; `form` adds to the page."""
+    ancestors = " ".join(sites) or "'self'"
+    framed = {"Content-Security-Policy": f"{_POLICY}; frame-ancestors {ancestors}", "X-Robots-Tag": "noindex", **_FRESH}
+
+    def shown(asking: Headers) -> dict[str, str]:
+        policy = "cross-origin" if _is_named(asking, sites) else "same-origin"
+        return {"Cross-Origin-Resource-Policy": policy, "Vary": "Origin, Referer", **_FRESH}
+
+    @router.get(f"/{where}/{{name}}.png")
+    def picture(name: str, request: Request) -> FileResponse:
         """Give the picture."""
-        return FileResponse(find(file_id)[0].path, media_type="image/png", headers=shown)
+        return FileResponse(find(name)[0].path, media_type="image/png", headers=shown(request.headers))
 
-    @router.get("/embed/{file_id}.json")
-    def data(file_id: str) -> Response:
+    @router.get(f"/{where}/{{name}}.json")
+    def data(name: str, request: Request) -> Response:
         """Give what the picture shows, as data."""
-        told = embed_data(workspace, *find(file_id))
-        return Response(json.dumps(told, ensure_ascii=False), media_type="application/json", headers=shown)
+        told = embed_data(workspace, *find(name), public="" if where == "embed" else f"{where}/{name}")
+        text = json.dumps(told, ensure_ascii=False)
+        return Response(text, media_type="application/json", headers=shown(request.headers))
 
-    @router.get("/embed/{file_id}")
+    @router.get(f"/{where}/{{name}}")
     def page(
-        file_id: str,
-        lang: Annotated[str, Query(max_length=5)] = "",
-        accept_language: Annotated[str, Header()] = "",
+        name: str, lang: Annotated[str, Query(max_length=5)] = "", accept_language: Annotated[str, Header()] = ""
     ) -> HTMLResponse:
         """Give a page for a frame; no script runs on it."""
-        found, style = find(file_id)
+        found, style = find(name)
         language = chosen_language(lang, accept_language)
-        return HTMLResponse(embed_html(found.id, style, language), headers=framed)
+        address = f"embed/{found.id}" if where == "embed" else f"{where}/{name}"
+        more = form(found.id, language) if form else ""
+        return HTMLResponse(embed_html(address, style, language, more), headers=framed)
 
 
-def embed_data(workspace: Workspace, found: Artifact, style: MapStyle) -> dict[str, Any]:
+def _add_publishing(router: APIRouter, find: Find, public: "Public") -> None:
+    """Add what makes and ends public addresses of one's own pictures."""
+
+    @router.post("/embed/{file_id}/public")
+    def publish(file_id: str, request: Request, accept_language: Annotated[str, Header()] = "") -> HTMLResponse:
+        """Make an address by which anybody sees one picture, and nothing else."""
+        found, _ = find(file_id)
+        address, language = f"{request.base_url}public/{public.add(found.id)}", browser_language(accept_language)
+        link = f'<p><a href="{escape(address, quote=True)}">{escape(address)}</a></p>'
+        body = f"<p>{say(language, 'embed_public_told')}</p>{link}{_public_form(found.id, language)}"
+        told = page_html(say(language, "embed_public"), body, language, base="../../")
+        return HTMLResponse(told, 201, {"Location": address, "Content-Security-Policy": _POLICY})
+
+    @router.post("/embed/{file_id}/private")
+    def withdraw(file_id: str) -> Response:
+        """End all public addresses of a picture."""
+        found, _ = find(file_id)
+        public.end(found.id)
+        return Response(status_code=303, headers={"Location": f"../{found.id}"})
+
+
+class Public:
+    """Pictures that whoever has their address sees; the addresses themselves are not kept, only their hashes."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def add(self, file_id: str) -> str:
+        """Give a new address of a picture."""
+        token = secrets.token_urlsafe(24)
+        self._folder.mkdir(parents=True, exist_ok=True)
+        self._path(token).write_text(file_id, encoding="ascii")
+        return token
+
+    def find(self, token: str) -> str:
+        """Give the id of the picture with this address.
+
+        Raises:
+            ArtifactNotFound: There is none, or it was ended.
+        """
+        try:
+            return self._path(token).read_text(encoding="ascii")
+        except OSError:
+            raise ArtifactNotFound("There is no picture at this address.", "Ask for a new address.") from None
+
+    def end(self, file_id: str) -> None:
+        """End all addresses of a picture."""
+        for path in self._folder.glob("*"):
+            if path.read_text(encoding="ascii") == file_id:
+                path.unlink(missing_ok=True)
+
+    def _path(self, token: str) -> Path:
+        return self._folder / hashlib.sha256(token.encode()).hexdigest()
+
+
+def embed_data(workspace: Workspace, found: Artifact, style: MapStyle, public: str = "") -> dict[str, Any]:
     """Give a picture's title, dates, legend, place, numbers, source and licence, and where to get it in other forms."""
     told = style.model_dump(mode="json", exclude={"raster_id", "colormap", "low", "high", "classes"})
-    links = {"page": f"embed/{found.id}", "picture": f"embed/{found.id}.png"}
+    address = public or f"embed/{found.id}"
+    links = {"page": address, "picture": f"{address}.png"}
     if not style.raster_id:
         return {"id": found.id, "kind": found.kind, **told, "links": links}
     ramp = {"ramp": style.ramp(), "low": style.low, "high": style.high} if style.colormap else {}
     classes = [one.model_dump() for one in style.classes]
-    links |= {"layer": f"maps/{found.id}.png", "geotiff": f"artifacts/{style.raster_id}"}
+    # A public address leads to the picture alone, not to the other files of its owner.
+    links |= {} if public else {"layer": f"maps/{found.id}.png", "geotiff": f"artifacts/{style.raster_id}"}
     legend = {**ramp, **({"classes": classes} if classes else {})}
     bbox = list(layer_bounds(workspace, style))
     return {"id": found.id, "kind": found.kind, **told, "legend": legend, "bbox": bbox, "links": links}
 
 
-def embed_html(file_id: str, style: MapStyle, language: Language) -> str:
-    """Give the page: the picture, what is invented, legend, dates, numbers, source and licence."""
+def embed_html(address: str, style: MapStyle, language: Language, more: str = "") -> str:
+    """Give the page: the picture, what is invented, legend, dates, numbers, source and licence, then `more`."""
+
+    def said(words: str) -> str:
+        return escape(translate(words, language), quote=True)
+
     warning = say(language, "map_synthetic")
     fake = f'<p class="note synthetic" role="note"><strong>{say(language, "not_real")}</strong> {warning}</p>'
-    title = escape(style.title, quote=True)
-    terms = {"source": style.source, "licence": style.licence}
-    lines = "".join(f"<p>{say(language, key)}: {escape(words)}</p>" for key, words in terms.items() if words)
+    title, terms = said(style.title), {"source": style.source, "licence": style.licence}
+    lines = "".join(f"<p>{say(language, key)}: {said(words)}</p>" for key, words in terms.items() if words)
     numbers = table_html(style.statistics, language) if style.statistics else ""
     body = (
-        f"{fake if style.synthetic else ''}<figure><img src='embed/{file_id}.png' alt=\"{title}\">"
-        f"<figcaption><strong>{title}</strong>, {escape(style.dates)}</figcaption></figure>{_legend(style)}{numbers}"
-        f'{lines}<p><a href="embed/{file_id}.json">{say(language, "embed_data")}</a></p>'
+        f"{fake if style.synthetic else ''}<figure><img src='{address}.png' alt=\"{title}\">"
+        f"<figcaption><strong>{title}</strong>, {said(style.dates)}</figcaption></figure>"
+        f"{_legend(style, language)}{numbers}{lines}"
+        f'<p><a href="{address}.json">{say(language, "embed_data")}</a></p>{more}'
     )
     return page_html(style.title, body, language)
 
 
-def _legend(style: MapStyle) -> str:
+def _public_form(file_id: str, language: Language) -> str:
+    forms = (("public", "embed_public"), ("private", "embed_public_end"))
+    return "".join(
+        f'<form method="post" action="embed/{file_id}/{todo}"><button>{say(language, words)}</button></form>'
+        for todo, words in forms
+    )
+
+
+def _legend(style: MapStyle, language: Language) -> str:
     unit = "" if style.unit in ("", "1") else f" {escape(style.unit)}"
     if style.colormap and style.raster_id:
         bar = f'<div class="map-ramp" style="background:linear-gradient(to right,{",".join(style.ramp())})"></div>'
         return f'<div class="map-legend"><span>{style.low:.3g}</span>{bar}<span>{style.high:.3g}{unit}</span></div>'
     items = "".join(
         f'<li><span class="map-patch" style="background:{escape(one.color, quote=True)}"></span>'
-        f"<span>{escape(one.label)}</span></li>"
+        f"<span>{escape(translate(one.label, language))}</span></li>"
         for one in style.classes
     )
     return f'<div class="map-legend"><ul>{items}</ul></div>' if items else ""
 
 
-def _picture(workspace: Workspace, file_id: str, need_file: Callable[[str], None]) -> Artifact:
-    """Give a picture by its own id, or the first one of a result by the id of its STAC item."""
-    need_file(file_id)
+def _picture(workspace: Workspace, file_id: str) -> tuple[Artifact, MapStyle]:
+    """Give a picture by its own id, or the first one of a result by the id of its STAC item, and what it shows."""
     found = workspace.get(file_id)
     if found.kind in ("map", "chart"):
-        return found
+        if style := read_style(Path(found.path)):
+            return found, style
+        raise ArtifactNotFound("This file tells too little of itself to be embedded.", "Ask the question again.")
     if found.media_type == "application/geo+json" and found.kind == "metadata":
         item = json.loads(Path(found.path).read_text(encoding="utf-8"))
         for asset in item["assets"].values():
             if "overview" in asset["roles"]:
-                return _picture(workspace, Path(asset["href"]).stem, need_file)
+                return _picture(workspace, Path(asset["href"]).stem)
     raise ArtifactNotFound("There is no map and no figure in this file.", "Embed the map or the chart of an answer.")
 
 
-def _origins(setting: str) -> str:
+def _sites(setting: str) -> tuple[str, ...]:
     """Give the sites of the setting as a policy has them: nothing of it can end the directive."""
-    named = [one for word in setting.split(",") if (one := word.strip()) and not set(one) & set("; \t\r\n")]
-    return " ".join(named) if named else "'self'"
+    return tuple(one for word in setting.split(",") if (one := word.strip()) and not set(one) & set("; \t\r\n"))
+
+
+def _is_named(asking: Headers, sites: Sequence[str]) -> bool:
+    """Tell whether the page that asks is of one of the sites; a browser names it unless that page forbids it."""
+    asked = urlsplit(asking.get("origin") or asking.get("referer", ""))
+    for site in sites:
+        scheme, _, host = site.rpartition("://")
+        alike = asked.netloc.endswith(host[1:]) if host.startswith("*.") else host == asked.netloc
+        if site == "*" or (alike and scheme in ("", asked.scheme)):
+            return True
+    return False

@@ -25,6 +25,8 @@ logger = logging.getLogger(__name__)
 
 OPEN = frozenset({"/healthz", "/readyz"})
 """Paths for which nobody need be known."""
+PUBLIC = re.compile(r"/public/[A-Za-z0-9_-]{32}(\.png|\.json)?")
+"""Addresses of single pictures that their owners gave away; nobody can guess them."""
 OTHER_SHAPES = ("/hub/", "/mcp", "/gradio_api/")
 """Below these, errors have the shape of their own protocols: STAC, openEO, MCP and the page's."""
 MORE_BYTES = 1_000_000
@@ -101,7 +103,7 @@ class Gate:
     async def _user(self, scope: Scope, headers: Headers) -> User | None:
         # A browser asks without a login whether a page elsewhere may ask; the reply holds nothing.
         preflight = scope["method"] == "OPTIONS" and "access-control-request-method" in headers
-        if self._known is None or scope["path"] in OPEN or preflight:
+        if self._known is None or scope["path"] in OPEN or preflight or PUBLIC.fullmatch(scope["path"]):
             return None
         user = await asyncio.to_thread(self._known.find, credential(headers))
         scope["clms_user"] = user

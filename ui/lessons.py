@@ -150,13 +150,13 @@ def _token(session_id: str) -> str:
     return hashlib.sha256(f"read {session_id}".encode()).hexdigest()[:40]
 
 
-def page_html(title: str, body: str, language: Language) -> str:
+def page_html(title: str, body: str, language: Language, base: str = "../") -> str:
     """Give a page of its own, in the page's style and without any script."""
     style = (ASSETS / "style.css").read_text(encoding="utf-8") + (ASSETS / "print.css").read_text(encoding="utf-8")
     return (
         f'<!doctype html><html lang="{language}"><head><meta charset="utf-8"><title>{escape(title)}</title>'
-        '<meta name="viewport" content="width=device-width, initial-scale=1"><base href="../">'
-        f"<style>{style}</style></head><body><main>{body}</main></body></html>"
+        '<meta name="viewport" content="width=device-width, initial-scale=1">'
+        f'<base href="{base}"><style>{style}</style></head><body><main>{body}</main></body></html>'
     )
 
 

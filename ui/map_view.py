@@ -5,6 +5,7 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
+from assistant.phrases import translate
 from assistant.schema import Answer
 from knowledge.lexicon import Language
 from tools.errors import ArtifactNotFound
@@ -12,6 +13,7 @@ from tools.map_style import MapStyle, layer_bounds, read_style
 from tools.schema import Artifact, Plan, Polygons, StatisticsRow
 from tools.workspace import Workspace
 from ui.page_words import group, say
+from ui.panels import pixels_words
 
 MOST_POLYGONS = 2000
 """Above this many outlines the map is slower to draw than the picture is to read."""
@@ -36,7 +38,7 @@ def map_value(
     """Give all that the map's script draws: labels, layers, polygons of the answer, area of the next question."""
     url, credit = tiles
     return {
-        "words": {**group(language, "map_"), "map": say(language, "map")},
+        "words": {**group(language, "map_"), "map": say(language, "map"), "licence": say(language, "licence")},
         "conversation": conversation,
         "layers": list(layers),
         "units": units,
@@ -60,8 +62,8 @@ def colour_question(plan: Plan | None, language: Language) -> str:
     return say(language, "ask_true_colour", place=place, start=plan.period.start, end=plan.period.end)
 
 
-def map_layers(artifacts: Sequence[Artifact], workspace: Workspace) -> list[Layer]:
-    """Give the maps among the files as layers, each with its place, legend, dates and source line."""
+def map_layers(artifacts: Sequence[Artifact], workspace: Workspace, language: Language = "en") -> list[Layer]:
+    """Give the maps among the files as layers, each with its place, legend, dates, source and licence line."""
     layers = []
     for artifact in artifacts:
         style = read_style(Path(artifact.path)) if artifact.kind == "map" else None
@@ -70,7 +72,7 @@ def map_layers(artifacts: Sequence[Artifact], workspace: Workspace) -> list[Laye
         except ArtifactNotFound:
             continue  # The GeoTIFF is gone: the picture still shows what it showed.
         if style:
-            layers.append(_layer(artifact.id, style, [[south, west], [north, east]]))
+            layers.append(_layer(artifact.id, style, [[south, west], [north, east]], language))
     return layers
 
 
@@ -91,7 +93,8 @@ def map_units(answer: Answer, layers: Sequence[Layer], language: Language) -> Sh
     return {"collection": {"type": "FeatureCollection", "features": drawn}, "ramp": ramp, "filled": not layers}
 
 
-def _layer(artifact_id: str, style: MapStyle, bounds: list[list[float]]) -> Layer:
+def _layer(artifact_id: str, style: MapStyle, bounds: list[list[float]], language: Language) -> Layer:
+    told = ("title", "dates", "source", "licence", "unit")
     return {
         "id": artifact_id,
         "url": f"maps/{artifact_id}.png",
@@ -100,8 +103,9 @@ def _layer(artifact_id: str, style: MapStyle, bounds: list[list[float]]) -> Laye
         "low": f"{style.low:.3g}",
         "high": f"{style.high:.3g}",
         "mixed": bool(style.bands),
-        "classes": [one.model_dump(include={"label", "color"}) for one in style.classes],
-        **style.model_dump(include={"title", "dates", "source", "unit", "synthetic"}),
+        "classes": [{"label": translate(one.label, language), "color": one.color} for one in style.classes],
+        "synthetic": style.synthetic,
+        **{name: translate(getattr(style, name), language) for name in told},
     }
 
 
@@ -137,7 +141,7 @@ def _unit(
         [
             *([row.date or ""] if dated else []),
             value_words(row, language),
-            say(language, "pixels_of", valid=f"{row.valid_pixels:,}", total=f"{row.total_pixels:,}"),
+            pixels_words(row, language),
         ]
         for row in rows
     ]

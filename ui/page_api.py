@@ -139,7 +139,7 @@ def _renamed(record: str, names: dict[str, str]) -> str:
 
 def _background(folder: Path) -> bytes:
     """Give the background as gzipped GeoJSON; drawn once, for it takes seconds, and kept in the data folder."""
-    kept = folder / "background-1.json.gz"
+    kept = folder / "background-2.json.gz"
     # Thirty people open the page at once: one of them draws.
     with _DRAWING:
         try:
@@ -162,4 +162,4 @@ def _draw_background() -> bytes:
     kinds = zip(("land", "border"), drawn_land(), strict=True)
     features = [{"type": "Feature", "properties": {"kind": kind}, "geometry": one} for kind, one in kinds]
     told = {"type": "FeatureCollection", "credit": CREDIT, "features": features}
-    return gzip.compress(json.dumps(told).encode(), compresslevel=6)
+    return gzip.compress(json.dumps(told, separators=(",", ":")).encode(), compresslevel=9)

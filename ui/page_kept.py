@@ -58,6 +58,6 @@ class Kept:
     def _opened(self, session_id: str | None, language: Language) -> tuple[Any, ...]:
         results, turns = self._results, self._results.turns(session_id)
         last = turns[-1] if turns else None
-        messages = [message for turn in turns for message in turn.messages()]
+        messages = [message for turn in turns for message in turn.messages(language)]
         shown = results.map(language, session_id, last, None, turns[:-1])
         return messages, session_id, last, results.panel(last, language), shown, button_shown(bool(turns))

@@ -46,10 +46,11 @@ class Results:
         earlier: Sequence[Turn] = (),
     ) -> dict[str, Any]:
         """Give the map's value: the layers of a turn, to stand beside those it has already, and the next area."""
-        layers = map_layers(turn.artifacts, self._workspace) if turn else []
+        layers = map_layers(turn.artifacts, self._workspace, language) if turn else []
         units = map_units(turn.answer, layers, language) if turn and turn.answer else None
         question = colour_question(turn.answer.plan, language) if turn and turn.answer else ""
-        before = map_layers([one for past in earlier for one in past.artifacts], self._workspace)
+        past = [one for turn_before in earlier for one in turn_before.artifacts]
+        before = map_layers(past, self._workspace, language)
         return map_value(
             language,
             session_id or "",

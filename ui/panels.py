@@ -1,8 +1,11 @@
 """Draws the right side of the page: warnings, pictures, tables, files and sources as plain, accessible HTML."""
 
+from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
 from html import escape
+from pathlib import Path
 
+from assistant.phrases import translate
 from assistant.schema import Answer
 from knowledge.lexicon import Language
 from knowledge.schema import Citation
@@ -10,6 +13,13 @@ from tools.schema import Artifact, Statistics, StatisticsRow
 from ui.page_words import say
 
 _PICTURES = ("map", "chart")
+_FILES = {
+    "files_look": ("map", "chart"),
+    "files_use": ("table", "vector", "raster"),
+    "files_rerun": ("notebook", "script", "graph"),
+    "files_record": ("provenance", "metadata"),
+}
+"""What files are for, and the kinds that serve it."""
 _INVENTED = ("synthetic", "synthét", "synthet", "sintétic", "sintetic")
 """How warnings on demo data begin that word in the five languages."""
 
@@ -61,14 +71,14 @@ def warnings_html(warnings: Iterable[str], language: Language = "en") -> str:
 def table_html(statistics: Statistics, language: Language = "en") -> str:
     """Give one run's rows: value, valid pixels, valid share and outcome in words."""
     dated = any(row.date for row in statistics.rows)
-    unit = f" ({statistics.unit})" if statistics.unit not in ("", "1") else ""
+    unit = f" ({translate(statistics.unit, language)})" if statistics.unit not in ("", "1") else ""
     keys = ["unit_head", *(["date_head"] if dated else []), "value_head", "valid_head", "share_head", "outcome_head"]
     heads = [say(language, key) + (unit if key == "value_head" else "") for key in keys]
     head = "".join(f'<th scope="col">{escape(text)}</th>' for text in heads)
     rows = "".join(_row(row, language, dated=dated) for row in statistics.rows)
-    name = say(language, "numbers")
+    name, method = say(language, "numbers"), escape(translate(statistics.method, language))
     return (
-        f'<section aria-label="{name}"><h3>{name}</h3><p class="quiet">{escape(statistics.method)}</p>'
+        f'<section aria-label="{name}"><h3>{name}</h3><p class="quiet">{method}</p>'
         f'<div class="scroll" tabindex="0" role="region" aria-label="{name}"><table>'
         f"<thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></div></section>"
     )
@@ -104,6 +114,12 @@ def bullets(lines: Sequence[str]) -> str:
     return "<ul>" + "".join(f"<li>{escape(line)}</li>" for line in lines) + "</ul>" if lines else ""
 
 
+def pixels_words(row: StatisticsRow, language: Language) -> str:
+    """Tell how many of the pixels are valid; thousands stand apart, as a comma is the decimal mark elsewhere."""
+    valid, total = (f"{count:,}".replace(",", "\u202f") for count in (row.valid_pixels, row.total_pixels))
+    return say(language, "pixels_of", valid=valid, total=total)
+
+
 def size_words(size_bytes: int) -> str:
     """Give a file size in the unit a person would use."""
     if size_bytes < 1000:
@@ -121,8 +137,9 @@ def _warning(key: str, warning: str, language: Language) -> str:
 
 
 def _picture(artifact: Artifact, language: Language, *, folds: bool) -> str:
-    url, title = artifact_url(artifact), escape(artifact.title, quote=True)
-    label = escape(say(language, "full_size", title=artifact.title), quote=True)
+    title = translate(artifact.title, language)
+    url, label = artifact_url(artifact), escape(say(language, "full_size", title=title), quote=True)
+    title = escape(title, quote=True)
     embed = (
         f'<a href="embed/{escape(artifact.id, quote=True)}" target="_blank" rel="noopener">{say(language, "embed")}</a>'
     )
@@ -136,9 +153,10 @@ def _picture(artifact: Artifact, language: Language, *, folds: bool) -> str:
 def _row(row: StatisticsRow, language: Language, *, dated: bool) -> str:
     value = say(language, "no_value") if row.value is None else f"{row.value:.4g}"
     date = f"<td>{escape(row.date or '')}</td>" if dated else ""
-    valid = say(language, "pixels_of", valid=f"{row.valid_pixels:,}", total=f"{row.total_pixels:,}")
+    valid = pixels_words(row, language)
+    label = escape(translate(row.label, language))
     return (
-        f'<tr class="{row.outcome}"><th scope="row">{escape(row.label)}</th>{date}<td class="number">{value}</td>'
+        f'<tr class="{row.outcome}"><th scope="row">{label}</th>{date}<td class="number">{value}</td>'
         f'<td class="number">{valid}</td>'
         f'<td class="number">{row.valid_share:.0%}</td><td>{say(language, f"outcome_{row.outcome}")}</td></tr>'
     )
@@ -147,17 +165,34 @@ def _row(row: StatisticsRow, language: Language, *, dated: bool) -> str:
 def _files(artifacts: Sequence[Artifact], language: Language) -> str:
     if not artifacts:
         return ""
-    items = "".join(
-        f'<li><a href="{artifact_url(artifact)}" download>{escape(artifact.title)}</a> '
-        f'<span class="quiet">{escape(artifact.kind)}, {size_words(artifact.size_bytes)}</span></li>'
-        for artifact in artifacts
-    )
     name, ids = say(language, "files"), "&amp;".join(f"id={escape(one.id, quote=True)}" for one in artifacts)
     whole = f'<p><a class="whole" href="files.zip?{ids}" download>{say(language, "all_files")}</a></p>'
-    return f'<section aria-label="{name}"><h3>{name}</h3>{whole}<ul class="files">{items}</ul></section>'
+    heads = Counter(_head(one) for one in artifacts)
+    groups = "".join(
+        f"<div><h4>{say(language, use)}</h4>"
+        f'<ul class="files">{"".join(_file(one, heads, language) for one in found)}</ul></div>'
+        for use, kinds in _FILES.items()
+        if (found := [one for one in artifacts if one.kind in kinds])
+    )
+    return f'<section aria-label="{name}"><h3>{name}</h3>{whole}<div class="uses">{groups}</div></section>'
+
+
+def _file(artifact: Artifact, heads: Counter[str], language: Language) -> str:
+    """Give the link of a file: what it is, and of what only where the answer has several of that."""
+    title, head = translate(artifact.title, language), _head(artifact)
+    words = title if heads[head] > 1 else translate(head, language)
+    form = Path(artifact.path).suffix.removeprefix(".").upper() or artifact.kind
+    return (
+        f'<li><a href="{artifact_url(artifact)}" download title="{escape(title, quote=True)}">{escape(words)}</a> '
+        f'<span class="quiet">{form}, {size_words(artifact.size_bytes)}</span></li>'
+    )
+
+
+def _head(artifact: Artifact) -> str:
+    return artifact.title.partition(": ")[0]
 
 
 def _sources(citations: Sequence[Citation], language: Language) -> str:
     unproved = f" ({say(language, 'not_verified')})"
-    lines = [f"{c.place}: “{c.quote}”{'' if c.verified else unproved}" for c in citations]
+    lines = [f"{translate(c.place, language)}: “{c.quote}”{'' if c.verified else unproved}" for c in citations]
     return folded(say(language, "sources", count=len(lines)), lines)

@@ -68,7 +68,7 @@ def _card(
 
 
 def _facts(product: Product, language: Language) -> str:
-    years = " – ".join(one for one in (product.start, product.end) if one)
+    years = _years(product, language)
     told = {
         "detail": f"{product.resolution_m:g} m" if product.resolution_m else "",
         "years": years,
@@ -81,6 +81,11 @@ def _facts(product: Product, language: Language) -> str:
         if value
     )
     return f"<p>{escape(translate(product.summary, language))}</p><dl>{lines}</dl>"
+
+
+def _years(one: Product | Edition, language: Language) -> str:
+    ends = (say(language, "present") if end == "present" else end for end in (one.start, one.end) if end)
+    return " – ".join(dict.fromkeys(ends))
 
 
 def _reasons(reasons: Recommendation, language: Language) -> str:
@@ -117,8 +122,8 @@ def _manuals(product: Product | None) -> list[Document]:
 def _editions(editions: Sequence[Edition], language: Language) -> str:
     rows = "".join(
         f'<tr><th scope="row">{escape(one.title)}</th>'
-        f"<td>{escape(' – '.join(part for part in (one.start, one.end) if part))}</td>"
-        f"<td>{escape(', '.join(one.resolution))}</td><td>{escape(one.status)}</td></tr>"
+        f"<td>{escape(_years(one, language))}</td>"
+        f"<td>{escape(', '.join(one.resolution))}</td><td>{escape(translate(one.status, language))}</td></tr>"
         for one in editions
     )
     name = f"{say(language, 'editions')} ({len(editions)})"
@@ -141,7 +146,8 @@ def _pair(
         return ""
     rows = "".join(
         f'<tr><th scope="row">{escape(translate(aspect, language))}</th>'
-        f"<td>{escape(tell(one, catalogue))}</td><td>{escape(tell(other, catalogue))}</td></tr>"
+        + "".join(f"<td>{escape(translate(tell(product, catalogue), language))}</td>" for product in (one, other))
+        + "</tr>"
         for aspect, tell in ASPECTS.items()
     )
     name = f"{say(language, 'side_by_side')}: {one.title} | {other.title}"

@@ -16,16 +16,9 @@ from assistant.schema import (
     ToolProgress,
     ToolStarted,
 )
+from knowledge.lexicon import Language
 from tools.schema import Artifact, Outcome
-
-OUTCOME_WORDS: dict[Outcome, str] = {
-    "ok": "computed",
-    "no_data": "no data",
-    "not_covered": "not covered",
-    "not_run": "not run",
-    "failed": "failed",
-}
-"""How the page names each outcome; words, because colour alone tells nothing to some readers."""
+from ui.page_words import all_words, say
 
 _TITLE_LENGTH = 90
 
@@ -41,26 +34,33 @@ class Step:
     outcome: Outcome = "ok"
     seconds: float | None = None
 
-    def message(self) -> dict[str, Any]:
+    def message(self, language: Language = "en") -> dict[str, Any]:
         """Give the chat message: title, arguments, progress, result, seconds."""
-        metadata: dict[str, Any] = {"title": self._title(), "status": "pending" if self.seconds is None else "done"}
+        state = "pending" if self.seconds is None else "done"
+        metadata: dict[str, Any] = {"title": self._title(language), "status": state}
         if self.seconds is not None:
             metadata["duration"] = round(self.seconds, 2)
         elif self.progress:
             metadata["log"] = self.progress[-1]
-        return {"role": "assistant", "content": self._body(), "metadata": metadata}
+        return {"role": "assistant", "content": self._body(language), "metadata": metadata}
 
-    def _title(self) -> str:
-        words = ", ".join(plain(value) for value in self.args.values() if value not in ("", None))
-        title = self.name.replace("_", " ").capitalize() + (f": {words}" if words else "")
+    def _title(self, language: Language) -> str:
+        known = f"step_{self.name}"
+        name = say(language, known) if known in all_words() else spoken(self.name).capitalize()
+        # A switch that is on is told by its name: its value says nothing.
+        told = [spoken(key) if value is True else plain(value) for key, value in self._given() if value is not False]
+        title = f"{name}: {', '.join(told)}" if told else name
         title = title if len(title) <= _TITLE_LENGTH else title[: _TITLE_LENGTH - 1] + "…"
-        return title if self.outcome == "ok" else f"{title} ({OUTCOME_WORDS[self.outcome]})"
+        return title if self.outcome == "ok" else f"{title} ({say(language, f'outcome_{self.outcome}')})"
 
-    def _body(self) -> str:
-        lines = [f"- {name}: `{plain(value)}`" for name, value in self.args.items() if value not in ("", None)]
+    def _body(self, language: Language) -> str:
+        lines = [f"- {spoken(name)}: `{plain(value)}`" for name, value in self._given()]
         lines += [f"- {plain(message)}" for message in self.progress]
-        body = "\n".join(lines) or "No arguments."
+        body = "\n".join(lines) or say(language, "step_bare")
         return f"{body}\n\n````text\n{self.result.replace('````', '')}\n````" if self.result else body
+
+    def _given(self) -> list[tuple[str, Any]]:
+        return [(name, value) for name, value in self.args.items() if value not in ("", None)]
 
 
 @dataclass
@@ -107,10 +107,10 @@ class Turn:
             case ErrorEvent():
                 self.text, self.failed = error_text(event), True
 
-    def messages(self) -> list[dict[str, Any]]:
+    def messages(self, language: Language = "en") -> list[dict[str, Any]]:
         """Give the chat messages: the question, the steps, then the answer with its buttons."""
         told: list[dict[str, Any]] = [{"role": "user", "content": harmless(self.question)}]
-        told += [step.message() for step in self.steps.values()]
+        told += [step.message(language) for step in self.steps.values()]
         if self.text:
             options = [{"value": option} for option in self.options]
             told.append({"role": "assistant", "content": harmless(self.text), "options": options})
@@ -125,10 +125,10 @@ class Turn:
         self.options = answer.question.options if answer.question else answer.follow_ups
 
 
-def stopped(messages: list[dict[str, Any]]) -> list[dict[str, Any]]:
+def stopped(messages: list[dict[str, Any]], language: Language = "en") -> list[dict[str, Any]]:
     """Close the steps that were running when the user pressed stop, and say so."""
-    closed = [_close(message) for message in messages]
-    return [*closed, {"role": "assistant", "content": "Stopped. Steps that had not finished gave no result."}]
+    closed = [_close(message, language) for message in messages]
+    return [*closed, {"role": "assistant", "content": say(language, "stopped")}]
 
 
 def error_text(event: ErrorEvent) -> str:
@@ -147,9 +147,15 @@ def plain(value: object) -> str:
     return " ".join(str(value).replace("`", "'").split())
 
 
-def _close(message: dict[str, Any]) -> dict[str, Any]:
+def spoken(name: str) -> str:
+    """Give a name of the code as words."""
+    return name.replace("_", " ")
+
+
+def _close(message: dict[str, Any], language: Language) -> dict[str, Any]:
     metadata = message.get("metadata") or {}
     if metadata.get("status") != "pending":
         return message
     kept = {name: value for name, value in metadata.items() if name != "log"}
-    return {**message, "metadata": {**kept, "status": "done", "title": f"{metadata.get('title', 'Step')} (stopped)"}}
+    title = f"{metadata.get('title', '')} ({say(language, 'step_stopped')})"
+    return {**message, "metadata": {**kept, "status": "done", "title": title}}

@@ -197,7 +197,7 @@ class Page:
             )
             run.then(None, js=_SHOW_ANSWER, **hidden)
         buttons = [parts.send, parts.stop]
-        parts.stop.click(self._on_stop, parts.chat, [parts.chat, *buttons], cancels=runs, **hidden)
+        parts.stop.click(self._on_stop, [parts.chat, parts.language], [parts.chat, *buttons], cancels=runs, **hidden)
         fresh = [parts.chat, self._session, self._turn, parts.result, parts.map, *buttons, parts.again]
         for trigger in (parts.reset.click, parts.chat.clear, self._trainer.restart.click):
             ended = trigger(self._on_reset, [self._session, parts.language], fresh, cancels=runs, **hidden)
@@ -246,7 +246,7 @@ class Page:
         yield {
             parts.box: "",
             self._session: session_id,
-            parts.chat: before + turn.messages(),
+            parts.chat: before + turn.messages(language),
             parts.send: button_shown(False),
             parts.again: button_shown(False),
             parts.stop: button_shown(True),
@@ -254,7 +254,7 @@ class Page:
         async with aclosing(self._events(turn.question, session_id, area)) as events:
             async for event in events:
                 turn.take(event)
-                yield {parts.chat: before + turn.messages(), **self._results(turn, language)}
+                yield {parts.chat: before + turn.messages(language), **self._results(turn, language)}
         yield {
             parts.map: await asyncio.to_thread(self._shown.map, language, session_id, turn, area),
             parts.send: button_shown(True),
@@ -311,8 +311,8 @@ class Page:
         asked = [place for place, message in enumerate(messages) if message["role"] == "user"]
         return (turn.question if turn else ""), messages[: asked[-1]] if asked else messages
 
-    def _on_stop(self, messages: Messages) -> tuple[Any, ...]:
-        return stopped(messages), button_shown(True), button_shown(False)
+    def _on_stop(self, messages: Messages, language: Language) -> tuple[Any, ...]:
+        return stopped(messages, language), button_shown(True), button_shown(False)
 
     def _on_reset(self, session_id: str | None, language: Language) -> tuple[Any, ...]:
         self._end(session_id)

@@ -17,7 +17,7 @@ from ui.turn import Turn, stopped
 def test_a_question_brings_steps_map_table_and_files_without_sideways_scrolling(page: Page) -> None:
     ask(page, "How green?")
     page.get_by_text("Mean NDVI is 0 in P1.").wait_for()
-    page.get_by_text("Find place: Rennes").wait_for()
+    page.get_by_text("Finding the place: Rennes").wait_for()
     assert page.get_by_role("img", name="NDVI map").evaluate(
         "async image => { await image.decode(); return image.naturalWidth }"
     )
@@ -93,9 +93,9 @@ def test_a_large_run_is_changed_and_started_without_typing_a_question(page: Page
 
 def test_working_steps_can_be_hidden(page: Page) -> None:
     ask(page, "How green?")
-    page.get_by_text("Find place: Rennes").wait_for()
+    page.get_by_text("Finding the place: Rennes").wait_for()
     page.get_by_label("Hide working steps").check()
-    page.get_by_text("Find place: Rennes").wait_for(state="hidden")
+    page.get_by_text("Finding the place: Rennes").wait_for(state="hidden")
 
 
 def test_asking_again_puts_the_new_answer_in_the_place_of_the_old(page: Page, assistant: ScriptedAssistant) -> None:
@@ -119,7 +119,7 @@ def test_an_image_in_an_answer_is_not_fetched() -> None:
 def test_a_stopped_step_is_closed() -> None:
     turn = Turn("q")
     turn.take(ToolStarted(call_id="1", name="compute", args={}))
-    assert stopped(turn.messages())[1]["metadata"] == {"title": "Compute (stopped)", "status": "done"}
+    assert stopped(turn.messages())[1]["metadata"] == {"title": "Computing an index (stopped)", "status": "done"}
 
 
 def test_all_files_come_as_one_zip_that_opens(page: Page) -> None:

@@ -21,7 +21,7 @@ fetch("page/background.json").then((reply) => reply.ok ? reply.json() : null).th
   if (!ground) return;
   const paint = L.canvas({ pane: "ground", padding: 0.3 });
   L.geoJSON(ground, { pane: "ground", renderer: paint, interactive: false, style: (feature) => feature.properties.kind === "land"
-    ? { stroke: false, fillColor: "#eeece4", fillOpacity: 1 } : { color: "#8b8577", weight: 1, fill: false } }).addTo(map);
+    ? { stroke: false, fillColor: "#eeece4", fillOpacity: 1 } : { color: "#8b8577", weight: 1, fillColor: "#eeece4", fillOpacity: 1 } }).addTo(map);
   map.attributionControl.addAttribution(ground.credit);
 }).catch(() => undefined);
 
@@ -76,8 +76,8 @@ function row(one) {
   box.addEventListener("change", () => { show(one, box.checked); clip(); });
   fade.addEventListener("input", () => one.image.setOpacity(fade.value / 100));
   label.append(box, make("strong", one.title));
-  item.append(label, make("span", one.dates, { class: "map-dates" }), legend(one), fade, make("p", one.source, { class: "map-source" }));
-  if (one.synthetic) item.append(make("p", words.synthetic, { class: "map-fake" }));
+  item.append(label, make("span", one.dates, { class: "map-dates" }), legend(one), fade);
+  item.append(make("p", one.source, { class: one.synthetic ? "map-fake" : "map-source" }), ...(one.licence ? [make("p", `${words.licence}: ${one.licence}`, { class: "map-source" })] : []));
   return item;
 }
 
@@ -242,7 +242,7 @@ function update() {
   clip();
   map.invalidateSize();
   const box = bounds_of(given);
-  if (box.isValid()) map.fitBounds(box, { padding: [16, 16], animate: false }); else if (!layers.size && !area) map.fitBounds(HOME, { animate: false });
+  if (box.isValid()) map.fitBounds(box, { padding: [16, 16], animate: false }); else if (!area) map.fitBounds(HOME, { animate: false });
 }
 
 watch("value", update);
