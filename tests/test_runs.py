@@ -1,7 +1,9 @@
 """The same plan on unchanged data is answered from the run before; on changed data or files it runs again."""
 
+import json
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 
@@ -14,16 +16,19 @@ from rasterio.warp import transform_geom
 from knowledge.ingest import build_index
 from knowledge.retrieval import Retriever
 from tools.areas import parse_geojson
-from tools.errors import JobFailed
+from tools.backend_mapping import load_mapping
+from tools.errors import JobFailed, NotApproved
 from tools.hub.add import add_files
 from tools.hub.server import running_hub
 from tools.locks import one_at_a_time
-from tools.schema import ToolResult
+from tools.schema import Estimate, ToolResult
+from tools.timings import expected_seconds, note_run, timed
 from tools.toolbox import Context, Services, Toolbox
 from tools.workspace import Workspace
 
 WEST, NORTH, SIDE_M = 3_500_000.0, 2_850_000.0, 100.0
 NOTE = "Not computed anew"
+CREDITS = "It takes credits of your account; how many is not known before it runs."
 
 
 def _add(services: Services, value: int, *, year: str = "2018") -> None:
@@ -120,8 +125,6 @@ def test_a_change_of_two_years_is_kept_too_with_its_table(services: Services) ->
 
 
 def test_another_service_is_another_run(services: Services) -> None:
-    from dataclasses import replace
-
     _ask(services)
     assert not _is_earlier(_ask(replace(services, rerun_url="https://elsewhere.example/openeo")))
 
@@ -160,3 +163,34 @@ def test_who_waits_can_stop_and_a_failure_lets_the_next_one_compute(tmp_path: Pa
     with one_at_a_time(path, told=stop, stop_if_asked=stop):
         assert path.exists()
     assert not path.exists()
+
+
+def test_the_seconds_of_an_estimate_follow_how_long_runs_took_here(services: Services) -> None:
+    asked = Estimate(scenes=1, pixels=1, megabytes=4, seconds=expected_seconds(4), allowed=True, reason="")
+    elsewhere = replace(services, openeo_url="https://elsewhere.example/openeo")
+    for seconds in (100.0, 7 * asked.seconds):
+        note_run(services, timed(services, asked), seconds)
+        assert timed(services, asked).seconds == pytest.approx(asked.seconds, abs=0.1)  # two runs are too few
+    note_run(services, timed(services, asked), 2 * asked.seconds)
+    assert timed(services, asked).seconds == pytest.approx(7 * asked.seconds, abs=0.1)  # the middle one
+    for _ in range(30):
+        note_run(services, timed(services, asked), 3 * asked.seconds)
+    assert timed(services, asked).seconds == pytest.approx(3 * asked.seconds, abs=0.1)
+    assert timed(elsewhere, asked).seconds == pytest.approx(asked.seconds, abs=0.1)
+
+
+def test_a_run_notes_how_long_it_took_and_an_earlier_one_does_not(services: Services) -> None:
+    for _ in range(2):
+        _ask(services)
+    (noted,) = (services.workspace.root / "runs").glob("*.times")
+    assert len(json.loads(noted.read_text())) == 1
+
+
+def test_a_run_that_is_paid_with_credits_says_that_their_number_is_not_known(services: Services) -> None:
+    paid = replace(services, ask_above_mb=1e-9, backend=load_mapping("hub").model_copy(update={"costs": CREDITS}))
+    assert load_mapping("cdse").costs == load_mapping("federation").costs == CREDITS
+    with pytest.raises(NotApproved, match=CREDITS):
+        _ask(paid)
+    with pytest.raises(NotApproved) as free:
+        _ask(replace(services, ask_above_mb=1e-9))
+    assert "credits" not in free.value.message

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 from tools.errors import NotApproved
 from tools.planning import Prepared
 from tools.schema import Estimate, Question
+from tools.timings import START_S
 from tools.words import counted
 
 if TYPE_CHECKING:
@@ -14,8 +15,6 @@ if TYPE_CHECKING:
 RUN_IT, CANCEL = "Run it", "Cancel"
 ROOM = 0.9
 """A smaller alternative is made to need so much of the first limit: margins and whole pixels come on top."""
-START_S = 1.0
-"""Part of every estimate in seconds that does not shrink with the work."""
 LEAST_SIDE_KM = 0.2
 Changes = dict[str, dict[str, str]]
 """Words of an option, and the arguments of the call that it replaces."""
@@ -45,7 +44,8 @@ def require_approval(
     text = (
         f"{work.recipe.title} of {work.plan.place.name} would read {counted(estimate.scenes, 'scene')}, "
         f"{counted(estimate.pixels, 'pixel')} each and {estimate.megabytes:.0f} MB in all, and take about "
-        f"{estimate.seconds:.0f} s. Above {limit} nothing runs unasked. Plan {fingerprint}."
+        f"{estimate.seconds:.0f} s. {services.mapping.costs}".rstrip()
+        + f" Above {limit} nothing runs unasked. Plan {fingerprint}."
     )
     question = Question(text=text, options=(RUN_IT, *changes, CANCEL), approves=(fingerprint,), changes=changes)
     raise NotApproved(text, question, work.plan, estimate)

@@ -65,6 +65,8 @@ class BackendMapping(Frozen):
     """Where users see what is left of their account."""
     sync_max_values: int | None = None
     """Pixels times bands times dates above which a run is a batch job; None: never."""
+    costs: str = ""
+    """What a run is paid with, and what is known of the price before it; empty where it costs nothing."""
     limits: str = ""
     """In words, for a user who has met them."""
     collections: tuple[CollectionMapping, ...] = ()

@@ -27,12 +27,13 @@ from tools.layer_graphs import (
 from tools.layer_plan import LayerWork
 from tools.layer_report import how
 from tools.layer_transitions import balances, transition_lines, write_balances, write_matrix
-from tools.planning import PIXELS_PER_SECOND, Prepared
+from tools.planning import Prepared
 from tools.rerun import joined
 from tools.run_files import make_files, source_line
 from tools.runs import Made, run_once
 from tools.schema import Artifact, Bbox, Statistics, StatisticsRow
 from tools.telling import overall_outcome
+from tools.timings import MB_PER_SECOND
 from tools.zonal import ZonalJson, table_rows
 
 if TYPE_CHECKING:
@@ -94,7 +95,7 @@ def pair_up(before: LayerWork, after: LayerWork) -> Change:
 def _table_seconds(work: LayerWork) -> float:
     """Guess the time of a table of transitions: of all that could occur, half do."""
     pairs = len(work.rules.classes) ** 2 / 2
-    return 3 * work.prepared.estimate.pixels * pairs / PIXELS_PER_SECOND
+    return work.prepared.estimate.pixels * pairs * 8 / 1e6 / MB_PER_SECOND
 
 
 def run_change(

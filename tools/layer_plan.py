@@ -29,7 +29,6 @@ from tools.layer_search import (
 from tools.periods import parse_period
 from tools.planning import (
     EDGE_DEG,
-    PIXELS_PER_SECOND,
     Prepared,
     area_km2,
     choose_place,
@@ -40,6 +39,7 @@ from tools.planning import (
 )
 from tools.schema import Bbox, Estimate, LayerChoice, Period, Place, Plan, Polygons
 from tools.stac import StacService
+from tools.timings import expected_seconds, timed
 
 if TYPE_CHECKING:
     from tools.toolbox import Context, Services
@@ -161,7 +161,7 @@ def prepare_layer(services: "Services", subject: Subject, period: Period | None)
         units=units,
         box=box,
         scenes=release.scenes,
-        estimate=estimate,
+        estimate=timed(services, estimate),
         synthetic=release.synthetic,
         warnings=_warnings(subject, release, edition, units, pixel_m),
     )
@@ -295,7 +295,7 @@ def _estimate(box: Bbox, pixel_m: float, bands: int, release: Release, max_pixel
         scenes=len(release.scenes),
         pixels=pixels,
         megabytes=pixels * 4 / 1e6,
-        seconds=round(1 + 3 * pixels * bands / PIXELS_PER_SECOND, 1),
+        seconds=round(expected_seconds(pixels * bands * 4 / 1e6), 1),
         allowed=True,
         reason=f"{pixels} pixels of {pixel_m:g} m, {bands} values each.",
     )

@@ -17,6 +17,7 @@ from tools.periods import parse_period
 from tools.places import resolve_place
 from tools.schema import Bbox, Estimate, Output, Period, Place, Plan, Polygons, Scene
 from tools.stac import StacService, raster_collections
+from tools.timings import expected_seconds, timed
 from tools.words import counted
 
 if TYPE_CHECKING:
@@ -24,8 +25,6 @@ if TYPE_CHECKING:
 
 EDGE_DEG = 0.0003
 """Margin around polygons, so that the box of a tiny one still holds pixels."""
-PIXELS_PER_SECOND = 15e6
-"""Band pixels that one run gets through on two cores; only a guide for the estimate."""
 DEFAULT_RESOLUTION_M = 10.0
 MAX_NAMED = 8
 """Collections that a refusal names."""
@@ -109,7 +108,7 @@ def prepare(
         units=polygons or place_as_unit(where),
         box=box,
         scenes=tuple(scenes),
-        estimate=estimate,
+        estimate=timed(services, estimate),
         synthetic=layers.synthetic or any(scene.synthetic for scene in scenes),
         warnings=_warnings(recipe, layers, polygons, scenes),
     )
@@ -229,7 +228,7 @@ def estimate_cost(recipe: Recipe, layers: Layers, scenes: Sequence[Scene], box: 
         scenes=len(scenes),
         pixels=pixels,
         megabytes=values * 2 / 1e6,
-        seconds=round(1 + 3 * values / PIXELS_PER_SECOND, 1),
+        seconds=round(expected_seconds(values * 2 / 1e6), 1),
         allowed=allowed,
         reason=reason,
     )

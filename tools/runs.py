@@ -3,6 +3,7 @@
 import hashlib
 import json
 import logging
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -19,6 +20,7 @@ from tools.errors import ArtifactNotFound
 from tools.locks import one_at_a_time
 from tools.planning import Prepared
 from tools.schema import Artifact, Frozen, Statistics
+from tools.timings import note_run
 from tools.workspace import Workspace, file_sha256
 
 if TYPE_CHECKING:
@@ -76,9 +78,11 @@ def run_once(
         # Who asked the same at the same time may have computed it meanwhile.
         if earlier := find_run(services.workspace, path):
             return _noted(work, earlier), earlier
+        started = time.monotonic()
         with jobs_of_run(path.with_suffix(".jobs")):
             made = compute()
             keep_run(path, made)
+        note_run(services, work.estimate, time.monotonic() - started)
     return work, made
 
 
