@@ -9,6 +9,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from knowledge.errors import SourceInvalid
+from knowledge.outlines import joined
 from knowledge.product_files import faults, read_mapping
 from knowledge.schema import Bbox, Comparability, Document, Edition, Product
 from knowledge.services import CHECKED
@@ -100,8 +101,7 @@ def finest_m(edition: Edition) -> float | None:
 
 def joined_boxes(editions: Iterable[Edition]) -> tuple[Bbox, ...]:
     """Join the boxes of the editions; nothing may be ruled out when one of them is unknown."""
-    boxes = [edition.boxes for edition in editions]
-    return tuple(dict.fromkeys(box for part in boxes for box in part)) if all(boxes) else ()
+    return joined(edition.boxes for edition in editions)
 
 
 def _edition(data: dict[str, Any]) -> Edition:

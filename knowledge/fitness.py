@@ -1,14 +1,14 @@
 """Whether a product's facts meet what a question asks besides its subject: place, period, pixel size, units, rhythm."""
 
 import re
-from functools import lru_cache
 
 from knowledge.catalogue import Catalogue
 from knowledge.editions import joined_boxes, joined_facts
 from knowledge.fineness import as_fine, too_coarse
-from knowledge.matches import Need, Point, Shortfall
+from knowledge.matches import Need, Shortfall
+from knowledge.outlines import share_held
 from knowledge.refusals import Refused
-from knowledge.schema import Boxes, Edition, Product, reaches
+from knowledge.schema import Boxes, Edition, Product
 
 SHOWN_EDITIONS = 4
 GOES_ON = 2022
@@ -186,9 +186,7 @@ def _status(product: Product) -> Shortfall | None:
 
 def covers(boxes: Boxes, need: Need) -> bool:
     """Tell whether boxes hold the place asked for, or some of it; what is unknown counts as covered."""
-    if need.bbox is None or not boxes:
-        return True
-    return reaches(boxes, need.bbox) and (not need.points or _share(boxes, need.points) >= LEAST_SHARE)
+    return share_held(boxes, need.bbox, need.points) >= LEAST_SHARE
 
 
 def surely_covers(product: Product, need: Need) -> bool:
@@ -198,14 +196,7 @@ def surely_covers(product: Product, need: Need) -> bool:
 
 def covers_whole(boxes: Boxes, need: Need) -> bool:
     """Tell whether boxes hold all of the place asked for, or nearly all."""
-    return covers(boxes, need) and (not (need.points and boxes) or _share(boxes, need.points) >= WHOLE_SHARE)
-
-
-@lru_cache(maxsize=1024)
-def _share(boxes: Boxes, points: tuple[Point, ...]) -> float:
-    """Give the share of points that lie in some box."""
-    inside = sum(any(w <= lon <= e and s <= lat <= n for w, s, e, n in boxes) for lon, lat in points)
-    return inside / len(points)
+    return share_held(boxes, need.bbox, need.points) >= WHOLE_SHARE
 
 
 def _place(product: Product, need: Need) -> Shortfall | None:

@@ -3,11 +3,9 @@
 from datetime import date
 from typing import Literal
 
+from knowledge.outlines import Point
 from knowledge.refusals import Refused
 from knowledge.schema import Bbox, Frozen, Product
-
-Point = tuple[float, float]
-"""Longitude and latitude, degrees."""
 
 
 class Need(Frozen):
@@ -65,9 +63,9 @@ class ProductMatch(Frozen):
     """How near it is to the subject, 0 to about 1.75, whatever its facts."""
     score: float
     """Relevance, lowered for what the facts lack."""
-    why: tuple[str, ...]
+    why: tuple[str, ...] = ()
     """Reasons taken from the product's own facts and texts."""
-    lacks: str
+    lacks: str = ""
     """What it lacks for the question; empty when nothing is known to be missing."""
     shortfalls: tuple[Shortfall, ...] = ()
     """Facts behind `lacks`."""

@@ -150,7 +150,7 @@ def add_up(
 
 
 def order(
-    relevance: Mapping[str, float], catalogue: Catalogue, question: str, need: Need, excluded: frozenset[str]
+    relevance: Mapping[str, float], catalogue: Catalogue, need: Need, excluded: frozenset[str]
 ) -> list[ProductMatch]:
     """Order products: those near to the subject by what their facts lack, then the others."""
     products = [one for one in catalogue.products if one.id in relevance and one.id not in excluded]
@@ -163,7 +163,7 @@ def order(
         for one in products
         if relevance[one.id] >= (NEAR if one.can_stand_in_for(nearest) else AS_NEAR) * relevance[nearest.id]
     }
-    found = [_match(one, relevance[one.id], question, need, catalogue) for one in products]
+    found = [_match(one, relevance[one.id], need, catalogue) for one in products]
     found = [one if one.product is nearest else _behind_the_known(one) for one in found]
     if need.bbox and any(_is_for_region(one, near, need) for one in found):
         found = [_lowered(one) if _is_wide(one.product) else one for one in found]
@@ -205,21 +205,21 @@ def _behind_the_known(match: ProductMatch) -> ProductMatch:
     return match if match.verified else match.model_copy(update={"score": BLOCKED_FACTOR * match.score})
 
 
-def _match(product: Product, relevance: float, question: str, need: Need, catalogue: Catalogue) -> ProductMatch:
+def _match(product: Product, relevance: float, need: Need, catalogue: Catalogue) -> ProductMatch:
     meant = suited(product, need)
     short = shortfalls(product, need, catalogue, meant)
-    said = not_for(product, question)
     factor = math.prod(BLOCKED_FACTOR if one.blocks else SHORT_FACTORS[one.kind] for one in short)
     return ProductMatch(
-        product=product,
-        relevance=relevance,
-        score=relevance * factor,
-        why=_reasons(product, meant, question, need),
-        lacks=" ".join((*(one.text for one in short), said)).strip(),
-        shortfalls=short,
-        pixel_m=meant.resolution_m,
-        not_for=said,
+        product=product, relevance=relevance, score=relevance * factor, shortfalls=short, pixel_m=meant.resolution_m
     )
+
+
+def with_reasons(match: ProductMatch, question: str, need: Need) -> ProductMatch:
+    """Add to a match why it was found and what it lacks, in words: only of the few that are told."""
+    product, said = match.product, not_for(match.product, question)
+    lacks = " ".join((*(one.text for one in match.shortfalls), said)).strip()
+    why = _reasons(product, suited(product, need), question, need)
+    return match.model_copy(update={"why": why, "lacks": lacks, "not_for": said})
 
 
 def _reasons(product: Product, meant: Product, question: str, need: Need) -> tuple[str, ...]:

@@ -7,7 +7,7 @@ import threading
 from collections.abc import Iterable, Sequence
 from contextlib import closing
 from datetime import date
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 from time import monotonic
 from typing import Any, Literal
@@ -34,6 +34,7 @@ from knowledge.ranking import (
     name_shares,
     order,
     raised_for_policy,
+    with_reasons,
     word_shares,
 )
 from knowledge.schema import Bbox, Passage
@@ -47,6 +48,8 @@ logger = logging.getLogger(__name__)
 
 RANK_OFFSET = 60  # the usual constant of reciprocal rank fusion
 POOL = 40
+KEPT = 256
+"""Questions whose vectors are kept: one is searched several times, many are on their way, and encoding is slow."""
 SERVER_RETRY_S = 60.0
 """After so long a vector server that went away is asked again."""
 Ranking = Literal["keyword", "dense", "names", "phrases"]
@@ -75,7 +78,7 @@ class Retriever:
         self._model = embedding_model
         self._catalogue = catalogue
         self._vectors: Any = None
-        self._asked: tuple[str, Any] = ("", None)
+        self._encode = lru_cache(maxsize=KEPT)(self._encode_now)
         self._words_until = 0.0
         self._loading = threading.Lock()  # tools run in parallel; Chroma must be opened by one of them
         self.embedding_problem = ""
@@ -147,18 +150,20 @@ class Retriever:
             least = ALIKE * (most := max(alike.values(), default=0.0))
             for one in (one for one in relevance if alike.get(one, 0.0) > least):
                 relevance[one] -= UNWANTED * most * (alike[one] - least) / (most - least)
-        matches = order(relevance, self.catalogue, subject, need, wording.excluded)
+        matches = order(relevance, self.catalogue, need, wording.excluded)
         others = {one: relevance.get(f"{ELSEWHERE}{one}", 0.0) for one in load_elsewhere()}
         shares = name_shares(subject, self._names)
         theirs = max((share for one, share in shares.items() if one.startswith(ELSEWHERE)), default=0.0)
         called = {one for one, share in shares.items() if share >= MOSTLY and share > theirs}
         found = judge(matches, others, named=wording.named | called, limit=limit, question=subject)
-        left_out = wording.excluded - wording.questioned
-        titles = (one.title for one in self.catalogue.products if one.id in left_out)
+        apart = wording.excluded - wording.questioned
+        titles = (one.title for one in self.catalogue.products if one.id in apart)
         best = found.matches[0].product if found.matches else None
         told_first = why_not(wording.questioned, question, subject, best, need, self.catalogue)
         told_first = told_first or yes_or_no(question, need, self.catalogue, spoken)
-        return found.model_copy(update={"left_out": (*titles, *wording.refused.told), "told_first": told_first})
+        told = tuple(with_reasons(one, subject, need) for one in found.matches)
+        left_out = (*titles, *wording.refused.told)
+        return found.model_copy(update={"matches": told, "left_out": left_out, "told_first": told_first})
 
     def _relevance(self, words: str) -> dict[str, float]:
         """Tell how near each product, and each subject that others have, is to words of any language."""
@@ -300,19 +305,19 @@ class Retriever:
         logger.warning("keyword search only: %s", error.message)
 
     def _encoded(self, question: str) -> Any:
-        """Encode a question once; None when search goes by keywords.
+        """Give a question's vector; None when search goes by keywords.
 
         Raises:
             EmbeddingUnavailable: the encoder cannot be loaded.
         """
         if self._model == NO_EMBEDDING or monotonic() < self._words_until or "dense" not in self._use:
             return None
-        asked = self._asked
-        if asked[0] != question:  # one question is searched several times; encoding is the slow part
-            with self._loading:
-                encoder = load_encoder(self._model)
-            asked = self._asked = (question, encoder.encode([question]))
-        return asked[1]
+        return self._encode(question)
+
+    def _encode_now(self, question: str) -> list[list[float]]:
+        with self._loading:
+            encoder = load_encoder(self._model)
+        return encoder.encode([question])
 
     def _keyword_ids(self, question: str, sections: Iterable[str], product_id: str | None = None) -> list[str]:
         words = search_words(question)
@@ -338,24 +343,18 @@ class Retriever:
         """Give the ids of the nearest passages with their cosine."""
         if self._model == NO_EMBEDDING or monotonic() < self._words_until or "dense" not in self._use:
             return []
-        where: dict[str, Any] = {"section": {"$in": list(sections)}}
-        if product_id is not None:
-            where = {"$and": [where, {"product_id": product_id}]}
         try:
             encoded = self._encoded(question)
             with self._loading:
                 if self._vectors is None:
                     self._vectors = open_vectors(self._index_dir, self._model, chroma_url=self._chroma_url)
-            if not self._vectors.count():
-                self.embedding_problem = "The index was built without vectors for this encoder."
-                return []
-            answer = self._vectors.query(query_embeddings=encoded, n_results=limit, where=where)
+            found: list[tuple[str, float]] | None = self._vectors.nearest(encoded, sections, product_id, limit)
         except EmbeddingUnavailable as error:
             self._vectors = None
             self._go_by_words(error)
             return []
-        self.embedding_problem = ""
-        return [(str(one), 1.0 - float(far)) for one, far in zip(answer["ids"][0], answer["distances"][0], strict=True)]
+        self.embedding_problem = "" if found is not None else "The index was built without vectors for this encoder."
+        return found or []
 
     def _rows(self, query: str, values: tuple[str, ...] = ()) -> list[tuple[Any, ...]]:
         with closing(self._open()) as database:

@@ -2,7 +2,7 @@
 
 import hashlib
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any, Protocol
@@ -62,6 +62,30 @@ class Vectors:
         """See `chromadb.Collection.query`."""
         return self._place.ask(self._name, "query", **wanted)
 
+    def nearest(
+        self, encoded: Any, sections: Iterable[str], product_id: str | None, limit: int
+    ) -> list[tuple[str, float]] | None:
+        """Give the ids of the nearest passages of cards with their cosine, best first; None where no vectors are.
+
+        Args:
+            encoded: One unit vector, as a list of one.
+            sections: Only passages of these sections.
+            product_id: Only those of this product; None for all.
+            limit: How many at most.
+
+        Raises:
+            EmbeddingUnavailable: the Chroma server does not answer, or the folder is broken.
+        """
+        if (matrix := self._place.whole(self._name)) is not None:
+            return matrix.nearest(encoded, frozenset(sections), product_id, limit)
+        if not self.count():
+            return None
+        where: dict[str, Any] = {"section": {"$in": list(sections)}}
+        if product_id is not None:
+            where = {"$and": [where, {"product_id": product_id}]}
+        answer = self.query(query_embeddings=encoded, n_results=limit, where=where)
+        return [(str(one), 1.0 - float(far)) for one, far in zip(answer["ids"][0], answer["distances"][0], strict=True)]
+
     def upsert(self, **given: Any) -> None:
         """See `chromadb.Collection.upsert`."""
         self._place.ask(self._name, "upsert", **given)
@@ -79,6 +103,36 @@ class _Place(Protocol):
 
     def ask(self, collection: str, what: str, **how: Any) -> Any:
         """Call a method of a collection."""
+
+    def whole(self, collection: str) -> "_Matrix | None":
+        """Give all vectors of a collection of cards, where that is known to be as it is now."""
+
+
+class _Matrix:
+    """The few thousand vectors of the cards in memory: multiplied sooner than Chroma searches them."""
+
+    def __init__(self, stored: Any) -> None:
+        import numpy as np
+
+        self._ids = np.array(stored["ids"])
+        self._vectors = np.asarray(stored["embeddings"], dtype=np.float32)
+        self._sections = np.array([one["section"] for one in stored["metadatas"]])
+        self._products = np.array([one["product_id"] for one in stored["metadatas"]])
+
+    def nearest(
+        self, encoded: Any, sections: frozenset[str], product_id: str | None, limit: int
+    ) -> list[tuple[str, float]] | None:
+        """See `Vectors.nearest`."""
+        import numpy as np
+
+        if not len(self._ids):
+            return None
+        wanted = np.isin(self._sections, list(sections))
+        if product_id is not None:
+            wanted &= self._products == product_id
+        cosines = self._vectors[wanted] @ np.asarray(encoded[0], dtype=np.float32)
+        best = np.argsort(-cosines, kind="stable")[:limit]
+        return [(str(one), float(cosine)) for one, cosine in zip(self._ids[wanted][best], cosines[best], strict=True)]
 
 
 class _Server:
@@ -114,6 +168,9 @@ class _Server:
         except (ChromaError, httpx.HTTPError) as error:
             raise self._away() from error
 
+    def whole(self, collection: str) -> None:
+        """Give nothing: others may have written to the server since."""
+
     def _away(self) -> EmbeddingUnavailable:
         parts = urlsplit(self._url)
         return EmbeddingUnavailable(f"The Chroma server at {parts.hostname}:{parts.port} does not answer.", SERVER_HINT)
@@ -130,6 +187,7 @@ class _Folder:
         self._using = threading.RLock()
         self._client: Any = None
         self._collections: dict[str, Any] = {}
+        self._matrices: dict[str, _Matrix] = {}
         self._seen = -1
         """Number of writings when it was opened."""
 
@@ -161,6 +219,14 @@ class _Folder:
             except ChromaError as error:
                 raise self._broken(error) from error
 
+    def whole(self, collection: str) -> _Matrix:
+        """Give all vectors of a collection, read again when another process has written."""
+        with self._using:
+            if writings(self._index_dir) != self._seen or collection not in self._matrices:
+                stored = self.ask(collection, "get", include=["embeddings", "metadatas"])
+                self._matrices[collection] = _Matrix(stored)
+            return self._matrices[collection]
+
     def _open(self, count: int) -> None:
         import chromadb
         from chromadb.api.shared_system_client import SharedSystemClient
@@ -170,6 +236,7 @@ class _Folder:
             self._client.close()
         self._client, self._seen = None, -1
         self._collections.clear()
+        self._matrices.clear()
         try:
             self._client = chromadb.PersistentClient(str(self._index_dir / "vectors"), _settings())
         except ChromaError as error:

@@ -6,8 +6,8 @@ import pytest
 
 from knowledge.catalogue import Catalogue, load_catalogue
 from knowledge.fitness import shortfalls, suited
-from knowledge.matches import Need
-from knowledge.ranking import judge, order
+from knowledge.matches import Need, ProductMatch
+from knowledge.ranking import judge, order, with_reasons
 
 KENYA = (33.9, -4.7, 41.9, 5.0)
 CANADA = (-141.0, 41.7, -52.6, 83.1)
@@ -83,18 +83,23 @@ def test_a_fine_edition_that_has_a_part_of_the_place_is_no_fine_edition_of_the_w
     assert kinds(catalogue, snow.id, Need(bbox=RUSSIA, points=points, pixel_m=500)) == {"place"}
 
 
+def ordered(nearness: dict[str, float], catalogue: Catalogue, question: str, need: Need) -> list[ProductMatch]:
+    """Order products as a search does, with the reasons that are told."""
+    return [with_reasons(one, question, need) for one in order(nearness, catalogue, need, frozenset())]
+
+
 def test_facts_are_told_of_the_place_and_the_period(catalogue: Catalogue) -> None:
     start, end = in_year(2009)
-    found = order({"imperviousness": 1.0}, catalogue, "sealing", Need(bbox=VIENNA, start=start, end=end), frozenset())
+    found = ordered({"imperviousness": 1.0}, catalogue, "sealing", Need(bbox=VIENNA, start=start, end=end))
     assert any(one.startswith("Facts: pixels of 20 m;") for one in found[0].why)
-    (soil,) = order({"soil-water-index": 1.0}, catalogue, "soil", Need(bbox=KENYA), frozenset())
+    (soil,) = ordered({"soil-water-index": 1.0}, catalogue, "soil", Need(bbox=KENYA))
     assert "It covers the place (Global)." in soil.why
     assert soil.pixel_m == 12_500
 
 
 @pytest.mark.parametrize("product_id", ["urban-atlas", "riparian-zones", "coastal-zones", "natura-2000", "hot-spots"])
 def test_that_a_place_is_covered_is_not_said_without_its_outline(catalogue: Catalogue, product_id: str) -> None:
-    (found,) = order({product_id: 1.0}, catalogue, "land cover", Need(bbox=VIENNA), frozenset())
+    (found,) = ordered({product_id: 1.0}, catalogue, "land cover", Need(bbox=VIENNA))
     assert "was not verified (coverage:" in found.lacks
     assert not any(one.startswith("It covers the place") for one in found.why)
     assert found.fits
@@ -113,13 +118,13 @@ def test_years_that_are_not_known_are_not_taken_for_the_years_asked(catalogue: C
 
 def test_what_is_not_known_comes_after_what_is(catalogue: Catalogue) -> None:
     nearness = {"clcplus-backbone": 1.0, "clcplus-core": 0.9, "global-land-cover-10m": 0.6}
-    found = order(nearness, catalogue, "land cover", Need(bbox=UKRAINE, points=WITHIN_UKRAINE), frozenset())
+    found = ordered(nearness, catalogue, "land cover", Need(bbox=UKRAINE, points=WITHIN_UKRAINE))
     assert [one.product.id for one in found] == ["global-land-cover-10m", "clcplus-backbone", "clcplus-core"]
 
 
 def test_what_is_not_known_is_not_offered_in_place_of_what_was_asked(catalogue: Catalogue) -> None:
     nearness = {"tree-cover-change": 1.0, "hot-spots": 0.9}
-    found = order(nearness, catalogue, "tree cover change", Need(bbox=UKRAINE, points=WITHIN_UKRAINE), frozenset())
+    found = ordered(nearness, catalogue, "tree cover change", Need(bbox=UKRAINE, points=WITHIN_UKRAINE))
     answer = judge(found, OTHERS, named=frozenset(), limit=2)
     assert [one.product.id for one in answer.matches] == ["tree-cover-change", "hot-spots"]
     assert not answer.matches[0].fits
@@ -127,7 +132,7 @@ def test_what_is_not_known_is_not_offered_in_place_of_what_was_asked(catalogue: 
 
 def test_a_product_asked_for_is_given_with_what_is_not_known(catalogue: Catalogue) -> None:
     nearness = {"urban-atlas": 1.0, "corine-land-cover": 0.7}
-    found = order(nearness, catalogue, "urban", Need(bbox=ZERMATT), frozenset())
+    found = ordered(nearness, catalogue, "urban", Need(bbox=ZERMATT))
     assert found[0].product.id == "urban-atlas"
     assert found[0].shortfalls[0].kind == "place"
 
