@@ -5,7 +5,7 @@ import logging
 import sqlite3
 import threading
 from collections.abc import AsyncGenerator, Callable, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import replace
 from datetime import UTC, date, datetime
 from time import perf_counter
@@ -15,6 +15,7 @@ from assistant import answers, choices, finish, grounding, minds, pending, trans
 from assistant.access import Access, User, acting_as, current_user
 from assistant.asked import Asked
 from assistant.conversation import ConversationState, replayed
+from assistant.jobs import Jobs, Running
 from assistant.menu import ModelUnusable, Run
 from assistant.minds import Draft
 from assistant.models import model_name
@@ -77,6 +78,7 @@ class Assistant:
         self.access = access or Access(settings.database)
         self.toolbox = toolbox
         self.sessions = Sessions(settings.database, self.access.need_session)
+        self.jobs = Jobs(self.sessions.database)
         self._hub_url = hub_url
         self._services = services
         self._lock = threading.Lock()
@@ -116,7 +118,8 @@ class Assistant:
                 self._services.logins.forget(session_id)
 
     def close(self) -> None:
-        """Stop the embedded hub, if this assistant started one."""
+        """Stop the embedded hub, if this assistant started one, and write down how questions ended."""
+        self.jobs.close()
         with self._lock:
             self._services = None
             self._resources.close()
@@ -147,6 +150,7 @@ class Assistant:
         approve: bool | None = False,
         user: User | None = None,
         language: Language | None = None,
+        job_id: str | None = None,
     ) -> AsyncGenerator[Event, None]:
         """Answer a question as events; the last one is an answer or an error.
 
@@ -160,6 +164,7 @@ class Assistant:
             approve: Run large plans below the hard limit unasked, as the user says; None: the words are a model's.
             user: Who asks, where that is not the user of the request at hand.
             language: In which to answer; that of the question by default.
+            job_id: An id that cannot be guessed, under which the events can be followed from other processes.
         """
         queue: asyncio.Queue[Event | None] = asyncio.Queue()
         loop, cancelled = asyncio.get_running_loop(), threading.Event()
@@ -179,18 +184,33 @@ class Assistant:
             approves_all=approve,
             fixed_language=language,
         )
-        yield ToolStarted(call_id=START, name="read_question", args={})
-        with acting_as(user or current_user()), span("question"):
-            task = asyncio.create_task(self._answer(asked, emit, cancelled))
+        user = user or current_user()
+
+        def stop() -> None:
+            with suppress(RuntimeError):  # the loop has ended, and the question with it
+                loop.call_soon_threadsafe(task.cancel)
+
+        job = Running(asked.session_id, asked.question, stop, owner=user.name if user else "")
+        if job_id:
+            job.job_id, job.followed = job_id, True
+        begun = ToolStarted(call_id=START, name="read_question", args={})
+        job.take(begun)
+        yield begun
+        with acting_as(user), span("question"):
+            task = asyncio.create_task(self._answer(asked, emit, cancelled, job))
         task.add_done_callback(lambda _: emit(None))
         try:
             while (event := await queue.get()) is not None:
+                job.take(event)
                 yield event
         finally:
+            self.jobs.end(job)
             cancelled.set()
             task.cancel()
 
-    async def _answer(self, asked: Asked, emit: Callable[[Event | None], None], cancelled: threading.Event) -> None:
+    async def _answer(
+        self, asked: Asked, emit: Callable[[Event | None], None], cancelled: threading.Event, job: Running
+    ) -> None:
         """Make the answer and emit its events; the one net under the loop."""
         started = perf_counter()
         plain = emit = counting(self.access.claiming(emit), started)
@@ -198,6 +218,7 @@ class Assistant:
         try:
             check_question(asked.question, asked.today)
             await asyncio.to_thread(self.access.begin, asked.session_id)
+            await asyncio.to_thread(self.jobs.begin, job)
             asked = await asyncio.to_thread(self._recall, asked)
             asked = await asyncio.to_thread(self._take_up, asked)
             emit = translation.speaking(plain, asked.language)
@@ -209,7 +230,7 @@ class Assistant:
                 answer = await self._checked(asked, draft, started)
             for line in answer.text.splitlines(keepends=True):
                 emit(TextEvent(text=line))
-            emit(AnswerEvent(answer=await asyncio.to_thread(self._saved, asked, answer, draft.run)))
+            emit(AnswerEvent(answer=await asyncio.to_thread(self._saved, asked, answer, draft.run, job.job_id)))
         except ClmsError as error:
             emit(ErrorEvent(message=error.message, hint=error.hint))
         except Exception as error:  # noqa: BLE001  # a door shows a reference, never a traceback
@@ -219,7 +240,7 @@ class Assistant:
             reference = log_failure(logger, "A question")
             emit(ErrorEvent(message="Something unexpected went wrong.", hint="Try again.", reference=reference))
 
-    def _saved(self, asked: Asked, answer: Answer, run: Run) -> Answer:
+    def _saved(self, asked: Asked, answer: Answer, run: Run, job_id: str) -> Answer:
         """Keep the turn; an answer that cannot be kept is given all the same, and says so."""
         about = {name: getattr(asked, name) for name in ("question", "today", "area", "collection_id")}
         try:
@@ -227,7 +248,7 @@ class Assistant:
             done = pending.settled(answer, asked.resumed, waiting)
             kept: dict[str, Any] = {"pending": waiting, "settled": done, "anyone": not asked.has_session}
             state = asked.state.after(asked.question, answer.text)
-            self.sessions.save(asked.session_id, asked.question, answer, state=state, **kept)
+            self.sessions.save(asked.session_id, asked.question, answer, state=state, **kept, job_id=job_id)
             self.sessions.expire(self.settings.session_days)
         except (OSError, sqlite3.Error) as error:
             told = storage_failure(error, self.settings.data_dir)

@@ -123,6 +123,28 @@ def tables() -> "MetaData":
         Column("amount", BigInteger, nullable=False),
     )
     Table(
+        "job",
+        made,
+        text("id", primary_key=True),
+        text("session_id", index=True),
+        text("owner", index=True),
+        text("question"),
+        text("state"),
+        text("progress"),
+        Column("followed", Boolean, nullable=False),
+        when("asked_at"),
+        when("seen_at"),
+    )
+    Table(
+        "event",
+        made,
+        text("job_id", primary_key=True),
+        Column("number", Integer, primary_key=True),
+        text("session_id", index=True),
+        when("happened_at"),
+        text("event"),
+    )
+    Table(
         "shared", made, text("token", primary_key=True), text("artifact_id", index=True), text("owner"), when("made_at")
     )
     return made

@@ -115,6 +115,7 @@ class Sessions:
         pending: Sequence[Pending] = (),
         settled: Sequence[str] | None = None,
         anyone: bool = False,
+        job_id: str = "",
     ) -> None:
         """Add one turn.
 
@@ -126,8 +127,9 @@ class Sessions:
             pending: Large runs that the answer asks about.
             settled: Plans that wait no longer, with all of this conversation; None: all go on waiting.
             anyone: True where the client has no session of its own, so that a fingerprint alone finds the runs.
+            job_id: The question on its way that this answers.
         """
-        turn, waiting = tables().tables["turn"], tables().tables["waiting"]
+        turn, waiting, job = (tables().tables[one] for one in ("turn", "waiting", "job"))
         own, run = waiting.c.session_id == session_id, waiting.c.fingerprint
         with self.database.begin() as db:
             db.execute(waiting.delete().where(waiting.c.asked_at <= utc_now() - WAITS))
@@ -139,6 +141,7 @@ class Sessions:
                 db.execute(waiting.delete().where(own, run == each.fingerprint))
                 row = {"fingerprint": each.fingerprint, "session_id": session_id, "anyone": anyone}
                 db.execute(waiting.insert().values(**row, run=each.model_dump_json()))
+            db.execute(job.update().where(job.c.id == job_id).values(state="done"))
             kept = {"session_id": session_id, "question": question, "answer": answer.model_dump_json()}
             db.execute(turn.insert().values(**kept))
             settles = tables().tables["state"]
@@ -189,7 +192,7 @@ class Sessions:
         if self.database.is_empty:
             return
         with self.database.begin() as db:
-            for name in ("turn", "state", "waiting", "feedback"):
+            for name in ("turn", "state", "waiting", "feedback", "job", "event"):
                 table = tables().tables[name]
                 db.execute(table.delete().where(table.c.session_id == session_id))
             owned = tables().tables["owned"]

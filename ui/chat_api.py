@@ -19,7 +19,7 @@ from knowledge.schema import Product
 from tools.areas import parse_geojson
 from tools.errors import TooLarge
 from ui.answer_fields import Told, answer_fields, file_fields
-from ui.turns import RunningTurn, Turns
+from ui.turns import RunningTurn, TurnElsewhere, Turns
 
 HEARTBEAT_S = 15
 _FORWARDED = frozenset(("forwarded", "x-forwarded-for", "x-real-ip"))
@@ -56,6 +56,8 @@ class Conversation(BaseModel):
 
     session_id: str
     turns: list[KeptTurn]
+    interrupted: list[str] = []
+    """Questions without an answer: the process that worked on them ended. Ask them again."""
 
 
 class ConversationTold(BaseModel):
@@ -92,12 +94,12 @@ def chat_router(assistant: Assistant, turns: Turns) -> APIRouter:
     @router.get("/chat/{turn_id}", **streams)
     async def resume(turn_id: str, last_event_id: LastEvent = 0) -> EventSourceResponse:
         """Go on with the events of a question, after the one in the header `Last-Event-ID`."""
-        return _stream(turns.get(turn_id), turn_id, last_event_id)
+        return _stream(await turns.get(turn_id), turn_id, last_event_id)
 
     @router.delete("/chat/{turn_id}", status_code=204)
     async def stop(turn_id: str) -> Response:
         """Stop a question and its computation."""
-        turns.cancel(turn_id)
+        await turns.cancel(turn_id)
         return Response(status_code=204)
 
     @router.get("/sessions")
@@ -120,7 +122,8 @@ def chat_router(assistant: Assistant, turns: Turns) -> APIRouter:
         assistant.access.need("session", session_id)
         kept = assistant.sessions.history(session_id, limit=1000)
         told = [KeptTurn(question=one.question, answer=answer_fields(one.answer)) for one in kept]
-        return Conversation(session_id=session_id, turns=told)
+        broken_off = assistant.jobs.interrupted(session_id)
+        return Conversation(session_id=session_id, turns=told, interrupted=broken_off)
 
     @router.delete("/sessions/{session_id}", status_code=204)
     def forget(session_id: str) -> Response:
@@ -154,7 +157,7 @@ def _options(body: ChatBody, max_area_bytes: int) -> dict[str, Any]:
     }
 
 
-def _stream(turn: RunningTurn, turn_id: str, after: int = 0) -> EventSourceResponse:
+def _stream(turn: RunningTurn | TurnElsewhere, turn_id: str, after: int = 0) -> EventSourceResponse:
     async def events() -> AsyncIterator[ServerSentEvent]:
         async for number, event in turn.listen(after):
             yield ServerSentEvent(json.dumps(_fields(event), ensure_ascii=False), event=event.type, id=str(number))

@@ -9,11 +9,12 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from assistant.agent import Assistant
 from assistant.feedback import Feedback, FeedbackStore, Rating, Reason, about
+from assistant.jobs import Kept
 from assistant.plans import WORDS, Computing, Planned, find_plan, make_plan
-from assistant.schema import Pending, Today, ToolProgress
+from assistant.schema import AnswerEvent, Pending, Today, ToolProgress
 from tools.errors import TooLarge
 from ui.answer_fields import FileTold, Told, answer_fields, file_fields
-from ui.turns import RunningTurn, Turns
+from ui.turns import ENDED, RunningTurn, Turns
 
 Id = Annotated[str, Path(pattern=r"^[A-Za-z0-9_-]{16,100}$")]
 
@@ -129,17 +130,22 @@ def _add_jobs(router: APIRouter, turns: Turns) -> None:
     @router.get("/jobs")
     async def jobs() -> list[Job]:
         """List questions and plans on their way and lately ended, the latest first, without their answers."""
-        return [_job(job_id, turn).model_copy(update={"answer": None}) for job_id, turn in turns.mine().items()]
+        here = [_job(job_id, turn).model_copy(update={"answer": None}) for job_id, turn in turns.mine().items()]
+        return [*here, *map(_job_elsewhere, await turns.elsewhere())]
 
     @router.get("/jobs/{job_id}")
     async def job(job_id: Id) -> Job:
         """Tell how a question or plan goes, and what came of it."""
-        return _job(job_id, turns.get(job_id))
+        turn = await turns.get(job_id)
+        if isinstance(turn, RunningTurn):
+            return _job(job_id, turn)
+        told, last = _job_elsewhere(turn.known), await turn.last()
+        return told.model_copy(update={"answer": answer_fields(last.answer)}) if isinstance(last, AnswerEvent) else told
 
     @router.delete("/jobs/{job_id}", status_code=204)
     async def stop(job_id: Id) -> Response:
         """Stop a question or plan and its computation."""
-        turns.cancel(job_id)
+        await turns.cancel(job_id)
         return Response(status_code=204)
 
 
@@ -152,6 +158,14 @@ def _waiting(plan_id: str, run: Pending) -> WaitingPlan:
         today=run.today,
         smaller=run.changes,
     )
+
+
+def _job_elsewhere(kept: Kept) -> Job:
+    end = ENDED.get(kept.state)
+    state: Literal["running", "done", "failed"] = (
+        "running" if kept.state == "running" else "done" if kept.state == "done" else "failed"
+    )
+    return Job(job_id=kept.job_id, state=state, progress=f"{end.message} {end.hint}" if end else kept.progress)
 
 
 def _job(job_id: str, turn: RunningTurn) -> Job:

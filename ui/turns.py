@@ -1,4 +1,7 @@
-"""Questions that are being answered, apart from who listens: a cut connection loses nothing and can come back."""
+"""Questions that are being answered, apart from who listens: a cut connection loses nothing and can come back.
+
+One that another process answers, or has answered, is followed through the database.
+"""
 
 import asyncio
 import secrets
@@ -7,15 +10,18 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from assistant.access import User, current_user
+from assistant.access import current_user
 from assistant.agent import Assistant
-from assistant.schema import ErrorEvent, Event
+from assistant.jobs import PULSE_S, Jobs, Kept
+from assistant.schema import AnswerEvent, ErrorEvent, Event
 from tools.errors import ArtifactNotFound
 
 MAX_TURNS = 200
-"""So many turns are kept for whoever comes back; the oldest finished one goes first."""
+"""So many turns are kept in memory for whoever comes back; the oldest finished one goes first."""
 BUSY = ErrorEvent(message="Too many questions are being answered.", hint="Ask again in a minute.")
 STOPPED = ErrorEvent(message="The question was stopped.", hint="Ask again to start it anew.")
+INTERRUPTED = ErrorEvent(message="The question was interrupted: the process that answered it ended.", hint="Ask again.")
+ENDED: dict[str, ErrorEvent] = {"stopped": STOPPED, "interrupted": INTERRUPTED}
 
 
 class TurnNotFound(ArtifactNotFound):
@@ -26,11 +32,11 @@ class TurnNotFound(ArtifactNotFound):
 class RunningTurn:
     """One question on its way: all events so far, for listeners that come at any time."""
 
+    owner: str = ""
     events: list[Event] = field(default_factory=list)
     done: bool = False
     changed: asyncio.Condition = field(default_factory=asyncio.Condition)
     task: "asyncio.Task[None] | None" = None
-    owner: User | None = None
 
     async def add(self, event: Event | None) -> None:
         """Add one event; None ends the turn."""
@@ -52,8 +58,37 @@ class RunningTurn:
                 yield after, event
 
 
+@dataclass
+class TurnElsewhere:
+    """A question that another process answers or has answered."""
+
+    jobs: Jobs
+    known: Kept
+
+    async def last(self) -> Event | None:
+        """Give the last event that is written down."""
+        events = await asyncio.to_thread(self.jobs.events, self.known.job_id)
+        return events[-1] if events else None
+
+    async def listen(self, after: int = 0) -> AsyncIterator[tuple[int, Event]]:
+        """Give the events past a number as they are written down."""
+        job: Kept | None = self.known
+        ended = False
+        while True:
+            for event in await asyncio.to_thread(self.jobs.events, self.known.job_id, after):
+                after += 1
+                ended = isinstance(event, AnswerEvent | ErrorEvent)
+                yield after, event
+            if ended or job is None or job.state in ENDED:
+                break
+            await asyncio.sleep(PULSE_S)
+            job = await asyncio.to_thread(self.jobs.get, self.known.job_id, self.known.owner)
+        if not ended:
+            yield after + 1, ENDED[job.state if job else "stopped"]
+
+
 class Turns:
-    """The turns of one process, each under an id that cannot be guessed."""
+    """The turns of one process, each under an id that cannot be guessed, and the way to those of others."""
 
     def __init__(self, assistant: Assistant) -> None:
         self._assistant = assistant
@@ -61,36 +96,45 @@ class Turns:
 
     def start(self, question: str, options: dict[str, Any]) -> tuple[str, RunningTurn]:
         """Begin to answer; the work goes on when nobody listens any more."""
-        turn_id, turn = secrets.token_urlsafe(18), RunningTurn(owner=current_user())
+        turn_id, turn = secrets.token_urlsafe(18), RunningTurn(owner=_owner())
         if self._make_room():
             self._turns[turn_id] = turn
-            turn.task = asyncio.create_task(self._work(turn, question, options))
+            turn.task = asyncio.create_task(self._work(turn, question, {**options, "job_id": turn_id}))
         else:
             turn.events.append(BUSY)
             turn.done = True
         return turn_id, turn
 
-    def get(self, turn_id: str) -> RunningTurn:
-        """Give a turn.
+    async def get(self, turn_id: str) -> RunningTurn | TurnElsewhere:
+        """Give a turn, of this process or of another.
 
         Raises:
-            TurnNotFound: It is unknown here, or another user's.
+            TurnNotFound: It is unknown, or another user's.
         """
         turn = self._turns.get(turn_id)
-        if turn is None or turn.owner != current_user():
+        if turn and turn.owner == _owner():
+            return turn
+        known = await asyncio.to_thread(self._assistant.jobs.get, turn_id, _owner())
+        if known is None:
             raise TurnNotFound("There is no question with this id here.", "Ask it again.")
-        return turn
+        return TurnElsewhere(self._assistant.jobs, known)
 
     def mine(self) -> dict[str, RunningTurn]:
-        """Give the turns of who asks, latest first."""
-        user = current_user()
-        return {turn_id: turn for turn_id, turn in reversed(self._turns.items()) if turn.owner == user}
+        """Give the turns of who asks that are answered here, latest first."""
+        return {turn_id: turn for turn_id, turn in reversed(self._turns.items()) if turn.owner == _owner()}
 
-    def cancel(self, turn_id: str) -> None:
+    async def elsewhere(self) -> list[Kept]:
+        """Give the turns of who asks that are, or were, answered elsewhere, latest first."""
+        known = await asyncio.to_thread(self._assistant.jobs.listed, _owner())
+        return [one for one in known if one.job_id not in self._turns]
+
+    async def cancel(self, turn_id: str) -> None:
         """Stop a turn, its running computation too, and forget it; who listens hears that it was stopped."""
-        if task := self.get(turn_id).task:
-            task.cancel()
-        del self._turns[turn_id]
+        if isinstance(turn := await self.get(turn_id), RunningTurn):
+            if turn.task:
+                turn.task.cancel()
+            del self._turns[turn_id]
+        await asyncio.to_thread(self._assistant.jobs.stop, turn_id)
 
     async def close(self, patience_s: float = 0) -> None:
         """Let what runs come to its end, and stop what has not when the patience is over."""
@@ -108,6 +152,8 @@ class Turns:
         except asyncio.CancelledError:
             await turn.add(STOPPED)
         finally:
+            if not isinstance(turn.events[-1] if turn.events else None, AnswerEvent | ErrorEvent):
+                await turn.add(STOPPED)  # another process was asked to stop it
             await turn.add(None)
 
     def _make_room(self) -> bool:
@@ -118,3 +164,8 @@ class Turns:
         if old is not None:
             del self._turns[old]
         return old is not None
+
+
+def _owner() -> str:
+    user = current_user()
+    return user.name if user else ""

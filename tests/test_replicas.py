@@ -1,0 +1,96 @@
+"""Two processes on one database, of which one is killed: what is asked at one is followed and stopped at the other."""
+
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from assistant.database import Database, tables, utc_now
+from assistant.settings import Settings
+from tests.servers.doors import served
+from tests.servers.menu import small_assistant
+
+QUESTION = {"question": "How green are the parcels around Rennes this summer?", "today": "2026-08-20"}
+SESSION = "a-conversation-of-a-test"
+
+
+@contextmanager
+def replica(folder: Path) -> Iterator[tuple[str, "subprocess.Popen[str]"]]:
+    """Serve the same folder from a process of its own."""
+    command = [sys.executable, "-m", "tests.servers.replica", str(folder)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as run:
+        try:
+            assert run.stdout
+            yield run.stdout.readline().strip(), run
+        finally:
+            run.kill()
+
+
+def begin(url: str, **more: str) -> tuple[str, int]:
+    """Ask, and go away once it computes; gives the id of the question and the number of the last event seen."""
+    with httpx.stream("POST", f"{url}/api/chat", json={**QUESTION, **more}, timeout=30) as reply:
+        number = 0
+        for line in reply.iter_lines():
+            number = int(line[4:]) if line.startswith("id: ") else number
+            if line.startswith("data: ") and json.loads(line[6:]).get("name") == "compute":
+                return reply.headers["x-turn-id"], number
+    raise AssertionError("it computed nothing")
+
+
+def followed(url: str, job_id: str, after: int) -> list[tuple[int, dict[str, Any]]]:
+    """Give the events of a question past a number, to its end."""
+    headers = {"Last-Event-ID": str(after)}
+    with httpx.stream("GET", f"{url}/api/chat/{job_id}", headers=headers, timeout=30) as reply:
+        lines = [line for line in reply.iter_lines() if line.startswith(("id: ", "data: "))]
+    return [(int(one[4:]), json.loads(other[6:])) for one, other in zip(lines[::2], lines[1::2], strict=True)]
+
+
+def wait_for(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 30
+    while not condition():
+        assert time.monotonic() < deadline, "it took too long"
+        time.sleep(0.05)
+
+
+def test_what_one_process_is_asked_another_follows_and_stops_and_a_kill_loses_nothing(settings: Settings) -> None:
+    assistant = small_assistant(settings)
+    with replica(settings.data_dir) as (one, run), served(assistant) as other:
+        stopped, _ = begin(one)
+        assert httpx.get(f"{other}/api/jobs/{stopped}").json()["state"] == "running"
+        assert httpx.delete(f"{other}/api/jobs/{stopped}").status_code == 204
+        wait_for((settings.data_dir / "stopped").exists)
+        assert httpx.get(f"{other}/api/jobs/{stopped}").status_code == 404
+
+        finished, last = begin(one)
+        (settings.data_dir / "go").touch()
+        rest = followed(other, finished, last)
+        assert [number for number, _ in rest] == list(range(last + 1, last + 1 + len(rest)))
+        assert "0.500" in rest[-1][1]["text"]
+        job = httpx.get(f"{other}/api/jobs/{finished}").json()
+        assert (job["state"], job["answer"]["text"]) == ("done", rest[-1][1]["text"])
+
+        (settings.data_dir / "go").unlink()
+        broken, last = begin(one, session_id=SESSION)
+        listed = {job["job_id"]: job["state"] for job in httpx.get(f"{other}/api/jobs").json()}
+        assert listed == {finished: "done", broken: "running"}
+        run.kill()
+        run.wait()
+        assert httpx.get(f"{other}/api/sessions/{SESSION}").json()["interrupted"] == []  # it may still be alive
+        with Database(settings.database.where).begin() as db:  # half a minute later
+            db.execute(tables().tables["job"].update().values(seen_at=utc_now() - timedelta(seconds=30)))
+        assert "interrupted" in httpx.get(f"{other}/api/jobs/{broken}").json()["progress"]
+        assert followed(other, broken, last)[-1][1]["message"].startswith("The question was interrupted")
+        conversation = httpx.get(f"{other}/api/sessions/{SESSION}").json()
+        assert (conversation["turns"], conversation["interrupted"]) == ([], [QUESTION["question"]])
+
+        again = httpx.post(f"{other}/api/chat", json={**QUESTION, "session_id": SESSION}, timeout=30)
+        assert "0.500" in again.text
+        conversation = httpx.get(f"{other}/api/sessions/{SESSION}").json()
+        assert (len(conversation["turns"]), conversation["interrupted"]) == (1, [])
