@@ -13,12 +13,13 @@ from lxml import etree
 from pystac.validation import JsonSchemaSTACValidator
 from pystac.validation.stac_validator import STACObjectType
 
+from knowledge.catalogue import load_catalogue
 from tests.test_map_view import drawn
 from tests.web.script import computed
-from tools.record_iso import iso_record
+from tools.record_iso import THEMES, iso_record
 from tools.record_stac import stac_item
-from tools.records import Record, licence_line
-from tools.schema import Artifact, Scene
+from tools.records import Record, inspire_themes, licence_line
+from tools.schema import Artifact, LayerChoice, Scene
 from tools.workspace import Workspace, file_sha256
 from ui.page_api import zip_files
 
@@ -27,6 +28,8 @@ SPACES = {
     "gco": "http://www.isotc211.org/2005/gco",
     "gml": "http://www.opengis.net/gml",
 }
+XLINK = "http://www.w3.org/1999/xlink"
+ANCHOR = ".//{http://www.isotc211.org/2005/gmd}keyword/{http://www.isotc211.org/2005/gmx}Anchor"
 
 
 def _record(tmp_path: Path, **other: Any) -> Record:
@@ -74,6 +77,8 @@ def test_an_iso_record_has_what_inspire_asks_of_a_data_set(tmp_path: Path) -> No
     assert _words(tree, f"{about}/gmd:abstract") == ["NDVI."]
     assert _words(tree, f"{about}/gmd:topicCategory") == ["imageryBaseMapsEarthCover"]
     assert _words(tree, f"{about}/gmd:descriptiveKeywords/gmd:MD_Keywords/gmd:keyword") == ["Land cover"]
+    themes = etree.fromstring(iso_record(_record(tmp_path, themes=("Hydrography", "Land use"))))
+    assert [one.get(f"{{{XLINK}}}href", "").rpartition("/")[2] for one in themes.iterfind(ANCHOR)] == ["hy", "lu"]
     assert "Terms." in _words(tree, f"{about}//gmd:otherConstraints")
     assert _words(tree, f"{about}//gmd:westBoundLongitude") == ["-1.700000"]
     assert _words(tree, f"{about}//gml:beginPosition") == ["2025-06-01"]
@@ -112,3 +117,16 @@ def test_in_a_zip_the_item_names_the_files_beside_it(tmp_path: Path) -> None:
         told = json.loads(archive.read("03-stac-item.json"))
         for asset in told["assets"].values():
             assert len(archive.read(asset["href"].removeprefix("./"))) == asset["file:size"]
+
+
+def test_a_record_has_the_themes_of_its_product_and_each_theme_of_the_catalogue_has_a_code() -> None:
+    plan, catalogue = computed().plan, load_catalogue()
+    assert plan is not None
+    assert inspire_themes(plan, catalogue) == ("Land cover",)
+    layer = LayerChoice(
+        title="TCD", unit="%", product_id="tree-cover-density", edition_id="none", band="TCD", reference="2024"
+    )
+    assert "Habitats and biotopes" in inspire_themes(plan.model_copy(update={"layer": layer}), catalogue)
+    assert {theme for one in catalogue.products for edition in one.editions for theme in edition.inspire_themes} <= set(
+        THEMES
+    )

@@ -4,6 +4,7 @@ The elements and their order are those of the technical guidance for data sets, 
 https://inspire.ec.europa.eu/id/document/tg/metadata-iso19139
 """
 
+from collections.abc import Sequence
 from email.utils import parseaddr
 from typing import Any
 
@@ -18,7 +19,24 @@ _OPEN = (
     "http://inspire.ec.europa.eu/metadata-codelist/LimitationsOnPublicAccess/noLimitations",
 )
 _NOT_KNOWN = ("not known", "")
-_THEME = "http://inspire.ec.europa.eu/theme/lc"
+THEMES = {
+    "Agricultural and aquaculture facilities": "af",
+    "Atmospheric conditions": "ac",
+    "Buildings": "bu",
+    "Elevation": "el",
+    "Environmental monitoring facilities": "ef",
+    "Geology": "ge",
+    "Habitats and biotopes": "hb",
+    "Hydrography": "hy",
+    "Land cover": "lc",
+    "Land use": "lu",
+    "Meteorological geographical features": "mf",
+    "Natural risk zones": "nz",
+    "Orthoimagery": "oi",
+    "Protected sites": "ps",
+    "Soil": "so",
+}
+"""Names of INSPIRE themes, as the catalogue has them, to their codes in https://inspire.ec.europa.eu/theme."""
 _LAW = "Commission Regulation (EU) No 1089/2010 of 23 November 2010 implementing Directive 2007/2/EC"
 
 
@@ -107,7 +125,7 @@ def _identification(record: Record, day: str) -> Any:
         _node("citation", _citation(record, day)),
         _text("abstract", record.abstract),
         _node("pointOfContact", _party(record.contact, "pointOfContact")),
-        _node("descriptiveKeywords", _keywords()),
+        _node("descriptiveKeywords", _keywords(record.themes)),
         _node("resourceConstraints", _legal("accessConstraints", *(_OPEN if record.has_terms else _NOT_KNOWN))),
         _node("resourceConstraints", _legal("useConstraints", record.licence, "")),
         _node("spatialRepresentationType", _code("MD_SpatialRepresentationTypeCode", _representation(record))),
@@ -127,14 +145,14 @@ def _citation(record: Record, day: str, title: str = "") -> Any:
     )
 
 
-def _keywords() -> Any:
+def _keywords(themes: Sequence[str]) -> Any:
     date = _node(
         "CI_Date", _node("date", _gco("Date", "2008-06-01")), _node("dateType", _code("CI_DateTypeCode", "publication"))
     )
     thesaurus = _node("CI_Citation", _text("title", "GEMET - INSPIRE themes, version 1.0"), _node("date", date))
     return _node(
         "MD_Keywords",
-        _linked("keyword", "Land cover", _THEME),
+        *(_linked("keyword", one, f"http://inspire.ec.europa.eu/theme/{THEMES[one]}") for one in themes),
         _node("type", _code("MD_KeywordTypeCode", "theme")),
         _node("thesaurusName", thesaurus),
     )

@@ -1,7 +1,7 @@
 """What a catalogue needs to know of a result: its provenance, a STAC item and an ISO 19139 record."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,10 +12,12 @@ from tools.schema import Artifact, Bbox, Plan, Scene
 from tools.words import counted
 
 if TYPE_CHECKING:
+    from knowledge.catalogue import Catalogue
     from tools.toolbox import Services
 
 SYNTHETIC_LICENCE = "Invented demo data, no observation: CC0-1.0."
 """As the demo archive's collections say."""
+LAND_COVER = "Land cover"
 _UNKNOWN_LICENCE = "Not known: ask whoever provides {collection}."
 
 
@@ -36,6 +38,8 @@ class Record:
     """Who answers for it, as `Name <mail@host>`; empty where nobody was named."""
     stac_url: str
     made_at: datetime
+    themes: Sequence[str] = (LAND_COVER,)
+    """INSPIRE themes of the product; those of an index without one are land cover's."""
 
     @property
     def has_terms(self) -> bool:
@@ -67,6 +71,7 @@ def write_records(
     # A hub of one process ends with it: the address that scripts are given stays.
     stac_url = f"{services.rerun_url.removesuffix('openeo')}stac" if services.rerun_url else services.stac_url
     record = _record(work, (*files, provenance), contact=services.contact, stac_url=public_url(stac_url))
+    record = replace(record, themes=inspire_themes(work.plan, services.retriever.catalogue))
     kept = {"fingerprint": work.plan.fingerprint}
     return (
         provenance,
@@ -88,6 +93,15 @@ def licence_line(plan: Plan, *, synthetic: bool) -> str:
     if plan.collection_id.startswith("sentinel-") or (plan.layer and plan.layer.product_id):
         return licence("copernicus-open")
     return _UNKNOWN_LICENCE.format(collection=plan.collection_id)
+
+
+def inspire_themes(plan: Plan, catalogue: "Catalogue") -> tuple[str, ...]:
+    """Give the INSPIRE themes of the product whose layer was computed; of an index of bands, land cover."""
+    if not plan.layer or not plan.layer.product_id:
+        return (LAND_COVER,)
+    editions = catalogue.get(plan.layer.product_id).editions
+    used = [one for one in editions if one.id == plan.layer.edition_id] or editions
+    return tuple(dict.fromkeys(theme for one in used for theme in one.inspire_themes)) or (LAND_COVER,)
 
 
 def raster_of(files: Sequence[Artifact]) -> Path | None:

@@ -16,7 +16,7 @@ from tools.errors import ArtifactNotFound
 from tools.schema import Frozen
 from ui.page_words import ASSETS, say
 from ui.panels import result_html
-from ui.turn import Turn
+from ui.turn import Turn, lists_ended
 
 LESSONS = Path(__file__).parent / "lessons"
 
@@ -108,7 +108,7 @@ def conversation_html(turns: list[Turn], language: Language) -> str:
     markdown = MarkdownIt("commonmark", {"html": False}).enable("table")
     parts = []
     for turn in turns:
-        told = markdown.render(turn.text.replace("![", "!\\["))
+        told = markdown.render(lists_ended(turn.text).replace("![", "!\\["))
         panel = result_html(turn.question, turn.artifacts, turn.answer, language)
         parts.append(f'<article><h2>{escape(turn.question)}</h2>{told}<div id="result">{panel}</div></article>')
     title = say(language, "shared_title")

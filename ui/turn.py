@@ -21,6 +21,8 @@ from tools.schema import Artifact, Outcome
 from ui.page_words import all_words, say
 
 _TITLE_LENGTH = 90
+_LIST_END = re.compile(r"(?m)^(\s*(?:[-*]|\d+[.)]) .*)\n(?!\s*(?:[-*]|\d+[.)]) )(?=\S)")
+"""The last line of a list before a line that is none; Markdown would take that into the list."""
 
 
 @dataclass
@@ -139,7 +141,12 @@ def error_text(event: ErrorEvent) -> str:
 
 def harmless(text: str) -> str:
     """Show HTML and image links as text, so that no words make the browser call another host."""
-    return re.sub(r"<(?!https?://)", "&lt;", text).replace("![", "!\\[")
+    return re.sub(r"<(?!https?://)", "&lt;", lists_ended(text)).replace("![", "!\\[")
+
+
+def lists_ended(text: str) -> str:
+    """Put an empty line after each list, so that what follows stands by itself."""
+    return _LIST_END.sub(r"\1\n\n", text)
 
 
 def plain(value: object) -> str:

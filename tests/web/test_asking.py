@@ -116,6 +116,41 @@ def test_an_image_in_an_answer_is_not_fetched() -> None:
     assert turn.messages()[-1]["content"].startswith("!\\[")
 
 
+def test_a_line_after_a_list_is_no_part_of_it_and_a_switch_is_told_by_its_name() -> None:
+    turn = Turn("q")
+    turn.take(ToolStarted(call_id="1", name="feature_stack", args={"place": "Rennes", "true_colour": True, "x": False}))
+    turn.take(TextEvent(text="1. one\n2. two\nThe mean.\n- a\n  more of a\nEnd"))
+    step, told = turn.messages("fr")[1:]
+    assert step["metadata"]["title"] == "Empilement de bandes: Rennes, true colour"
+    assert told["content"] == "1. one\n2. two\n\nThe mean.\n- a\n  more of a\nEnd"
+
+
+def test_the_keyboard_alone_asks_stops_and_opens_a_file(page: Page, assistant: ScriptedAssistant) -> None:
+    def tab_to(name: str) -> None:
+        for _ in range(60):
+            page.keyboard.press("Tab")
+            if (
+                page.evaluate("document.activeElement.innerText || document.activeElement.ariaLabel || ''").strip()
+                == name
+            ):
+                return
+        raise AssertionError(f"Tab never comes to {name!r}")
+
+    page.get_by_label("Your question").focus()
+    page.keyboard.type("wait for it")
+    page.keyboard.press("Enter")
+    page.get_by_role("button", name="Stop").wait_for()
+    tab_to("Stop")
+    page.keyboard.press("Enter")
+    page.get_by_text("Stopped.").wait_for()
+    page.get_by_label("Your question").focus()
+    page.keyboard.type("How green?")
+    page.keyboard.press("Enter")
+    page.get_by_role("link", name="Rows").wait_for()
+    tab_to("Rows")
+    assert page.evaluate("getComputedStyle(document.activeElement).outlineStyle") == "solid"
+
+
 def test_a_stopped_step_is_closed() -> None:
     turn = Turn("q")
     turn.take(ToolStarted(call_id="1", name="compute", args={}))
