@@ -2,15 +2,11 @@
 
 from collections.abc import Iterable, Sequence
 
-from assistant import abilities, comparison
+from assistant import abilities, comparison, lexicon
+from assistant.findings import OUTCOME_WORDS, computed_text, measured, period_in_words, when_text
 from assistant.pending import question_of, with_options
 from assistant.slots import AVERAGE, Slots
-from tools.difference import difference_lines
-from tools.export import synthetic_note
-from tools.schema import Outcome, Output, Place, Plan, Polygons, Recommendation, Statistics, StatisticsRow, ToolResult
-from tools.selection import selection_lines
-from tools.words import counted
-from tools.zonal import curve, summary
+from tools.schema import Outcome, Output, Place, Polygons, Recommendation, ToolResult
 
 WAYS_SHOWN = 4
 """Ways to get a product: editions differ in theirs, so that the first ones alone would mislead."""
@@ -34,13 +30,6 @@ FOLLOW_UPS: dict[Output, str] = {
     "composite": "Show a map of {index} of {where}, {when}.",
     "per_polygon": "What is the mean {index} per parcel in {where}, {when}?",
 }
-OUTCOME_WORDS: dict[Outcome, str] = {
-    "ok": "",
-    "no_data": "No data",
-    "not_covered": "Not covered",
-    "not_run": "Not run",
-    "failed": "Failed",
-}
 
 
 def help_text() -> str:
@@ -54,12 +43,25 @@ def help_text() -> str:
     )
 
 
-def out_of_scope_text() -> str:
-    """Refuse in a sentence."""
-    return (
-        "This is outside what I can answer: I know land products of Copernicus and can compute "
-        f"{abilities.computable_text()} from satellite scenes."
-    )
+OUT_OF_SCOPE = (
+    "This is outside what I can answer: I know the land products of Copernicus and compute from satellite scenes."
+)
+OPENEO = (
+    "Each computation here is an openEO process graph: its files hold the graph (JSON), a Python script and a "
+    "notebook. Any openEO back-end that has the collection can run them; set CLMS_OPENEO_URL to one and the same "
+    "question is computed there."
+)
+UDP = (
+    "No user-defined process (UDP) is built in here. A back-end keeps those of its users: in Python, "
+    "connection.save_user_defined_process stores a graph under a name and connection.list_user_defined_processes lists "
+    "them."
+)
+FIRST_COMPUTE = "Ask for a computation first. For example: How green are the parcels around Rennes this summer?"
+
+
+def openeo_text(read: Slots) -> str:
+    """Tell how a computation runs elsewhere, and what there is of user-defined processes."""
+    return "\n\n".join([OPENEO, *([UDP] * lexicon.has(read.text, "udp")), *([FIRST_COMPUTE] * (not read.computes))])
 
 
 def compose(read: Slots, results: Sequence[ToolResult]) -> str:
@@ -69,13 +71,18 @@ def compose(read: Slots, results: Sequence[ToolResult]) -> str:
     if read.intent in ("greeting", "help"):
         return help_text()
     if read.intent == "out_of_scope":
-        return out_of_scope_text()
+        return OUT_OF_SCOPE
+    if read.intent == "openeo" and not results:
+        return openeo_text(read)
     if not results:
         return "Not run: no tool could be used for this question.\n\n" + help_text()
     findings = _findings(results)
     told = [
         _not_computed(read, results),
+        openeo_text(read) if read.intent == "openeo" else "",
+        _ranked_at(read.rank, results),
         findings,
+        _outside(read),
         comparison.side_by_side(results, _plain_computes(read)) if read.compares else "",
         comparison.season_shifts(results),
         _product(results),
@@ -91,6 +98,20 @@ def compose(read: Slots, results: Sequence[ToolResult]) -> str:
         _sources(results, told="\n".join(told)),
     ]
     return "\n\n".join(section for section in sections if section)
+
+
+def _ranked_at(rank: int, results: Sequence[ToolResult]) -> str:
+    """Tell the one of a ranking that is meant; empty where none is, or the ranking is shorter."""
+    listed = (result.data["ranking"]["units"] for result in results if result.data.get("ranking"))
+    units = next(listed, ()) if rank else ()
+    one = units[rank - 1] if len(units) >= rank > 0 else None
+    return f"Number {rank} of the ranking: **{one['label']}** {one['value']:.3f}." if one else ""
+
+
+def _outside(read: Slots) -> str:
+    """Say which parts of a question nobody here answers; whom to ask for the others is told by the search."""
+    words = [part.rstrip(" ?.!") for part in read.outside if not abilities.names_elsewhere(part)]
+    return f"Outside what I can answer: {'; '.join(words)}." if words else ""
 
 
 def _is_product_first(read: Slots, results: Sequence[ToolResult]) -> bool:
@@ -135,7 +156,7 @@ def follow_ups(results: Sequence[ToolResult]) -> tuple[str, ...]:
         plan, done = plans[0], {plan.output for plan in plans}
         where = "this area" if _is_attached(plan.place, plan.polygons) else plan.place.name
         found += [
-            words.format(index=_index(plan), where=where, when=_in_words(plan))
+            words.format(index=measured(plan), where=where, when=period_in_words(plan))
             for output, words in FOLLOW_UPS.items()
             if output not in done
         ]
@@ -174,7 +195,7 @@ def _not_computed(read: Slots, results: Sequence[ToolResult]) -> str:
 def _findings(results: Sequence[ToolResult]) -> str:
     """Tell the computed findings first, then what did not work, then what other tools said."""
     worded = (result for result in results if result.statistics and result.outcome == "ok")
-    found = [str(result.data.get("finding") or _computed(result)) for result in worded]
+    found = [str(result.data.get("finding") or computed_text(result)) for result in worded]
     # That no layer is known for a subject is no news beside the search, which says why.
     found += [unhappy_text(one) for one in results if one.outcome != "ok" and one.data.get("product", "") is not None]
     found += _asked(results)
@@ -204,110 +225,6 @@ def _asked(results: Sequence[ToolResult]) -> list[str]:
         others = [one.question for one in results if one.question and not one.question.approves]
         return [with_options(one) for one in (joint, *others)]
     return [with_options(one.question) for one in results if one.question]
-
-
-def _computed(result: ToolResult) -> str:
-    if not (result.statistics and result.plan):
-        return result.text
-    invented = {
-        name: bool(result.data.get(key)) for name, key in (("scenes", "synthetic"), ("units", "units_synthetic"))
-    }
-    note = synthetic_note(**invented)
-    picked = "\n".join(selection_lines(result.data))
-    return "\n\n".join(part for part in (note, picked, _finding(result.plan, result.statistics, result)) if part)
-
-
-def _finding(plan: Plan, statistics: Statistics, result: ToolResult) -> str:
-    if plan.against:
-        return _difference_finding(plan, result)
-    if plan.output == "series":
-        return _series_finding(plan, statistics)
-    if plan.output == "per_polygon":
-        return _polygon_finding(plan, statistics)
-    return "\n".join(_row_finding(plan, row) for row in statistics.rows)
-
-
-def _difference_finding(plan: Plan, result: ToolResult) -> str:
-    """Tell a difference, the later period minus the earlier one, unit by unit."""
-    rows = result.statistics.rows if result.statistics else ()
-    told = difference_lines(_index(plan), result.data.get("difference", {}).get("rows", ()), rows)
-    against = plan.model_copy(update={"period": plan.against})
-    return "\n".join([f"{_index(plan)} of {plan.place.name}: {_when(plan)}, minus {_when(against)}.", *told])
-
-
-def _row_finding(plan: Plan, row: StatisticsRow) -> str:
-    name = row.label or plan.place.name
-    if row.value is None:
-        return f"{OUTCOME_WORDS[row.outcome]} for {name}, {_when(plan)}: {_pixels(row)}."
-    return f"The mean {_index(plan)} of {name}, {_when(plan)}, is **{row.value:.3f}** ({_pixels(row)})."
-
-
-def _polygon_finding(plan: Plan, statistics: Statistics) -> str:
-    rows = statistics.rows
-    good = [row for row in rows if row.value is not None]
-    if len(good) < 2:
-        return "\n".join(_row_finding(plan, row) for row in rows[:5])
-    found = summary(rows)
-    text = (
-        f"The mean {_index(plan)} of the {found['polygons_ok']} polygons with data ({plan.place.name}, {_when(plan)}) "
-        f"is **{found['mean_of_means']:.3f}**, each polygon counted once."
-    )
-    shown = min(3, len(good) // 2)
-    text += f"\nHighest: {_ranked(found['highest'][:shown])}.\nLowest: {_ranked(found['lowest'][:shown])}."
-    for key, words in (("polygons_no_data", "No data"), ("polygons_not_covered", "Not covered")):
-        if found[key]:
-            text += f"\n{words}: {found[key]} of {counted(found['polygons'], 'polygon')}."
-    return text
-
-
-def _ranked(rows: Sequence[dict[str, object]]) -> str:
-    return ", ".join(f"{row['label']} {row['value']:.3f}" for row in rows)
-
-
-def _series_finding(plan: Plan, statistics: Statistics) -> str:
-    labels = list(dict.fromkeys(row.label for row in statistics.rows))
-    lines = []
-    for label in labels[:5]:
-        rows = [row for row in statistics.rows if row.label == label]
-        found = curve(rows)
-        if not found["dates_ok"]:
-            lines.append(f"No data for {label}, {_when(plan)}: no date has a valid pixel.")
-            continue
-        if found["dates_ok"] == 1:
-            only, others = found["peak"], f" of {found['dates']}" if found["dates"] > 1 else ""
-            lines.append(
-                f"{_index(plan)} of {label}, {_when(plan)}, is **{only['value']:.3f}** on {only['date']}, "
-                f"the only date{others} with data: that makes no curve."
-            )
-            continue
-        first, peak, low, last = (found[key] for key in ("first", "peak", "lowest", "last"))
-        lines.append(
-            f"{_index(plan)} of {label}, {_when(plan)}, "
-            f"{found['dates_ok']} of {counted(found['dates'], 'date')} with data: "
-            f"it starts at {first['value']:.3f} on {first['date']}, "
-            f"peaks at **{peak['value']:.3f}** on {peak['date']}, "
-            f"is lowest at {low['value']:.3f} on {low['date']} and ends at {last['value']:.3f} on {last['date']}."
-        )
-    return "\n".join(lines)
-
-
-def _pixels(row: StatisticsRow) -> str:
-    return f"{row.valid_pixels} of {counted(row.total_pixels, 'pixel')} valid"
-
-
-def _when(plan: Plan) -> str:
-    start, end = plan.period.start.isoformat(), plan.period.end.isoformat()
-    return f"on {start}" if start == end else f"{start} to {end}"
-
-
-def _in_words(plan: Plan) -> str:
-    """Give the period so that it can be asked again."""
-    start, end = plan.period.start.isoformat(), plan.period.end.isoformat()
-    return f"on {start}" if start == end else f"from {start} to {end}"
-
-
-def _index(plan: Plan) -> str:
-    return plan.layer.title if plan.layer else abilities.index_title(plan.recipe_id)
 
 
 def _product(results: Sequence[ToolResult]) -> str:
@@ -342,7 +259,7 @@ def _how(read: Slots, results: Sequence[ToolResult]) -> str:
             lines.append(f"{result.statistics.method} Plan {plan.fingerprint}.")
             continue
         lines.append(
-            f"{result.statistics.method} Collection {plan.collection_id}; {_when(plan)}; "
+            f"{result.statistics.method} Collection {plan.collection_id}; {when_text(plan)}; "
             f"scenes with at most {plan.max_cloud_cover_percent:g} % cloud; plan {plan.fingerprint}."
         )
     if lines and read.intent == "compute" and not all(wanted.period for wanted in read.computes):

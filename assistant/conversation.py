@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from assistant import abilities, computes, layers, lexicon, slots, tasks
-from assistant.choices import chosen, offered
+from assistant.choices import chosen, offered, rank_in
 from assistant.comparison import compared_products
 from assistant.follow_ups import (
     SHORT_WORDS,
@@ -26,6 +26,7 @@ from assistant.follow_ups import (
 from assistant.pending import is_reply
 from assistant.picks import read_pick
 from assistant.roles import users_words
+from assistant.scope import parted
 from assistant.shifts import find_shift
 from assistant.slots import Slots
 from assistant.spans import is_known_place
@@ -36,6 +37,8 @@ from tools.schema import Frozen
 MOST_REPLAYED = 40
 """Latest turns that are read again where no state was kept: a client that sends its messages, an old conversation."""
 MOST_PLACES = 20
+DETOURS = ("explain", "openeo")
+"""What a later question does not go on with where another one was asked before."""
 
 
 class ConversationState(Frozen):
@@ -59,7 +62,7 @@ class ConversationState(Frozen):
         found = read(question, self)
         if found.intent in slots.SMALL_TALK or is_reply(question):
             return self
-        detour = found.intent == "explain" and self.last is not None and self.last.intent != "explain"
+        detour = found.intent in DETOURS and self.last is not None and self.last.intent not in DETOURS
         named = [found.place] if {",", "("} & set(found.place) else []
         return ConversationState(
             latest=found,
@@ -99,8 +102,10 @@ def read(question: str, state: ConversationState = START) -> Slots:
         question: What the user asks now.
         state: What was settled before.
     """
-    task = tasks.read(question, state.latest)
-    return replace(task, text=question) if task else _read(question, state)
+    inside, outside = parted(question)
+    task = tasks.read(inside, state.latest)
+    found = replace(task, text=inside) if task else _read(inside, state)
+    return replace(found, outside=outside)
 
 
 def _read(question: str, state: ConversationState) -> Slots:
@@ -110,7 +115,8 @@ def _read(question: str, state: ConversationState) -> Slots:
     whens = without_opening(question, slots.periods_of(question)) if last else slots.periods_of(question)
     shift, base = find_shift(question), base_period(last)
     if latest and not (shift and base) and (ranked := ranked_again(question, latest)):
-        return replace(latest, computes=(ranked,), text=question)
+        rank, subject = rank_in(question), latest.subject or latest.text
+        return replace(latest, computes=(ranked,), rank=rank, subject=subject, text=question)
     if shift and base:
         whens = tuple(one for one in whens if one.end <= shift.start or shift.end <= one.start)
     shifted = shift.of(base) if shift and base and not whens else ""
@@ -139,6 +145,8 @@ def _completed(found: Slots, question: str, whens: tuple[When, ...], state: Conv
     latest, last = state.latest, state.last
     intent, base = found.intent, base_period(last)
     found = _demanding_more(found, question, state)
+    if intent == "openeo" and last:
+        return replace(found, place=last.place, periods=last.periods, computes=last.computes)
     if intent in ("compute", "scenes"):
         found = _filled_in(found, question, state)
     if intent == "compute":

@@ -112,7 +112,7 @@ def _refuse_unusable(draft: Draft, asked: Asked, toolbox: Toolbox) -> None:
     if draft.planned:
         return
     before = asked.state.latest
-    wanted, told = calls_for(asked.question, asked.state), planned_calls(before, before.text) if before else []
+    wanted, told = calls_for(asked.question, asked.state), planned_calls(before) if before else []
     made = [(call.name, call.args) for call in draft.run.calls]
     # What a follow-up needs may already be in the conversation: of it only other places and periods are refused.
     if not before and ((wanted and not made) or (_computing(wanted) and not _computing(made))):

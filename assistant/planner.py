@@ -112,7 +112,7 @@ def next_message(
     if fixed == () or (fixed is None and is_reply(question)):
         reply = answers.NOTHING_WAITS if fixed is None else answers.CANCELLED
         return AIMessage(content=reply, response_metadata={answers.OUTCOME: "not_run"})
-    wanted = fixed or planned_calls(read, question, state.products)
+    wanted = fixed or planned_calls(read, state.products)
     calls = [call for call in wanted if call[0] in menu and call not in made]
     if calls:
         return AIMessage(
@@ -129,11 +129,17 @@ def calls_for(question: str, state: ConversationState) -> list[Call]:
     """Give the calls that a question needs in its conversation."""
     if is_reply(question):
         return []
-    return planned_calls(conversation.read(question, state), question, state.products)
+    return planned_calls(conversation.read(question, state), state.products)
 
 
-def planned_calls(read: Slots, question: str, told: Sequence[str] = ()) -> list[Call]:
-    """List the calls a question needs."""
+def planned_calls(read: Slots, told: Sequence[str] = ()) -> list[Call]:
+    """List the calls a question needs; a part that another service answers is looked up on its own."""
+    others = (part for part in read.outside if abilities.names_elsewhere(part))
+    return [*_own_calls(read, told), *(("search_products", {"question": part}) for part in others)]
+
+
+def _own_calls(read: Slots, told: Sequence[str]) -> list[Call]:
+    question = read.text
     if read.tool:
         return [tasks.call(read, answers.DEFAULT_PERIOD)]
     if read.intent in ("recommend", "explain"):
@@ -142,7 +148,7 @@ def planned_calls(read: Slots, question: str, told: Sequence[str] = ()) -> list[
         period = read.periods[0] if read.periods else answers.DEFAULT_PERIOD
         return [("search_scenes", {"place": read.place, "period": period})]
     computes = [_compute_call(read, wanted) for wanted in read.computes]
-    return [_search_call(read, question), *computes] if read.intent == "compute" else []
+    return [_search_call(read, question), *computes] if read.intent == "compute" else computes
 
 
 def _about_products(read: Slots, question: str, told: Sequence[str]) -> list[Call]:

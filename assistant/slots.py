@@ -13,7 +13,7 @@ from assistant.times import Ends, When, find_periods
 from assistant.yearly import asked_output, asked_periods, names_date_layer, names_mean
 from tools.place_radius import without_radius
 
-Intent = Literal["greeting", "thanks", "help", "explain", "scenes", "compute", "recommend", "out_of_scope"]
+Intent = Literal["greeting", "thanks", "help", "explain", "scenes", "compute", "recommend", "openeo", "out_of_scope"]
 
 SMALL_TALK = ("greeting", "thanks", "help", "out_of_scope")
 """What no later question goes on with."""
@@ -52,6 +52,10 @@ class Slots:
     """The question itself."""
     tool: str = ""
     """The one tool whose call answers it: `classify` or `feature_stack`; empty for all else."""
+    rank: int = 0
+    """Which one of a ranking is meant: 2 for "the second one"; 0 for all."""
+    outside: tuple[str, ...] = ()
+    """Parts of it that another service would answer."""
     options: dict[str, Any] = field(default_factory=dict)
     """Arguments of that tool beside place and period."""
 
@@ -95,7 +99,15 @@ def intent_of(question: str, whens: tuple[When, ...]) -> Intent:
     )
     if green and settled and (named or whens or wants_value) and not asks_for_product(question):
         return "compute"
-    return "explain" if explained(question) and not lexicon.has(question, "recommend") else "recommend"
+    explains = explained(question) and not lexicon.has(question, "recommend")
+    return "openeo" if _runs_elsewhere(question) else "explain" if explains else "recommend"
+
+
+def _runs_elsewhere(question: str) -> bool:
+    """Tell whether a question is how to run a computation in openEO, or about user-defined processes."""
+    if abilities.names_product(question) or lexicon.has(question, "product", "recommend"):
+        return False
+    return lexicon.has(question, "udp") or (lexicon.has(question, "openeo") and lexicon.has(question, "do", "refers"))
 
 
 def asks_for_product(question: str) -> bool:

@@ -6,12 +6,14 @@ import pytest
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage
 
 from assistant import conversation
+from assistant.answers import compose
 from assistant.computes import ComputeRequest
 from assistant.follow_ups import told_products
 from assistant.planner import next_message
 from assistant.shifts import find_shift
 from tests.reading import read_after
 from tools.periods import parse_period
+from tools.schema import ToolResult
 from tools.toolbox import Toolbox
 
 TODAY = date(2025, 9, 10)
@@ -251,3 +253,33 @@ def test_two_outputs_asked_for_are_both_made(question: str) -> None:
 )
 def test_date_by_date_is_a_curve(how: str) -> None:
     assert conversation.read(f"NDVI Lille 2025, {how}").computes[0].output == "series"
+
+
+@pytest.mark.parametrize(
+    "question",
+    [
+        "how do I run this in openEO?",
+        "comment lancer ça dans openEO ?",
+        "wie führe ich das in openEO aus?",
+        "¿cómo ejecuto esto en openEO?",
+        "come eseguo questo in openEO?",
+    ],
+)
+def test_how_to_run_it_in_openeo_is_told_with_the_graph_of_what_was_computed(question: str) -> None:
+    found = read_after(question, BASE)
+    assert found.intent == "openeo"
+    assert found.computes == conversation.read(BASE).computes
+    assert last_compute("and in May 2025?", BASE, question).place == "Lille"
+
+
+def test_a_product_in_openeo_is_another_question() -> None:
+    for question in ("Which products are available through openEO?", "Can I run HRL Grassland in openEO?"):
+        assert conversation.read(question).intent == "recommend"
+
+
+def test_the_second_one_of_a_ranking_is_told_by_name() -> None:
+    found = read_after("the second one", "Which three parcels around Lille had the lowest NDVI in June 2025?")
+    units = [{"label": f"Parcel {name}", "value": value} for name, value in (("C", 0.21), ("A", 0.34), ("B", 0.4))]
+    text = compose(found, [ToolResult(text="Ranked.", data={"ranking": {"units": units}})])
+    assert text.startswith("Number 2 of the ranking: **Parcel A** 0.340.")
+    assert "Parcel A" not in compose(read_after("the fifth one", BASE), [ToolResult(text="Ranked.", data={})])

@@ -10,7 +10,7 @@ import pytest
 from fastapi import FastAPI
 
 from assistant.agent import Assistant
-from assistant.answers import OUTCOME_WORDS
+from assistant.findings import OUTCOME_WORDS
 from assistant.schema import AnswerEvent
 from assistant.settings import Settings
 from tests.servers.chat import calls, chat_server, says
