@@ -6,6 +6,9 @@ from urllib.parse import urlsplit
 from knowledge.catalogue import Catalogue, normalise
 from knowledge.schema import Product
 
+FEWEST_LETTERS = 3
+"""Of an abbreviation that tells a product in the title of a document."""
+
 
 class ProductLinks:
     """Looks documents up among the products."""
@@ -27,7 +30,9 @@ class ProductLinks:
                 self._urls.setdefault(_place(url), set()).add(product.id)
         for document in documents:
             self._titles.setdefault(normalise(document.title), set()).add(product.id)
-        for name in (product.title, *(alias for alias in product.aliases if " " in alias)):
+        names = [product.title, product.title.partition(",")[0], *(one for one in product.aliases if " " in one)]
+        names += [product.abbr] if len(product.abbr) >= FEWEST_LETTERS else []
+        for name in names:
             self._names.setdefault(normalise(name), product.id)
 
     def products_of(self, title: str, address: str, url: str | None) -> tuple[str, ...]:

@@ -33,6 +33,8 @@ class Citation(Frozen):
     """Version of the document."""
     newer_version: str | None = None
     """Version or date of a later issue of the same document; None when none is known."""
+    columns: str | None = None
+    """Head of the table, where the quote is one of its rows."""
     own_words: bool = False
     """True for a product card: our words about the product, which `url` leads to but does not hold."""
 
@@ -46,6 +48,7 @@ class Citation(Frozen):
             f"version {self.version}" if self.version else "",
             f"page {self.page}" if self.page else "",
             f"newer version: {self.newer_version}" if self.newer_version else "",
+            f"columns: {self.columns}" if self.columns else "",
         ]
         return ", ".join(part for part in parts if part)
 

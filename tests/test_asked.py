@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from assistant.answers import compose
-from assistant.slots import read
+from assistant.conversation import read
 from knowledge.asked import asked_facts
 from knowledge.asked_cues import kinds_in, load_cues, without_cues
 from knowledge.asked_lines import TELL
@@ -191,8 +191,8 @@ def test_facts_are_told_of_each_product_named_not_of_an_everyday_word(index_dir:
         ("what CRS do the High Resolution Layers use?", "Coordinate reference system: EPSG:3035"),
         ("Comment citer CLMS ?", "One sentence or DOI to cite the whole service by: not verified."),
         ("Serve un account per scaricare i dati CLMS?", "CLMS portal: to search and read you need no account"),
-        ("Is the data free for a commercial startup?", "Licence of all "),
-        ("Are the snow maps free for companies?", "Licence of all "),
+        ("Is the data free for a commercial startup?", "Licence of "),
+        ("Are the snow maps free for companies?", "Licence of 11 "),
         ("Who can I contact if data is missing?", "An address or a form for questions: not verified."),
         ("Wen kann ich fragen, wenn Daten fehlen?", "An address or a form for questions: not verified."),
         ("What projection do the snow products have?", "Coordinate reference system, not verified: Persistent Snow"),

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from assistant.answers import compose
-from assistant.slots import read
+from assistant.conversation import read
 from knowledge.ingest import build_index
 from knowledge.ingest_documents import ingest_documents
 from knowledge.retrieval import Retriever
@@ -47,7 +47,30 @@ def test_a_newer_version_is_told(retriever: Retriever) -> None:
 
 
 def test_a_code_is_quoted_as_its_row(retriever: Retriever) -> None:
-    assert quote_documents(retriever, "meaning of zorblat code 254").citations[0].quote == "| 254 | zorblat water |"
+    found = quote_documents(retriever, "meaning of zorblat code 254").citations[0]
+    assert found.quote == "| 254 | zorblat water |"
+    assert found.place.endswith("columns: Code | Meaning")
+
+
+def test_the_line_is_quoted_that_says_more_than_its_heading_and_of_a_code_its_own_row(
+    tmp_path: Path,
+) -> None:
+    folder = tmp_path / "manuals"
+    folder.mkdir()
+    (folder / "wombat.md").write_text(
+        "# Wombat manual\n\n## The Grumpf mode\n\nThe Grumpf mode of wombats is there. Sampling is every six days.\n\n"
+        "## Flags\n\nTable 3. Snurf flags of wombats.\n\n| Value | Meaning |\n| --- | --- |\n"
+        "| 250 | a snurf of wombats |\n| 255 | nothing seen |\n",
+        encoding="utf-8",
+    )
+    build_index(tmp_path / "index", embedding_model="none")
+    ingest_documents(tmp_path / "index", [str(folder)], embedding_model="none")
+    made = Retriever(tmp_path / "index", embedding_model="none")
+    quotes = [
+        [one.quote for one in quote_documents(made, question).citations]
+        for question in ("sampling of the Grumpf mode of wombats", "snurf flag value 255 of wombats")
+    ]
+    assert quotes == [["Sampling is every six days."], ["| 255 | nothing seen |"]]
 
 
 def test_a_row_that_shares_no_word_with_the_question_is_not_quoted(retriever: Retriever) -> None:

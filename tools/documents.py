@@ -1,7 +1,7 @@
 """Answers from manuals: the sentences and table rows nearest to a question, word for word, with their page."""
 
 import re
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -167,12 +167,22 @@ def _quote(retriever: "Retriever", passage: Passage, asked: _Asked) -> _Found | 
         or asked.share(by_text, rest or by_title) < LEAST_OWN
     ):
         return None
-    lines = passage.text.split("\n")
-    lines = lines[2:] if lines[0].startswith("|") else [one for line in lines for one in re.split(r"(?<=[.!?]) ", line)]
-    held = {line: _held(asked, line) for line in lines if line.strip()}
+    held = {line: _held(asked, f"{head} {line}") for head, line in _lines(passage.text)}
+    held = {line: one for line, one in held.items() if one.issuperset(numbers)} or held
+    # What the headings say of all lines tells none of them from the others.
+    own = set(rest) - _held(asked, passage.section) or rest
     shares = {line: asked.share(one, rest) + asked.share(one, asked.weights) for line, one in held.items()}
-    line = max(shares, key=lambda one: shares[one], default="")
+    line = max(shares, key=lambda one: (asked.share(held[one], own), shares[one]), default="")
     return _Found(asked.share(by_text, rest) + shares[line], passage, line[:QUOTE_CHARS]) if line else None
+
+
+def _lines(text: str) -> Iterator[tuple[str, str]]:
+    """Give the sentences of a passage, or the rows of its table with their header."""
+    head, *lines = text.split("\n")
+    if head.startswith("|"):
+        yield from ((head, line) for line in lines[1:] if line.strip())
+    else:
+        yield from (("", one) for line in (head, *lines) for one in re.split(r"(?<=[.!?]) ", line) if one.strip())
 
 
 def _mentions(passage: Passage, names: Iterable[str]) -> bool:
@@ -209,4 +219,5 @@ def _citation(retriever: "Retriever", passage: Passage, quote: str) -> Citation:
         page=passage.page,
         version=passage.version,
         newer_version=passage.newer_version,
+        columns=passage.text.split("\n", 1)[0].strip("| ") if passage.text.startswith("|") else None,
     )
