@@ -55,6 +55,13 @@ def test_what_is_not_in_the_bucket_is_not_there(tmp_path: Path, held: dict[str, 
         _replica(tmp_path / "two").get(made.id)
 
 
+def test_a_copy_that_cannot_be_kept_is_not_told_as_a_missing_file(tmp_path: Path, held: dict[str, bytes]) -> None:
+    made = _save(_replica(tmp_path / "one"))
+    (tmp_path / "two").write_text("a file where the data folder should be")
+    with pytest.raises(WorkspaceUnwritable, match="cannot be written"):
+        _replica(tmp_path / "two").get(made.id)
+
+
 def test_a_bucket_that_refuses_is_told_without_its_secret(
     tmp_path: Path, held: dict[str, bytes], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -133,15 +133,23 @@ class Workspace:
         return artifact.model_copy(update={"path": str(path)})
 
     def _fetch(self, store: ObjectStore, sidecar: Path) -> None:
-        """Copy what another process has made: the file first, for whoever has the sidecar has all."""
+        """Copy what another process has made: the file first, for whoever has the sidecar has all.
+
+        Raises:
+            WorkspaceUnwritable: The copy cannot be kept: the disk is full or the folder cannot be written.
+        """
         told = sidecar.with_name(f".{sidecar.name}.{uuid.uuid4().hex}")
         try:
             if store.fetch(sidecar.name, told):
                 name = Path(Artifact.model_validate_json(told.read_bytes()).path).name
                 if name.startswith(sidecar.name.partition(".")[0]) and store.fetch(name, self.root / name):
                     told.replace(sidecar)
+        except OSError as error:
+            if error.errno not in _FULL | _UNWRITABLE:
+                raise
+            raise _unwritable(self.root, error) from error
         finally:
-            told.unlink(missing_ok=True)
+            _remove(told)
 
     def _sidecar(self, artifact_id: str) -> Path:
         return self.root / f"{artifact_id}.artifact.json"
