@@ -107,6 +107,10 @@ def add_doors(app: FastAPI, assistant: Assistant, settings: Settings, turns: Tur
     )
     for router in routers:
         app.include_router(router, responses=FAILED)
+    if settings.oidc_issuer and settings.auth == "required":
+        from ui.login_api import login_router
+
+        app.include_router(login_router(settings))
     close_paths(app, ("/api", "/v1", "/artifacts"))
     if settings.cors_origins:
         headers = ["Authorization", "X-API-Key", "Content-Type", "Last-Event-ID", "X-Request-Id"]

@@ -13,6 +13,8 @@ from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException
+from starlette.requests import cookie_parser
+from starlette.responses import RedirectResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from assistant.access import NotAuthenticated, User, acting_as
@@ -27,6 +29,10 @@ OPEN = frozenset({"/healthz", "/readyz"})
 """Paths for which nobody need be known."""
 PUBLIC = re.compile(r"/public/[A-Za-z0-9_-]{32}(\.png|\.json)?")
 """Addresses of single pictures that their owners gave away; nobody can guess them."""
+LOGIN = frozenset({"/login", "/login/done", "/logout"})
+"""Paths of a browser's login, where there is a provider."""
+TOKEN_COOKIE = "clms_token"  # noqa: S105  # a name
+"""Holds the provider's token in a browser."""
 OTHER_SHAPES = ("/hub/", "/mcp", "/gradio_api/")
 """Below these, errors have the shape of their own protocols: STAC, openEO, MCP and the page's."""
 MORE_BYTES = 1_000_000
@@ -50,6 +56,7 @@ class Gate:
         self._origins = words(settings.cors_origins)
         self._max_bytes = settings.max_area_bytes + MORE_BYTES
         self._known = _Known(settings) if settings.auth == "required" else None
+        self._open = OPEN | LOGIN if settings.oidc_issuer else OPEN
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on, or answer why not."""
@@ -80,7 +87,11 @@ class Gate:
             await error_response(error.status_code, str(error.detail))(scope, receive, send)
             return
         except ClmsError as error:
-            await told(error)(scope, receive, send)
+            reads = scope["method"] == "GET" and "text/html" in headers.get("accept", "")
+            if isinstance(error, NotAuthenticated) and self._open is not OPEN and reads:
+                await RedirectResponse(f"{scope.get('root_path', '')}/login", 303)(scope, receive, send)
+            else:
+                await told(error)(scope, receive, send)
             return
         with acting_as(user) if self._known else nullcontext():
             try:
@@ -103,7 +114,7 @@ class Gate:
     async def _user(self, scope: Scope, headers: Headers) -> User | None:
         # A browser asks without a login whether a page elsewhere may ask; the reply holds nothing.
         preflight = scope["method"] == "OPTIONS" and "access-control-request-method" in headers
-        if self._known is None or scope["path"] in OPEN or preflight or PUBLIC.fullmatch(scope["path"]):
+        if self._known is None or scope["path"] in self._open or preflight or PUBLIC.fullmatch(scope["path"]):
             return None
         user = await asyncio.to_thread(self._known.find, credential(headers))
         scope["clms_user"] = user
@@ -212,14 +223,16 @@ class _Known:
 
 
 def credential(headers: Headers) -> str:
-    """Give the key or token of a request: a bearer's, or the password of a browser's login."""
+    """Give the key or token of a request: a bearer's, the password of a browser's login, or its cookie."""
     scheme, _, value = headers.get("authorization", "").partition(" ")
     if scheme.lower() == "basic":
         try:
             return base64.b64decode(value, validate=True).decode().partition(":")[2]
         except (binascii.Error, UnicodeDecodeError):
             return ""
-    return value.strip() if scheme.lower() == "bearer" else headers.get("x-api-key", "")
+    if scheme.lower() == "bearer":
+        return value.strip()
+    return headers.get("x-api-key", "") or cookie_parser(headers.get("cookie", "")).get(TOKEN_COOKIE, "")
 
 
 def words(setting: str | None) -> tuple[str, ...]:
