@@ -188,8 +188,11 @@ class Fetcher:
                         f"The document is larger than {self._max_bytes / 1e6:.0f} MB.", "Read it from a file, in parts."
                     )
                 yield data
-            if time.monotonic() - began > self._deadline_s:
-                raise _Again("The server is too slow")
+            if time.monotonic() - began > self._deadline_s:  # asked again, it would take as long
+                raise SourceUnavailable(
+                    f"The document did not arrive within {self._deadline_s:g} s.",
+                    "Run again later, or read it from a file.",
+                )
         if unpack is not None and not unpack.eof:
             raise _Again("The answer broke off")
 

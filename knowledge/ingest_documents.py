@@ -1,6 +1,7 @@
 """Takes documents into the index: only what is new or changed is read, and each becomes searchable as a whole."""
 
 import logging
+import shutil
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing
@@ -26,6 +27,7 @@ from knowledge.vectors import BATCH, DOCUMENTS, PieceVectors, open_vectors
 logger = logging.getLogger(__name__)
 
 BAR_SIGNS = 20
+FETCHED = "fetch-"
 Outcome = Literal["added", "changed", "unchanged", "retired", "failed"]
 
 
@@ -117,7 +119,7 @@ def ingest_documents(
         IngestBusy: another run is writing.
     """
     index_dir.mkdir(parents=True, exist_ok=True)
-    with only_writer(index_dir, on_wait=on_wait), tempfile.TemporaryDirectory(dir=index_dir, prefix="fetch-") as folder:
+    with only_writer(index_dir, on_wait=on_wait), _fetch_folder(index_dir) as folder:
         vectors, embedding = _open_vectors(index_dir, embedding_model, chroma_url)
         links = ProductLinks(catalogue or load_catalogue())
         with (
@@ -130,6 +132,13 @@ def ingest_documents(
     report = DocumentsReport(outcomes=tuple(run.outcomes), embedding=embedding)
     logger.info("documents: %s of %s failed", report.count("failed"), len(report.outcomes))
     return report
+
+
+def _fetch_folder(index_dir: Path) -> "tempfile.TemporaryDirectory[str]":
+    """Make a folder for what is fetched; those of runs that were killed go, since only one run writes."""
+    for left in index_dir.glob(f"{FETCHED}*"):
+        shutil.rmtree(left, ignore_errors=True)
+    return tempfile.TemporaryDirectory(dir=index_dir, prefix=FETCHED)
 
 
 def _open_vectors(index_dir: Path, model: str, chroma_url: str | None) -> tuple[PieceVectors | None, str]:
