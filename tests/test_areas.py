@@ -242,7 +242,11 @@ def test_many_faults_are_counted_and_the_first_listed() -> None:
 
 def test_a_polygon_around_the_globe_is_told() -> None:
     wide = {"type": "Polygon", "coordinates": [[[-179.9, 50], [179.9, 50], [179.9, 51], [-179.9, 51], [-179.9, 50]]]}
-    assert "180° meridian" in parse_geojson(wide, name="wide").warnings[0]
+    assert "if it crosses the 180° meridian, split it there" in parse_geojson(wide, name="wide").warnings[0]
+    split = shapely.MultiPolygon([shapely.box(179.5, -17, 180, -16), shapely.box(-180, -17, -179.5, -16)])
+    (told,) = parse_geojson(shapely.geometry.mapping(split), name="islands").warnings
+    assert "lies on both sides of the 180° meridian" in told
+    assert "split it there" not in told
 
 
 def test_a_folder_is_read_file_by_file(tmp_path: Path) -> None:
@@ -321,6 +325,12 @@ def test_csv_with_wkt(tmp_path: Path) -> None:
     assert polygons.bbox == pytest.approx(SQUARE.bounds)
     assert "Broken was left out: its WKT cannot be read" in polygons.warnings[0]
     assert "Empty was left out: it has no geometry" in polygons.warnings[1]
+
+
+def test_csv_with_an_outline_of_many_corners(tmp_path: Path) -> None:
+    star = shapely.Point(10, 48).buffer(0.5, quad_segs=5000)
+    polygons = table(tmp_path, f'name,wkt\nStar,"{star.wkt}"\n')
+    assert len(polygons.collection["features"][0]["geometry"]["coordinates"][0]) == 20_001
 
 
 @pytest.mark.parametrize(("header", "to_crs"), [("lon,lat", None), ("x,y,epsg", LAMBERT)])

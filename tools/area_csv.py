@@ -76,6 +76,8 @@ def _rows(text: str, name: str) -> list[Row]:
     if len(lines) < 2:
         raise AreaInvalid(f"{name} has no rows below its header.", hint=COLUMNS_HINT)
     delimiter = max(";\t,|", key=lines[0].count)
+    # By itself the library refuses an outline of some 5,000 corners; how large the file may be was checked before.
+    csv.field_size_limit(max(csv.field_size_limit(), len(text)))
     try:
         table = list(csv.reader(io.StringIO("\n".join(lines)), delimiter=delimiter, strict=True))
     except csv.Error as error:

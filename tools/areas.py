@@ -153,8 +153,12 @@ def _usable(feature: RawFeature, label: str, to_degrees: Any, reading: Reading) 
         reading.repaired.append(f"{label} was repaired: its outline crossed itself or was not closed properly.")
     west, _, east, _ = polygon.bounds
     if east - west > 180:
+        widest = max(part.bounds[2] - part.bounds[0] for part in shapely.get_parts(polygon))
         reading.repaired.append(
             f"{label} is {east - west:.0f} degrees of longitude wide; if it crosses the 180° meridian, split it there."
+            if widest > 180
+            else f"{label} lies on both sides of the 180° meridian, so its box goes around the globe; give each side in "
+            "a file of its own."
         )
     return polygon
 

@@ -4,7 +4,6 @@
 it; exactextract weighs them by the share inside: the means differ by what that does.
 """
 
-import statistics
 import tempfile
 from datetime import timedelta
 from pathlib import Path
@@ -12,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from evals.bench.ndvi_median import COLLECTION, CORNER, CRS, DAYS, ROUNDS, make_archive, path_of, seconds
+from evals.bench.ndvi_median import COLLECTION, CORNER, CRS, DAYS, ROUNDS, make_archive, middle, path_of, seconds, told
 from tools.backends import OpenEOBackend
 from tools.hub.limits import Limits
 from tools.hub.server import running_hub
@@ -38,9 +37,10 @@ def main() -> None:
         found = np.array([[row[0] for row in table[day]] for day in sorted(table)])
         difference = np.abs(found - exact_means(hub_dir, shapes))
     for hub_s, exact_s in rounds:
-        print(f"hub over HTTP {hub_s:6.2f} s    exactextract {exact_s:6.2f} s")
-    hub, exact = (statistics.median(side) for side in zip(*rounds[1:], strict=True))
-    print(f"median        {hub:6.2f} s    exactextract {exact:6.2f} s    ratio {hub / exact:.2f}")
+        print(f"hub over HTTP {told(hub_s)}    exactextract {told(exact_s)}")
+    hub, exact = (middle(side) for side in zip(*rounds[1:], strict=True))
+    ratio = f"ratio {hub[0] / exact[0]:.2f} elapsed, {hub[1] / exact[1]:.2f} worked"
+    print(f"median        {told(hub)}    exactextract {told(exact)}    {ratio}")
     print(
         f"difference of the means: median {np.median(difference):.2f}, largest {difference.max():.2f} (of about 3000)"
     )
