@@ -157,8 +157,8 @@ def _usable(feature: RawFeature, label: str, to_degrees: Any, reading: Reading) 
         reading.repaired.append(
             f"{label} is {east - west:.0f} degrees of longitude wide; if it crosses the 180° meridian, split it there."
             if widest > 180
-            else f"{label} lies on both sides of the 180° meridian, so its box goes around the globe; give each side in "
-            "a file of its own."
+            else f"{label} lies on both sides of the 180° meridian, so its box goes around the globe; give each side "
+            "in a file of its own."
         )
     return polygon
 
