@@ -82,7 +82,7 @@ def wonders_about_product(text: str) -> bool:
     """Tell whether a question asks why a product is not the one to take: "why not CORINE for hedges?"."""
     from knowledge.refusals import read_why_not
 
-    return bool(read_why_not(text, _catalogue())[1])
+    return bool(read_why_not(text, catalogue())[1])
 
 
 def is_index_name(word: str) -> bool:
@@ -106,7 +106,7 @@ def named_product(text: str) -> str:
     long = _product_names().search(lexicon.fold(text))
     names = [long[0]] if long else [word for word in _TOKEN.findall(text) if is_product_abbreviation(word)]
     found = product_id(names[0]) if names else ""
-    return _catalogue().get(found).title if found else ""
+    return catalogue().get(found).title if found else ""
 
 
 def names_elsewhere(text: str) -> bool:
@@ -130,7 +130,7 @@ def catalogue_prose() -> tuple[str, ...]:
     """Give the sentences of the catalogue: what products are, whom they serve, how people ask for them."""
     return tuple(
         text
-        for one in _catalogue().products
+        for one in catalogue().products
         for asked in (one.aliases, one.use_cases, one.choose_when, one.not_for, one.cautions, *one.asked_as.values())
         for text in (*asked, one.summary)
     )
@@ -146,7 +146,7 @@ def product_id(name: str) -> str:
     from knowledge.errors import ProductNotFound
 
     try:
-        return _catalogue().get(name).id
+        return catalogue().get(name).id
     except ProductNotFound:
         return ""
 
@@ -163,7 +163,7 @@ def foreign_product(words: str) -> str:
 
 def is_proper_name(name: str) -> bool:
     """Tell whether a name is one that only products bear: a title, an abbreviation, no everyday word."""
-    titles = {one.title.lower() for one in _catalogue().products}
+    titles = {one.title.lower() for one in catalogue().products}
     return name.lower() in titles or is_product_abbreviation(name) or any(map(str.isupper, name[1:]))
 
 
@@ -217,13 +217,13 @@ def _long_names() -> Mapping[str, str]:
 
 @lru_cache(maxsize=1)
 def _abbreviations() -> frozenset[str]:
-    names = [part for product in _catalogue().products for part in product.abbr.split(" / ")]
+    names = [part for product in catalogue().products for part in product.abbr.split(" / ")]
     return frozenset(name for name in names if name.isupper()) - {DEFAULT_INDEX.upper()}
 
 
 @lru_cache(maxsize=1)
 def _product_names() -> "re.Pattern[str]":
-    names = {lexicon.fold(name) for product in _catalogue().products for name in (product.title, *product.aliases)}
+    names = {lexicon.fold(name) for product in catalogue().products for name in (product.title, *product.aliases)}
     longest = sorted((name for name in names if " " in name), key=lambda name: (-len(name), name))
     return re.compile(rf"(?<!\w)(?:{'|'.join(map(re.escape, longest))})(?!\w)")
 
@@ -239,7 +239,7 @@ def _elsewhere() -> "re.Pattern[str]":
 
 @lru_cache(maxsize=1)
 def _titles() -> "re.Pattern[str]":
-    longest = sorted((one.title for one in _catalogue().products), key=lambda name: (-len(name), name))
+    longest = sorted((one.title for one in catalogue().products), key=lambda name: (-len(name), name))
     return re.compile(rf"(?<!\w)(?:{'|'.join(map(re.escape, longest))})(?!\w)")
 
 
@@ -248,12 +248,13 @@ def _stemmed_names() -> tuple[tuple[frozenset[str], str], ...]:
     """Give titles and aliases of several words as word stems, with the title of their product."""
     from knowledge.words import stems
 
-    named = ((frozenset(stems(name)), one.title) for one in _catalogue().products for name in (one.title, *one.aliases))
+    named = ((frozenset(stems(name)), one.title) for one in catalogue().products for name in (one.title, *one.aliases))
     return tuple((name, title) for name, title in named if len(name) > 1)
 
 
 @lru_cache(maxsize=1)
-def _catalogue() -> "Catalogue":
+def catalogue() -> "Catalogue":
+    """Give the products; read once, for reading them takes half a second."""
     from knowledge.catalogue import load_catalogue
 
     return load_catalogue()

@@ -48,10 +48,9 @@ def only_demands(question: str) -> bool:
     """Tell whether a question names no subject, only what a product must or must not be: "but not CORINE"."""
     if not opening(question) and len(question.split()) > SHORT_WORDS:
         return False
-    from knowledge.catalogue import load_catalogue
     from knowledge.wording import read_wording
 
-    asked = read_wording(question, load_catalogue())
+    asked = read_wording(question, abilities.catalogue())
     demands = asked.excluded or asked.unwanted or asked.refused.told or asked.pixel_m
     return bool(demands) and not has_subject(asked.subject)
 
