@@ -1,6 +1,7 @@
 """The loop: a question in, events out, the answer checked before it is shown."""
 
 import asyncio
+import gc
 import logging
 import sqlite3
 import threading
@@ -106,6 +107,8 @@ class Assistant:
         try:
             self.services().retriever.warm_up()
             find_places("Rennes")
+            gc.collect()
+            gc.freeze()  # what is loaded stays: looking through all of it again and again takes time
         except ClmsError as error:
             logger.warning("Not warmed up: %s", error)
 

@@ -88,6 +88,8 @@ def test_a_question_comes_as_typed_events_and_is_kept(url: str) -> None:
 
     kept = f"{url}/api/sessions/{answer['session_id']}"
     (turn,) = httpx.get(kept).json()["turns"]
+    (told,) = httpx.get(f"{url}/api/sessions").json()
+    assert told["last"].endswith("Z")
     assert (turn["question"], turn["answer"]["text"]) == (QUESTION["question"], answer["text"])
     assert httpx.delete(kept).status_code == 204
     assert httpx.get(kept).json()["turns"] == []

@@ -3,8 +3,8 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator
-from dataclasses import asdict
-from datetime import datetime
+from dataclasses import asdict, replace
+from datetime import UTC, datetime
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Header, Query, Request, Response
@@ -26,6 +26,17 @@ _FORWARDED = frozenset(("forwarded", "x-forwarded-for", "x-real-ip"))
 LastEvent = Annotated[int, Header(alias="Last-Event-ID", ge=0)]
 
 
+GeoJson = Annotated[
+    dict[str, Any],
+    Field(
+        json_schema_extra={
+            "required": ["type"],
+            "properties": {"type": {"enum": ["Polygon", "MultiPolygon", "Feature", "FeatureCollection"]}},
+        }
+    ),
+]
+
+
 class ChatBody(BaseModel):
     """One question."""
 
@@ -36,7 +47,7 @@ class ChatBody(BaseModel):
     """Conversation to go on with."""
     today: Today | None = None
     """Day that "this summer" is relative to; the real day when left out."""
-    area: dict[str, Any] | None = None
+    area: GeoJson | None = None
     """GeoJSON polygons the question is about."""
     collection_id: str | None = None
     """Collection to compute on; the best one when left out."""
@@ -114,7 +125,8 @@ def chat_router(assistant: Assistant, turns: Turns) -> APIRouter:
                 "Keep the ids of your own, or let users log in with CLMS_AUTH=required.",
             )
         kept = assistant.sessions.listed(owner=user.name if user else None, limit=limit)
-        return [ConversationTold(**asdict(one)) for one in kept]
+        zoned = (replace(one, first=one.first.replace(tzinfo=UTC), last=one.last.replace(tzinfo=UTC)) for one in kept)
+        return [ConversationTold(**asdict(one)) for one in zoned]
 
     @router.get("/sessions/{session_id}")
     def session(session_id: str) -> Conversation:

@@ -19,6 +19,7 @@ from knowledge.lexicon import Language
 from tools.areas import parse_geojson
 from tools.errors import TooLarge, ToolInputError
 from ui.answer_fields import clms_fields
+from ui.chat_api import GeoJson
 from ui.errors import error_response
 
 MODEL = "clms-assistant"
@@ -64,7 +65,7 @@ class ClmsFields(_Open):
 
     today: Today | None = None
     session_id: str | None = None
-    area: dict[str, Any] | None = None
+    area: GeoJson | None = None
     """GeoJSON polygons."""
     collection_id: str | None = None
     language: Language | None = None

@@ -14,6 +14,7 @@ from assistant.plans import WORDS, Computing, Planned, find_plan, make_plan
 from assistant.schema import AnswerEvent, Pending, Today, ToolProgress
 from tools.errors import TooLarge
 from ui.answer_fields import FileTold, Told, answer_fields, file_fields
+from ui.chat_api import GeoJson
 from ui.turns import ENDED, RunningTurn, Turns
 
 Id = Annotated[str, Path(pattern=r"^[A-Za-z0-9_-]{16,100}$")]
@@ -29,7 +30,7 @@ class PlanBody(BaseModel):
     """Arguments of that tool."""
     today: Today | None = None
     """Day that "this summer" is relative to; the real day when left out."""
-    area: dict[str, Any] | None = None
+    area: GeoJson | None = None
     """GeoJSON polygons that it is about."""
 
 
