@@ -44,7 +44,7 @@ def shortfalls(
         _period(product, need),
         too_coarse(product, meant, need),
         _cadence(product, need),
-        _change(product, need, catalogue),
+        _change(product, need, catalogue) or _still(product, need),
     ]
     return tuple(sorted((one for one in found if one), key=lambda one: not one.blocks))
 
@@ -256,6 +256,21 @@ def _change(product: Product, need: Need, catalogue: Catalogue) -> Shortfall | N
     take = f" Take {rule.change_product}." if rule.change_product else ""
     text = f"Do not subtract its years {years[0]} and {years[1]}: {rule.reason}{take}"
     return Shortfall(kind="change" if rule.change_product else "compare", text=text, blocks=False)
+
+
+def _still(product: Product, need: Need) -> Shortfall | None:
+    """Tell where change is asked for, and a product maps states: one only, or some whose change has a layer."""
+    if not need.change or any(one.is_change for one in product.editions):
+        return None
+    years = {day[:4] for one in product.editions for day in (one.start, one.end) if day}
+    if len(years) == 1:
+        text = f"It shows {years.pop()} only: no change can be read from it."
+        return Shortfall(kind="still", text=text, blocks=False)
+    layers = dict.fromkeys(rule.change_product for rule in product.comparable_with if rule.change_product)
+    if not layers:
+        return None
+    text = f"It maps single years: for what changed take {[*layers][-1]}."
+    return Shortfall(kind="still", text=text, blocks=False)
 
 
 def _dated(product: Product, need: Need) -> list[Edition]:

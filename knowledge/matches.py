@@ -26,6 +26,8 @@ class Need(Frozen):
     """True when pixels of just that size are asked for: finer ones do, but another product may have them."""
     place_m: float | None = None
     """Side of the place itself (square root of its area), metres."""
+    change: bool = False
+    """True when it is asked what changed."""
     cadences: frozenset[str] = frozenset()
     """Rhythms that the question speaks of, such as `daily`."""
     refused: Refused = Refused()
@@ -47,6 +49,7 @@ class Shortfall(Frozen):
         "cadence",
         "change",
         "compare",
+        "still",
         "one year",
         "unverified",
     ]

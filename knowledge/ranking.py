@@ -29,7 +29,7 @@ LEAST_RELEVANCE = 0.55
 BLOCKED_FACTOR = 0.3
 SHORT_FACTORS = {
     "place": 0.9, "units": 0.5, "extent": 0.7, "period": 0.8, "status": 0.8, "cadence": 0.9, "change": 0.7,
-    "compare": 1.0, "one year": 0.9, "unverified": 0.8, "size": 0.5,
+    "compare": 1.0, "one year": 0.9, "unverified": 0.8, "size": 0.5, "still": 0.5,
 }  # fmt: skip
 """How far a shortfall lowers a product: one that it blocks, and one that can still be used."""
 
@@ -97,10 +97,12 @@ def judge(
         able = (one for one in matches if one.fits and one.verified)
         if known:  # in place of a product that is named, only one of its subject is of use, with few subjects beside it
             named_one = matches[0].product
-            kin = [one for one in able if one.product.can_stand_in_for(named_one)]
-            first = min(kin, key=lambda one: len({*one.product.subjects} - {*named_one.subjects}), default=None)
+            kin = [one for one in able if akin(one.product, named_one)]
+            beside = {one.product.id: len({*one.product.subjects} - {*named_one.subjects}) for one in kin}
+            first = min(kin, key=lambda one: (len(one.shortfalls), beside[one.product.id]), default=None)
         else:
-            first = next((one for one in able if one.relevance >= share * nearest), None)
+            leasts = ((NEAR if akin(one.product, matches[0].product) else share, one) for one in able)
+            first = next((one for least, one in leasts if one.relevance >= least * nearest), None)
         if first:
             rest = [one for one in matches if one is not first]
             return Findings(matches=(first, *rest[: limit - 1]), relevant=nearest >= LEAST_RELEVANCE, certain=False)
@@ -170,6 +172,11 @@ def order(
     return sorted(
         found, key=lambda one: (one.product.id not in near, not _helps(one, nearest), -one.score, one.product.id)
     )
+
+
+def akin(one: Product, other: Product) -> bool:
+    """Tell whether two products have a subject in common, be it that both show it beside their own."""
+    return not {*one.subjects, *one.also_shows}.isdisjoint((*other.subjects, *other.also_shows))
 
 
 def _helps(match: ProductMatch, nearest: Product) -> bool:
@@ -250,6 +257,14 @@ def raised_for_policy(relevance: Mapping[str, float], catalogue: Catalogue, ques
         for policy in policy_sentences(one)
         if len(asked.intersection(stems(policy))) >= least and _is_named(policy, question)
     }
+
+
+def beside_policies(question: str, catalogue: Catalogue) -> str:
+    """Give the words of a question beside the policies that it names; empty where it names none."""
+    policies = {policy for one in catalogue.products for policy in policy_sentences(one)}
+    named = {stem for policy in policies if _is_named(policy, question) for stem in stems(policy)}
+    words = re.findall(r"[\w-]+", question) if named else []
+    return " ".join(word for word in words if not word.isdigit() and stems(word) and named.isdisjoint(stems(word)))
 
 
 def _is_named(policy: str, question: str) -> bool:

@@ -16,7 +16,7 @@ from pydantic import ValidationError
 
 from knowledge.catalogue import Catalogue
 from knowledge.errors import SourceInvalid
-from knowledge.lexicon import Language, fold, to_english
+from knowledge.lexicon import Language, fold, likeliest_languages, to_english
 from knowledge.schema import Frozen
 from knowledge.words import stems
 
@@ -90,6 +90,7 @@ class _Words(Frozen):
     finer: dict[Language, tuple[str, ...]]
     finer_alone: tuple[str, ...]
     coarser: dict[Language, tuple[str, ...]]
+    change: dict[Language, tuple[str, ...]]
     cadences: dict[str, tuple[str, ...]]
     formats: dict[str, tuple[str, ...]]
     sensors: dict[str, tuple[str, ...]]
@@ -153,6 +154,12 @@ def product_at(text: str, catalogue: Catalogue) -> tuple[str, frozenset[str]]:
 def cadences_in(text: str) -> frozenset[str]:
     """Give the rhythms that a text speaks of."""
     return frozenset(one for one, pattern in _named("cadences").items() if pattern.search(fold(text)))
+
+
+def speaks_of_change(text: str) -> bool:
+    """Tell whether a text, in the likeliest of its languages, asks what became more, less or something else."""
+    words = _alternatives(one for language in likeliest_languages(text) for one in _words().change[language])
+    return bool(re.search(rf"(?<!\w)(?:{words})(?!\w)", fold(text)))
 
 
 def is_finer(text: str) -> re.Match[str] | None:

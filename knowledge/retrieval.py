@@ -27,9 +27,11 @@ from knowledge.ranking import (
     KIN,
     MOSTLY,
     NAMED,
+    SURE,
     UNWANTED,
     Findings,
     add_up,
+    beside_policies,
     judge,
     name_shares,
     order,
@@ -138,12 +140,18 @@ class Retriever:
         """
         wording = read_wording(question, self.catalogue)
         need = need or Need()
-        asked = {name: getattr(wording, name) for name in ("pixel_below", "pixel_just", "cadences", "refused")}
+        asked = {
+            name: getattr(wording, name) for name in ("pixel_below", "pixel_just", "change", "cadences", "refused")
+        }
         need = need.model_copy(update={"pixel_m": need.pixel_m or wording.pixel_m, **asked})
         words = set_aside(without_cues(wording.subject, meta_only=True), spoken, self.catalogue)
         subject, relevance = in_english(words), self._relevance(words)
         for one, extra in extra_words(question, wording.named | wording.called, self.catalogue).items():
             relevance[one] = relevance.get(one, 0.0) + (NAMED if extra == 0 else NAMED / 2)
+        beside = beside_policies(subject, self.catalogue)
+        about = self._relevance(beside) if beside else {}
+        if max(about.values(), default=0.0) >= SURE:
+            relevance = about  # the policy's name is near to what serves it, whatever is asked of it
         relevance |= raised_for_policy(relevance, self.catalogue, subject)
         for thing in wording.unwanted:
             alike = self._relevance(thing)

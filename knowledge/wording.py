@@ -16,6 +16,7 @@ from knowledge.refusals import (
     product_at,
     read_refusal,
     read_why_not,
+    speaks_of_change,
 )
 from knowledge.schema import Frozen
 from knowledge.words import stems
@@ -84,6 +85,8 @@ class Wording(Frozen):
     """True when pixels must be smaller than that."""
     pixel_just: bool = False
     """True when that very size is asked for, not one at most."""
+    change: bool = False
+    """True when it is asked what changed."""
     cadences: frozenset[str] = frozenset()
     """Rhythms that it speaks of."""
     refused: Refused = Refused()
@@ -120,6 +123,7 @@ def read_wording(question: str, catalogue: Catalogue) -> Wording:
         pixel_m=pixel_m,
         pixel_below=below,
         pixel_just=just,
+        change=speaks_of_change(question),
         cadences=cadences_in(without_names(text, catalogue)),
         refused=refusal.facts,
         excluded=frozenset(excluded),

@@ -360,3 +360,31 @@ def test_a_product_with_a_part_of_the_place_is_found_and_says_so(index_dir: Path
     )
     assert "only a part of the place" in match.lacks
     assert not any("It covers the place" in reason for reason in match.why)
+
+
+@pytest.mark.parametrize(
+    ("question", "place"),
+    [
+        ("EU deforestation regulation, which map for 2020?", "Brazil"),
+        ("Entwaldungsverordnung: welche Karte für 2020?", "Indonesia"),
+    ],
+)
+def test_a_product_whose_subject_the_best_one_also_shows_is_an_alternative(
+    toolbox: Toolbox, question: str, place: str
+) -> None:
+    found = toolbox.search_products(question, place=place, period="2020").recommendation
+    assert found is not None
+    assert found.product_id == "global-land-cover-10m"
+    assert "pantropical-tree-cover" in {one.product_id for one in found.alternatives}
+
+
+@pytest.mark.parametrize(
+    ("question", "place", "product_id"),
+    [("Schnee", "Patagonia", "snow-cover-extent"), ("how much cropland is there", "Senegal", "global-land-cover-10m")],
+)
+def test_where_the_named_product_has_no_data_one_of_its_subject_is_taken(
+    toolbox: Toolbox, question: str, place: str, product_id: str
+) -> None:
+    found = toolbox.search_products(question, place=place).recommendation
+    assert found is not None
+    assert found.product_id == product_id

@@ -3,7 +3,8 @@
 import pytest
 
 from knowledge.catalogue import Catalogue, load_catalogue
-from knowledge.fitness import Need, shortfalls
+from knowledge.fitness import shortfalls
+from knowledge.matches import Need
 
 AFRICA = (36.0, -2.0, 38.0, 0.0)
 RENNES = (-1.8, 48.0, -1.5, 48.2)

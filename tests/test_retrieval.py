@@ -194,6 +194,42 @@ def test_a_product_with_pixels_of_just_the_size_asked_for_comes_first(
 
 
 @pytest.mark.parametrize(
+    ("question", "product_id", "lacks"),
+    [
+        ("Wo sind Wälder verschwunden?", "tree-cover-change", ""),
+        ("Où la forêt a-t-elle reculé ?", "tree-cover-change", ""),
+        ("¿Dónde se perdieron pastizales?", "grassland-change", ""),
+        (
+            "how many mangroves were lost worldwide",
+            "global-land-cover-10m",
+            "It shows 2020 only: no change can be read",
+        ),
+        ("a map of mangroves worldwide", "global-land-cover-10m", ""),
+    ],
+)
+def test_change_is_answered_by_what_tells_change_and_a_single_map_says_that_it_is_one(
+    retriever: Retriever, question: str, product_id: str, lacks: str
+) -> None:
+    best = retriever.find(question).matches[0]
+    assert best.product.id == product_id
+    assert bool(lacks) == ("no change" in best.lacks)
+    assert lacks in best.lacks
+
+
+@pytest.mark.parametrize(
+    ("question", "product_id"),
+    [
+        ("Habitats Directive: hedges", "small-woody-features"),
+        ("directive habitats, les haies", "small-woody-features"),
+        ("Floods Directive: how wet is the soil", "surface-soil-moisture"),
+        ("Wasserrahmenrichtlinie, Trübung von Seen", "lake-water-quality"),
+    ],
+)
+def test_a_subject_beside_a_policy_is_what_is_asked_for(retriever: Retriever, question: str, product_id: str) -> None:
+    assert retriever.find(question).matches[0].product.id == product_id
+
+
+@pytest.mark.parametrize(
     ("question", "unwanted"),
     [
         ("Gebäude ohne die Parkplätze", "parkplatze"),

@@ -12,7 +12,7 @@ from knowledge.elsewhere import Elsewhere
 from knowledge.fitness import differences
 from knowledge.lexicon import in_english
 from knowledge.matches import Need, ProductMatch
-from knowledge.ranking import warning
+from knowledge.ranking import akin, warning
 from knowledge.schema import Bbox, Citation, Product
 from tools.schema import Alternative, Period, Polygons, Recommendation
 
@@ -173,9 +173,10 @@ def unit_size_m(area: Polygons | None) -> float | None:
 
 
 def comparable(matches: Sequence[ProductMatch], *, keep_second: bool = False) -> list[ProductMatch]:
-    """Keep the best match and the two nearest to the subject that share a theme with it; others are no alternative.
+    """Keep the best match and the two nearest that share a subject or a theme with it; others are no alternative.
 
-    Where none fits, those with the very subject come first.
+    Beside one that fits, those with its subject that can answer, too, come first; where none fits, those that have
+    the very subject.
     `keep_second`: the second one is nearer to the subject and was passed over, which must be told.
     """
     if not matches:
@@ -183,8 +184,13 @@ def comparable(matches: Sequence[ProductMatch], *, keep_second: bool = False) ->
     best, *others = matches
     themes = set(best.product.themes)
     second = others[:1] if keep_second else []
-    kin = sorted((one for one in others if themes.intersection(one.product.themes)), key=lambda one: -one.relevance)
-    if not best.fits:
+    kin = [one for one in others if akin(one.product, best.product) or themes.intersection(one.product.themes)]
+    kin.sort(key=lambda one: -one.relevance)
+    if best.fits:
+        kin.sort(key=lambda one: not (one.fits and akin(one.product, best.product)))
+        nearest = max(matches, key=lambda one: one.relevance)
+        kin.sort(key=lambda one: one is not nearest)  # it was passed over: say why
+    else:
         kin.sort(key=lambda one: not one.product.can_stand_in_for(best.product))
     return [best, *second, *(one for one in kin if one not in second)][:3]
 
