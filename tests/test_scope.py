@@ -48,6 +48,11 @@ def test_both_parts_are_looked_up() -> None:
         "Was hilft gegen Hautausschlag?",
         "Tengo un sarpullido en el brazo",
         "Ho un'eruzione cutanea sul braccio",
+        "How do I fly to Lille on Monday?",
+        "Je veux voler vers Lille lundi",
+        "Kann ich am Montag nach Metz fliegen?",
+        "¿Cuándo puedo volar a Metz?",
+        "Posso volare a Metz lunedì?",
     ],
 )
 def test_what_nobody_here_answers_is_refused_in_one_sentence(question: str) -> None:
