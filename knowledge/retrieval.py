@@ -144,7 +144,7 @@ class Retriever:
             name: getattr(wording, name) for name in ("pixel_below", "pixel_just", "change", "cadences", "refused")
         }
         need = need.model_copy(update={"pixel_m": need.pixel_m or wording.pixel_m, **asked})
-        words = set_aside(without_cues(wording.subject, meta_only=True), spoken, self.catalogue)
+        words = self._without(spoken, without_cues(wording.subject, meta_only=True))
         subject, relevance = in_english(words), self._relevance(words)
         for one, extra in extra_words(question, wording.named | wording.called, self.catalogue).items():
             relevance[one] = relevance.get(one, 0.0) + (NAMED if extra == 0 else NAMED / 2)
@@ -172,6 +172,12 @@ class Retriever:
         told = tuple(with_reasons(one, subject, need) for one in found.matches)
         left_out = (*titles, *wording.refused.told)
         return found.model_copy(update={"matches": told, "left_out": left_out, "told_first": told_first})
+
+    def _without(self, spoken: Sequence[str], words: str) -> str:
+        """Take words for place and period out, unless they are of a name: "fires right now" are another's subject."""
+        bare = set_aside(words, spoken, self.catalogue)
+        left, whole = (name_shares(in_english(one), self._names) for one in (bare, words))
+        return words if any(one.startswith(ELSEWHERE) for one in whole.keys() - left.keys()) else bare
 
     def _relevance(self, words: str) -> dict[str, float]:
         """Tell how near each product, and each subject that others have, is to words of any language."""

@@ -123,6 +123,15 @@ def test_another_year_at_the_place_comes_before_no_data_there(retriever: Retriev
     assert order.index("pantropical-tree-cover") < order.index("tree-cover-density")
 
 
+def test_words_for_a_period_are_no_subject_unless_they_are_of_a_name(retriever: Retriever) -> None:
+    snow = retriever.find("Is there snow in the Pyrenees right now?", spoken=("Pyrenees", "right now"))
+    assert snow.elsewhere is None
+    assert "snow" in snow.matches[0].product.title.casefold()
+    fires = retriever.find("Where are fires right now in Portugal?", spoken=("Portugal", "right now"))
+    assert fires.elsewhere is not None
+    assert fires.elsewhere.id == "active-fires"
+
+
 def test_a_product_without_data_in_the_period_comes_later_and_says_why(retriever: Retriever) -> None:
     matches = retriever.products("vegetation index", start=date(2003, 1, 1), end=date(2003, 12, 31), limit=20)
     lacks = {m.product.id: m.lacks for m in matches}
