@@ -7,10 +7,11 @@ from knowledge.catalogue import normalise
 
 ENDINGS = re.compile(r"(?<=\w\w\w)(?:ings?|ed|es|e|s)$")
 _STOPWORDS = """
-    a about all am an and any are around as at be been between by can could currently did do does for from get give had has
-    have how i in into is it its last many map me mean much my near need now of on or our over per please product data show
-    some such tell than that the their them there these they this those to today us use used want was we were what when
-    where which who why will with within would year years you your area areas summer winter spring autumn
+    a about all am an and any are around as at be been between by can could currently did do does for from get
+    give had has have how i in into is it its last many map me mean much my near need now of on or our over per
+    please product data show some such tell than that the their them there these they this those to today us use
+    used want was we were what when where which who why will with within would year years you your area areas
+    summer winter spring autumn
 """
 STOPWORDS = frozenset(_STOPWORDS.split())
 
