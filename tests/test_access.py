@@ -2,7 +2,6 @@
 
 import base64
 import json
-import socket
 import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack
@@ -16,7 +15,6 @@ import httpx
 import jwt
 import pytest
 import pytest_asyncio
-import uvicorn
 from cryptography.hazmat.primitives.asymmetric import rsa
 from fastapi import FastAPI
 from mcp import Client
@@ -29,6 +27,7 @@ from assistant.database import tables
 from assistant.schema import Pending
 from assistant.settings import Settings
 from assistant.users import ApiKeys
+from tests.servers.loopback import running
 from tests.servers.menu import SmallToolbox, small_assistant
 from tools.errors import ToolInputError
 from ui.api import check_exposure, create_app, make_access
@@ -91,15 +90,8 @@ async def app(folder: Path, issuer: tuple[str, Any]) -> FastAPI:
 
 @pytest.fixture
 def served(app: FastAPI) -> Iterator[str]:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        runner = uvicorn.Server(uvicorn.Config(app, log_level="error", timeout_graceful_shutdown=1))
-        thread = Thread(target=runner.run, kwargs={"sockets": [listener]}, daemon=True)
-        thread.start()
-        while not runner.started:
-            time.sleep(0.01)
-        yield f"http://127.0.0.1:{listener.getsockname()[1]}/mcp"
-        runner.should_exit = True
-        thread.join(timeout=10)
+    with running(app) as url:
+        yield f"{url}/mcp"
 
 
 @pytest.fixture

@@ -3,11 +3,8 @@
 import base64
 import os
 import re
-import socket
 import subprocess
 import sys
-import threading
-import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -15,7 +12,6 @@ from typing import Any
 
 import httpx
 import pytest
-import uvicorn
 from fastapi import FastAPI
 from mcp import Client, StdioServerParameters
 from mcp.client.stdio import stdio_client
@@ -25,6 +21,7 @@ from assistant.agent import Assistant
 from assistant.settings import Settings
 from knowledge.ingest import build_index
 from tests.servers.dead import dead_url
+from tests.servers.loopback import running
 from tests.servers.menu import SmallToolbox, small_assistant
 from tools.toolbox import Toolbox
 from ui.mcp_api import create_mcp_server
@@ -42,15 +39,8 @@ def _served(assistant: Assistant, menu: type[Toolbox]) -> Iterator[str]:
 
     app = FastAPI(lifespan=lifespan)
     app.router.routes.extend(server.streamable_http_app().routes)
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        runner = uvicorn.Server(uvicorn.Config(app, log_level="error", timeout_graceful_shutdown=1))
-        thread = threading.Thread(target=runner.run, kwargs={"sockets": [listener]}, daemon=True)
-        thread.start()
-        while not runner.started:
-            time.sleep(0.01)
-        yield f"http://127.0.0.1:{listener.getsockname()[1]}/mcp"
-        runner.should_exit = True
-        thread.join(timeout=5)
+    with running(app) as url:
+        yield f"{url}/mcp"
 
 
 @pytest.fixture

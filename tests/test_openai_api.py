@@ -1,17 +1,14 @@
 """The chat-completions dialect over real HTTP with the OpenAI SDK as it is."""
 
-import socket
-import threading
-import time
 from collections.abc import Iterator
 
 import httpx
 import pytest
-import uvicorn
 from fastapi import FastAPI
 from openai import BadRequestError, OpenAI
 
 from assistant.settings import Settings
+from tests.servers.loopback import running
 from tests.servers.menu import small_assistant
 from ui.api import add_doors
 
@@ -23,16 +20,8 @@ FIELD = {"type": "Polygon", "coordinates": [[[0, 0], [0.01, 0], [0.01, 0.01], [0
 def base_url(settings: Settings) -> Iterator[str]:
     app = FastAPI()
     add_doors(app, small_assistant(settings), settings)
-    listener = socket.create_server(("127.0.0.1", 0))
-    server = uvicorn.Server(uvicorn.Config(app, log_level="error", lifespan="off", ws="none"))
-    thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
-    thread.start()
-    while not server.started:
-        time.sleep(0.01)
-    yield f"http://127.0.0.1:{listener.getsockname()[1]}"
-    server.should_exit = True
-    thread.join(timeout=5)
-    listener.close()
+    with running(app, lifespan="off") as url:
+        yield url
 
 
 @pytest.fixture

@@ -1,21 +1,18 @@
 """The page, served over loopback and opened in Chromium with the network shut; one server and browser for all tests."""
 
 import os
-import socket
-import threading
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-import uvicorn
 from fastapi import FastAPI, Response
 from playwright.sync_api import Browser, Page, sync_playwright
 
 from assistant.access import find_user_also
 from assistant.sessions import Sessions
 from assistant.settings import Settings
+from tests.servers.loopback import running
 from tests.test_map_view import drawn
 from tests.web.script import ScriptedAssistant, png
 from tools.workspace import Workspace
@@ -48,16 +45,8 @@ def served(assistant: ScriptedAssistant, settings: Settings) -> Iterator[str]:
     add_error_handlers(app, settings)
     app.add_middleware(Gate, settings=settings)
     mount_page(app, assistant, settings, rights=rights)
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        server = uvicorn.Server(uvicorn.Config(app, log_level="error", timeout_graceful_shutdown=1))
-        thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
-        thread.start()
-        while not server.started:
-            time.sleep(0.02)
-        yield f"http://127.0.0.1:{listener.getsockname()[1]}/"
-        server.should_exit = True
-        thread.join(10)
+    with running(app) as url:
+        yield f"{url}/"
 
 
 @pytest.fixture(scope="package")

@@ -26,6 +26,11 @@ def test_a_question_brings_steps_map_table_and_files_without_sideways_scrolling(
     assert page.get_by_role("link", name="Rows").get_attribute("href") == "artifacts/id-table"
     assert page.get_by_text("Not real.").is_visible()
     assert page.evaluate("document.documentElement.scrollWidth") <= 360
+    # The answer ends before the frame of the conversation does: nothing of a line is cut off.
+    (frame, told) = (page.locator(where).last.bounding_box() for where in ("#chat", "#chat .bot .prose p"))
+    assert frame is not None
+    assert told is not None
+    assert told["x"] + told["width"] <= frame["x"] + frame["width"]
 
 
 def test_a_long_answer_is_shown_from_its_beginning(page: Page) -> None:
