@@ -29,10 +29,11 @@ LastEvent = Annotated[int, Header(alias="Last-Event-ID", ge=0)]
 GeoJson = Annotated[
     dict[str, Any],
     Field(
+        min_length=1,
         json_schema_extra={
             "required": ["type"],
             "properties": {"type": {"enum": ["Polygon", "MultiPolygon", "Feature", "FeatureCollection"]}},
-        }
+        },
     ),
 ]
 
