@@ -8,6 +8,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from knowledge.catalogue import Catalogue, normalise
+from knowledge.editions import sizes_m
 from knowledge.errors import ProductNotFound
 from knowledge.lexicon import in_english
 from knowledge.schema import Edition, Product, Variable
@@ -111,10 +112,11 @@ def identify(catalogue: Catalogue, collection: dict[str, Any]) -> tuple[Product 
             return owner, f"property clms:product is {name}" if name in declared else "by its collection id"
     layers = read_layers(collection)
     owners = _variable_owners(catalogue)
-    for band in layers.bands:
-        same = [one for one in catalogue.products if one.id in owners.get(band.name.upper(), ())]
-        if owner := _only(same, band.name, collection):
-            return owner, f"by its band {band.name}"
+    for choose in (_only, _only_by_pixel):
+        for band in layers.bands:
+            same = [one for one in catalogue.products if one.id in owners.get(band.name.upper(), ())]
+            if owner := choose(same, band, collection):
+                return owner, f"by its band {band.name}"
     keys = ("id", "title", "description")
     text = f" {normalise(' '.join(str(collection.get(key, '')) for key in keys).replace('_', ' '))} "
     best, name = None, ""
@@ -233,15 +235,35 @@ def _ids(edition: Edition) -> tuple[str, ...]:
     return (edition.id, *grids, *elsewhere)
 
 
-def _only(products: Sequence[Product], band: str, collection: dict[str, Any]) -> Product | None:
+def _only(products: Sequence[Product], band: Layer, collection: dict[str, Any]) -> Product | None:
     """Return the product with a band of this name; of several, the one that is called so and reaches the place."""
     if len(products) < 2:
         return products[0] if products else None
+    called = [one for one in products if normalise(band.name) in map(normalise, one.abbr.split(" / "))]
+    there = _reaching(called, collection)
+    return there[0] if len(there) == 1 else None
+
+
+def _only_by_pixel(products: Sequence[Product], band: Layer, collection: dict[str, Any]) -> Product | None:
+    """Return the one of several products that has the band with pixels of its size and reaches the place."""
+    there = _reaching((one for one in products if band.gsd_m in _sizes_m(one, band.name)), collection)
+    return there[0] if len(there) == 1 else None
+
+
+def _reaching(products: Iterable[Product], collection: dict[str, Any]) -> list[Product]:
     boxes = ((collection.get("extent") or {}).get("spatial") or {}).get("bbox") or []
     box: Bbox | None = tuple(boxes[0]) if boxes and len(boxes[0]) == 4 else None
-    called = [one for one in products if normalise(band) in map(normalise, one.abbr.split(" / "))]
-    there = [one for one in called if box is None or one.covers_place(box)]
-    return there[0] if len(there) == 1 else None
+    return [one for one in products if box is None or one.covers_place(box)]
+
+
+def _sizes_m(product: Product, band: str) -> set[float]:
+    """Give the sizes of pixels, metres, of the editions with a band of this name."""
+    return {
+        size
+        for edition in product.editions
+        if any(one.name.upper() == band.upper() for one in edition.variables)
+        for size in sizes_m(edition)
+    }
 
 
 @lru_cache(maxsize=4)
