@@ -110,6 +110,7 @@ def test_a_part_that_is_not_there_is_refused() -> None:
         ("late summer 2024", "2024-08-01", "2024-08-31"),
         ("aujourd'hui", "2025-07-20", "2025-07-20"),
         ("right now", "2025-07-20", "2025-07-20"),
+        ("week 2 of June 2024", "2024-06-08", "2024-06-14"),
         ("en ce moment", "2025-07-20", "2025-07-20"),
         ("zurzeit", "2025-07-20", "2025-07-20"),
         ("ahora mismo", "2025-07-20", "2025-07-20"),
@@ -304,3 +305,12 @@ def test_finds_periods_in_sentences(sentence: str, found: tuple[str, ...]) -> No
 def test_days_in_words_and_distances_are_read(text: str, start: str, end: str) -> None:
     period = parse_period(text, today=TODAY)
     assert (period.start.isoformat(), period.end.isoformat()) == (start, end)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["two weeks in June 2024", "zwei Wochen im Juni 2024", "deux semaines en juin 2024", "three quarters of 2024"],
+)
+def test_some_weeks_are_not_taken_for_one_of_them(text: str) -> None:
+    with pytest.raises(PeriodInvalid, match="does not say which ones"):
+        parse_period(text, today=date(2025, 7, 20))

@@ -26,6 +26,7 @@ def moved(span: Span, count: int, unit: str) -> Span:
 def part_of(which: str, start: date, end: date) -> Span:
     """Return a third, a half, a week or some days of a span; raise ValueError when it has no such week or days."""
     days = (end - start).days + 1
+    which = re.sub(r"^week (\d)$", r"\1 week", which)
     first, _, rest = which.removesuffix(" -").partition(" ")
     if rest == "half":
         cuts, number = [0, days // 2, days], int(first) - 1

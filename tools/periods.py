@@ -58,7 +58,7 @@ MONTH = "|".join(MONTHS)
 SEASON = "|".join(SEASON_STARTS)
 UNIT = "year|quarter|month|week|day"
 WHICH = "this|last|next"
-OF_A_SPAN = r"(?:early|mid|late)(?: -)?|[12] half|[1-5] week|last week|(?:1|last) \d{1,2} (?:week|day)"
+OF_A_SPAN = r"(?:early|mid|late)(?: -)?|[12] half|[1-5] week|week [1-5]|last week|(?:1|last) \d{1,2} (?:week|day)"
 """Parts of a month or season: "first half", "last week", "first ten days"."""
 PART = rf"(?:(?:{OF_A_SPAN}) )?"
 DAYS = r"\d{1,2}(?: ?- ?| to )\d{1,2}"
@@ -87,6 +87,9 @@ SHARED_YEAR = re.compile(rf"({NAMED}) ?(?:to|-) ?((?:{NAMED}) ({YEAR}))")
 SHIFTED = re.compile(rf"(\d{{1,3}}) ({UNIT}) (before|after) (.+)")
 """A period so much earlier or later than another one: "1 year before June 2026"."""
 PARTED = re.compile(rf"(?!\d half {YEAR}$)({OF_A_SPAN}) (?!ago)(.+)")
+SOME = re.compile(r"[2-5] (?:week|quarter) ")
+SEVERAL = re.compile(r"\b(?:weeks|quarters|wochen|quartale|semaines|trimestres|semanas|settimane|trimestri)\b", re.I)
+"""The canonical words are one for "two weeks in June" and "second week of June"; the plural tells them apart."""
 BORROWED = re.compile(rf"({PART}(?:{MONTH}|{SEASON}|{GROWING})|\d{{1,2}} (?:{MONTH}))?(?: ?({YEAR}))?")
 
 
@@ -132,6 +135,8 @@ def _borrowed(parts: list[str]) -> list[str]:
 
 def _period(words: str, text: str, *, today: date, southern: bool, earliest: date) -> Period:
     """Read one period from canonical words; `text` is how the user wrote it."""
+    if SOME.match(words) and SEVERAL.search(text):
+        raise PeriodInvalid(f"{text.strip()!r} does not say which ones.", "Give the first and the last day.")
     start, end = _span(words, text, today=today, southern=southern)
     label = text.strip()
     if start > today:
