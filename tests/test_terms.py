@@ -15,6 +15,9 @@ from knowledge.retrieval import Retriever
     ("text", "language"),
     [
         ("Which product shows soil sealing in Lisbon?", "en"),
+        ("Corine Land Cover copre l'Islanda?", "it"),
+        ("¿Cubre CORINE Islandia?", "es"),
+        ("Deckt CORINE Island ab?", "de"),
         ("Quel produit montre les sols de Lyon ?", "fr"),
         ("Welches Produkt zeigt den Boden von Köln?", "de"),
         ("¿Qué producto muestra los suelos de Vigo?", "es"),
