@@ -15,9 +15,10 @@ CPU_ONLY = import importlib.util, pathlib, runpy; \
 run: $(VENV)/.installed
 	$(VENV)/bin/clms-assistant serve
 
-# A file stays with one process: what its tests share is made once.
+# A file stays with one process: what its tests share is made once. A browser beside other tests waits too long.
 test: $(VENV)/.installed-dev lint
-	$(VENV)/bin/python -m pytest --numprocesses=auto --maxprocesses=4 --dist=loadfile
+	$(VENV)/bin/python -m pytest --numprocesses=auto --maxprocesses=4 --dist=loadfile --ignore=tests/web
+	$(VENV)/bin/python -m pytest tests/web
 
 lint: $(VENV)/.installed-dev
 	$(VENV)/bin/ruff format --check .

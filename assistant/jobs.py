@@ -214,7 +214,9 @@ class Jobs:
     def _written(db: "Connection", one: Running, state: State, new: list[dict[str, Any]]) -> bool:
         """Write down one question; gives whether it is still known."""
         job, event = tables().tables["job"], tables().tables["event"]
-        values = {"state": state, "progress": one.progress, "seen_at": utc_now()}
+        values: dict[str, Any] = {"progress": one.progress, "seen_at": utc_now()}
+        if state != "running":  # it begins as that; whoever kept the answer may have written its end already
+            values["state"] = state
         known = bool(db.execute(job.update().where(job.c.id == one.job_id).values(**values)).rowcount)
         if known and new:
             db.execute(event.insert(), new)

@@ -185,6 +185,10 @@ class Sessions:
         old = [one.session_id for one in self.listed() if one.last < utc_now() - timedelta(days=days)]
         for session_id in old:
             self.delete(session_id)
+        job = tables().tables["job"]  # one that was never answered has no conversation to be found by
+        if not self.database.is_empty:
+            with self.database.begin() as db:
+                db.execute(job.delete().where(job.c.seen_at < utc_now() - timedelta(days=days)))
         return len(old)
 
     def delete(self, session_id: str) -> None:

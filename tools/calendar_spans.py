@@ -28,6 +28,8 @@ def part_of(which: str, start: date, end: date) -> Span:
     days = (end - start).days + 1
     which = re.sub(r"^week (\d)$", r"\1 week", which)
     first, _, rest = which.removesuffix(" -").partition(" ")
+    if rest == "half" and (start, end) == whole_months(start.year, 1, months=12):
+        return part_of_year("half", int(first), start.year)
     if rest == "half":
         cuts, number = [0, days // 2, days], int(first) - 1
     elif rest:
@@ -68,6 +70,11 @@ def part_of_year(kind: str, number: int, year: int) -> Span:
     """Return a quarter or a half of a calendar year; raise ValueError when there is no such part."""
     months = 3 if kind == "quarter" else 6
     return whole_months(year, months * (number - 1) + 1, months=months)
+
+
+def months_of_year(which: str, count: int, year: int) -> Span:
+    """Return the first or ("last") the last months of a calendar year."""
+    return whole_months(year, 13 - count if which == "last" else 1, months=count)
 
 
 def iso_week(year: int, week: int) -> Span:

@@ -15,6 +15,7 @@ from tools.calendar_spans import (
     choose,
     days_back,
     iso_week,
+    months_of_year,
     moved,
     one_day,
     part_of,
@@ -70,12 +71,13 @@ ATOM = (
     rf"{ISO}|\d{{1,2}}[./]\d{{1,2}}[./]{YEAR}|{YEAR}-\d{{2}}(?!\d)|\d{{1,2}}[./]{YEAR}"
     rf"|(?:\d{{1,2}}|{DAYS}) (?:{MONTH}) {YEAR}|(?:{MONTH}) (?:\d{{1,2}}|{DAYS}) {YEAR}|{PART}(?:{MONTH}) {YEAR}"
     rf"|{PART}(?:{SEASON}) {YEAR}(?:[/-]\d{{2,4}})?|{YEAR} (?:{SEASON})"
+    rf"|last quarter {YEAR}|(?:1|last) \d{{1,2}} month {YEAR}"
     rf"|(?:quarter|half) [1-4] {YEAR}|[1-4] (?:quarter|half) {YEAR}|{YEAR}(?: -)? (?:quarter|half) [1-4]"
     rf"|week \d{{1,2}} {YEAR}|{YEAR}(?: -)? week \d{{1,2}}"
     rf"|{GROWING}(?: {YEAR}| (?:{WHICH}))?|{YEAR} {GROWING}|(?:{WHICH}) {GROWING}"
     rf"|{PART}(?:\d{{1,2}} )?(?:{MONTH}) (?:(?:{WHICH}) year|year (?:{WHICH}))"
     rf"|{PART}(?:{SEASON}) (?:(?:{WHICH}) year|year (?:{WHICH}))"
-    rf"|(?:{WHICH}) (?:{SEASON}|{MONTH}|{UNIT})|(?:{SEASON}|{UNIT}) (?:{WHICH})"
+    rf"|{PART}(?:{WHICH}) (?:{SEASON}|{MONTH}|{UNIT})|{PART}(?:{SEASON}|{UNIT}) (?:{WHICH})"
     rf"|(?:{PART}(?:{MONTH}|{SEASON}) )?(?:{AGO})"
     rf"|(?:last )?\d{{1,3}} (?:last )?(?:{UNIT})|\d{{1,3}} (?:{UNIT}) last"
     rf"|yesterday|today|tomorrow|{PART}(?:year )?{YEAR}"
@@ -251,6 +253,8 @@ FIXED: tuple[tuple[str, Reader], ...] = (
     (rf"(quarter|half) (?P<n>[1-4]) (?P<y>{YEAR})", lambda m: part_of_year(m[1], int(m["n"]), int(m["y"]))),
     (rf"(?P<n>[1-4]) (quarter|half) (?P<y>{YEAR})", lambda m: part_of_year(m[2], int(m["n"]), int(m["y"]))),
     (rf"(?P<y>{YEAR})(?: -)? (quarter|half) (?P<n>[1-4])", lambda m: part_of_year(m[2], int(m["n"]), int(m["y"]))),
+    (rf"last quarter ({YEAR})", lambda m: part_of_year("quarter", 4, int(m[1]))),
+    (rf"(1|last) ([1-9]|1[0-2]) month ({YEAR})", lambda m: months_of_year(m[1], int(m[2]), int(m[3]))),
     (rf"week (?P<n>\d{{1,2}}) (?P<y>{YEAR})", lambda m: iso_week(int(m["y"]), int(m["n"]))),
     (rf"(?P<y>{YEAR})(?: -)? week (?P<n>\d{{1,2}})", lambda m: iso_week(int(m["y"]), int(m["n"]))),
 )

@@ -11,7 +11,7 @@ from fastapi import APIRouter, Header, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 from sse_starlette import EventSourceResponse, ServerSentEvent
 
-from assistant.access import NotPermitted
+from assistant.access import NotPermitted, User
 from assistant.agent import Assistant
 from assistant.schema import AnswerEvent, ArtifactEvent, Event, Today
 from knowledge.lexicon import Language
@@ -90,6 +90,23 @@ class ProductTold(BaseModel):
     summary: str
 
 
+def listing_user(assistant: Assistant, request: Request) -> User | None:
+    """Give the user whose things may be listed; where users are not told apart, only their own machine may list.
+
+    Raises:
+        NotPermitted: Users are not told apart, and others can come.
+    """
+    user = assistant.access.user()
+    # Behind a proxy others come: it has names of the host of its own, or says for whom it asks.
+    proxied = assistant.settings.allowed_hosts or not _FORWARDED.isdisjoint(request.headers)
+    if user is None and (proxied or not assistant.settings.is_local):
+        raise NotPermitted(
+            "Here nobody's conversations are listed: users are not told apart.",
+            "Keep the ids of your own, or let users log in with CLMS_AUTH=required.",
+        )
+    return user
+
+
 def chat_router(assistant: Assistant, turns: Turns) -> APIRouter:
     """Build the routes under `/api`."""
     router = APIRouter(prefix="/api")
@@ -117,14 +134,7 @@ def chat_router(assistant: Assistant, turns: Turns) -> APIRouter:
     @router.get("/sessions")
     def sessions(request: Request, limit: Annotated[int, Query(ge=1, le=1000)] = 100) -> list[ConversationTold]:
         """List one's own conversations, the latest first; where users are not told apart, only on its own machine."""
-        user = assistant.access.user()
-        # Behind a proxy others come: it has names of the host of its own, or says for whom it asks.
-        proxied = assistant.settings.allowed_hosts or not _FORWARDED.isdisjoint(request.headers)
-        if user is None and (proxied or not assistant.settings.is_local):
-            raise NotPermitted(
-                "Here nobody's conversations are listed: users are not told apart.",
-                "Keep the ids of your own, or let users log in with CLMS_AUTH=required.",
-            )
+        user = listing_user(assistant, request)
         kept = assistant.sessions.listed(owner=user.name if user else None, limit=limit)
         zoned = (replace(one, first=one.first.replace(tzinfo=UTC), last=one.last.replace(tzinfo=UTC)) for one in kept)
         return [ConversationTold(**asdict(one)) for one in zoned]

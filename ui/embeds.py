@@ -4,6 +4,7 @@ import hashlib
 import json
 import secrets
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from html import escape
 from pathlib import Path
 from typing import Annotated, Any
@@ -139,8 +140,9 @@ class Public:
     def end(self, file_id: str) -> None:
         """End all addresses of a picture."""
         for path in self._folder.glob("*"):
-            if path.read_text(encoding="ascii") == file_id:
-                path.unlink(missing_ok=True)
+            with suppress(FileNotFoundError):  # another request ends it, too
+                if path.read_text(encoding="ascii") == file_id:
+                    path.unlink()
 
     def _path(self, token: str) -> Path:
         return self._folder / hashlib.sha256(token.encode()).hexdigest()
@@ -225,7 +227,10 @@ def _sites(setting: str) -> tuple[str, ...]:
 
 def _is_named(asking: Headers, sites: Sequence[str]) -> bool:
     """Tell whether the page that asks is of one of the sites; a browser names it unless that page forbids it."""
-    asked = urlsplit(asking.get("origin") or asking.get("referer", ""))
+    try:
+        asked = urlsplit(asking.get("origin") or asking.get("referer", ""))
+    except ValueError:
+        return False
     for site in sites:
         scheme, _, host = site.rpartition("://")
         alike = asked.netloc.endswith(host[1:]) if host.startswith("*.") else host == asked.netloc

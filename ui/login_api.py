@@ -18,6 +18,8 @@ STATE_COOKIE = "clms_login"
 """Remembers a login that has begun, for those ten minutes."""
 _BEGUN_S = 600
 _TIMEOUT_S = 10
+_MOST_IN_COOKIE = 3900
+"""Characters of a token; browsers drop a cookie of more than about 4,096 bytes without a word."""
 
 
 def login_router(settings: Settings) -> APIRouter:
@@ -54,7 +56,7 @@ def login_router(settings: Settings) -> APIRouter:
         """Take the token that the provider gives for the code, and open the page."""
         kept, _, rest = begun.partition(".")
         verifier, _, nonce = rest.partition(".")
-        if not code or not kept or not secrets.compare_digest(kept, state):
+        if not code or not kept or not secrets.compare_digest(kept.encode(), state.encode()):
             raise ToolInputError("This login was not begun here, or took too long.", "Open the page and log in again.")
         form = {
             "grant_type": "authorization_code",
@@ -66,6 +68,11 @@ def login_router(settings: Settings) -> APIRouter:
         token = str(_asked("POST", _provider(settings)["token_endpoint"], form).get("id_token", ""))
         tokens.find(token)  # refuses what the provider did not sign for us
         lasts_s = _checked_s(token, nonce)
+        if len(token) > _MOST_IN_COOKIE:
+            raise BackendUnavailable(
+                "The token of the login service is too long for a browser to keep.",
+                "Have the service leave groups and roles out of it.",
+            )
         reply = RedirectResponse(str(request.base_url), 303)
         _keep(reply, request, TOKEN_COOKIE, token, lasts_s)
         reply.delete_cookie(STATE_COOKIE)
@@ -88,7 +95,7 @@ def _checked_s(token: str, nonce: str) -> int:
     import jwt
 
     claims = jwt.decode(token, options={"verify_signature": False})
-    if not secrets.compare_digest(str(claims.get("nonce", "")), nonce):
+    if not secrets.compare_digest(str(claims.get("nonce", "")).encode(), nonce.encode()):
         raise ToolInputError("The login service answered another login.", "Open the page and log in again.")
     return max(1, int(claims["exp"] - time.time()))
 

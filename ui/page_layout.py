@@ -83,9 +83,8 @@ class Layout:
         )
         # Closed until the page has arrived: before, Gradio may lose what a question makes appear, such as "Stop".
         self.box = self.named(
-            gr.Textbox(lines=1, max_lines=6), label="question", placeholder="question_hint", interactive=lambda _: True
+            gr.Textbox(lines=1, max_lines=6, interactive=False), label="question", placeholder="question_hint"
         )
-        self.box.interactive = False
         with gr.Row(elem_id="actions"):
             self.send = self.button("ask", variant="primary", min_width=80)
             self.stop = self.button("stop", variant="stop", min_width=80, visible="hidden")

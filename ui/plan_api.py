@@ -4,7 +4,7 @@ import asyncio
 from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Path, Response
+from fastapi import APIRouter, Path, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from assistant.agent import Assistant
@@ -14,7 +14,7 @@ from assistant.plans import WORDS, Computing, Planned, find_plan, make_plan
 from assistant.schema import AnswerEvent, Pending, Today, ToolProgress
 from tools.errors import TooLarge
 from ui.answer_fields import FileTold, Told, answer_fields, file_fields
-from ui.chat_api import GeoJson
+from ui.chat_api import GeoJson, listing_user
 from ui.turns import ENDED, RunningTurn, Turns
 
 Id = Annotated[str, Path(pattern=r"^[A-Za-z0-9_-]{16,100}$")]
@@ -79,7 +79,7 @@ def plan_router(assistant: Assistant, turns: Turns) -> APIRouter:
     """Build the routes of plans, jobs and feedback under `/api`."""
     router = APIRouter(prefix="/api")
     _add_plans(router, assistant, turns)
-    _add_jobs(router, turns)
+    _add_jobs(router, assistant, turns)
 
     @router.post("/feedback", status_code=201)
     def feedback(body: FeedbackBody) -> Feedback:
@@ -127,10 +127,11 @@ def _add_plans(router: APIRouter, assistant: Assistant, turns: Turns) -> None:
         return Response(status_code=204)
 
 
-def _add_jobs(router: APIRouter, turns: Turns) -> None:
+def _add_jobs(router: APIRouter, assistant: Assistant, turns: Turns) -> None:
     @router.get("/jobs")
-    async def jobs() -> list[Job]:
+    async def jobs(request: Request) -> list[Job]:
         """List questions and plans on their way and lately ended, the latest first, without their answers."""
+        await asyncio.to_thread(listing_user, assistant, request)
         here = [_job(job_id, turn).model_copy(update={"answer": None}) for job_id, turn in turns.mine().items()]
         return [*here, *map(_job_elsewhere, await turns.elsewhere())]
 

@@ -21,6 +21,8 @@ MAX_TURNS = 200
 BUSY = ErrorEvent(message="Too many questions are being answered.", hint="Ask again in a minute.")
 STOPPED = ErrorEvent(message="The question was stopped.", hint="Ask again to start it anew.")
 INTERRUPTED = ErrorEvent(message="The question was interrupted: the process that answered it ended.", hint="Ask again.")
+_QUIET = 6
+"""Looks at a question that is done and tells nothing more, until its end is told for it."""
 ENDED: dict[str, ErrorEvent] = {"stopped": STOPPED, "interrupted": INTERRUPTED}
 
 
@@ -73,18 +75,20 @@ class TurnElsewhere:
     async def listen(self, after: int = 0) -> AsyncIterator[tuple[int, Event]]:
         """Give the events past a number as they are written down."""
         job: Kept | None = self.known
-        ended = False
+        ended, quiet = False, 0
         while True:
             for event in await asyncio.to_thread(self.jobs.events, self.known.job_id, after):
-                after += 1
+                after, quiet = after + 1, 0
                 ended = isinstance(event, AnswerEvent | ErrorEvent)
                 yield after, event
-            if ended or job is None or job.state in ENDED:
+            # Its process may have died between keeping the answer and writing the last events.
+            quiet += job is not None and job.state == "done"
+            if ended or job is None or job.state in ENDED or quiet > _QUIET:
                 break
             await asyncio.sleep(PULSE_S)
             job = await asyncio.to_thread(self.jobs.get, self.known.job_id, self.known.owner)
         if not ended:
-            yield after + 1, ENDED[job.state if job else "stopped"]
+            yield after + 1, ENDED.get(job.state, INTERRUPTED) if job else STOPPED
 
 
 class Turns:

@@ -229,7 +229,10 @@ class Page:
         lesson: tuple[Any, ...] = (trainer.told, [trainer.lesson, parts.language], trainer.text)
         trainer.lesson.input(*lesson, **hidden)
         trainer.share.click(trainer.shared, [self._session, parts.language], trainer.link, **hidden)
-        self.blocks.load(arrive, self._own, [parts.language, *told, *trainer.tools], **hidden).then(*lesson, **hidden)
+        arrived = self.blocks.load(arrive, self._own, [parts.language, *told, *trainer.tools], **hidden)
+        # The box opens after what the page learns on arrival: a button told to appear before that may stay away.
+        opens: Any = (lambda *given: (trainer.told(*given), gr.Textbox(interactive=True)), lesson[1])
+        arrived.then(*opens, [trainer.text, parts.box], **hidden)
         form = self._feedback
         form.give.click(form.given, [self._session, parts.language, *form.inputs], form.outputs, **hidden)
         worded = [parts.language, self._session, self._turn, self._area, self._own]
@@ -243,18 +246,13 @@ class Page:
         if not question.strip():
             return
         parts, session_id, turn = self._parts, session_id or uuid4().hex, Turn(question.strip())
-        yield {
-            parts.box: "",
-            self._session: session_id,
-            parts.chat: before + turn.messages(language),
-            parts.send: button_shown(False),
-            parts.again: button_shown(False),
-            parts.stop: button_shown(True),
-        }
+        # Said with every update: the page drops what it has not drawn yet when the next update comes.
+        busy = {parts.send: button_shown(False), parts.again: button_shown(False), parts.stop: button_shown(True)}
+        yield {parts.box: "", self._session: session_id, parts.chat: before + turn.messages(language), **busy}
         async with aclosing(self._events(turn.question, session_id, area)) as events:
             async for event in events:
                 turn.take(event)
-                yield {parts.chat: before + turn.messages(language), **self._results(turn, language)}
+                yield {parts.chat: before + turn.messages(language), **busy, **self._results(turn, language)}
         yield {
             parts.map: await asyncio.to_thread(self._shown.map, language, session_id, turn, area),
             parts.send: button_shown(True),

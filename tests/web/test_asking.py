@@ -141,6 +141,7 @@ def test_the_keyboard_alone_asks_stops_and_opens_a_file(page: Page, assistant: S
                 return
         raise AssertionError(f"Tab never comes to {name!r}")
 
+    expect(page.get_by_label("Your question")).to_be_enabled(timeout=45_000)
     page.get_by_label("Your question").focus()
     page.keyboard.type("wait for it")
     page.keyboard.press("Enter")
