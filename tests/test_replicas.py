@@ -13,6 +13,9 @@ from typing import Any
 import httpx
 
 from assistant.database import Database, tables, utc_now
+from assistant.jobs import Jobs, Running
+from assistant.schema import Answer, AnswerEvent
+from assistant.sessions import Sessions
 from assistant.settings import Settings
 from tests.servers.doors import served
 from tests.servers.menu import small_assistant
@@ -94,3 +97,32 @@ def test_what_one_process_is_asked_another_follows_and_stops_and_a_kill_loses_no
         assert "0.500" in again.text
         conversation = httpx.get(f"{other}/api/sessions/{SESSION}").json()
         assert (len(conversation["turns"]), conversation["interrupted"]) == (1, [])
+
+
+def test_a_kept_answer_is_never_told_as_interrupted_and_an_old_question_is_forgotten(settings: Settings) -> None:
+    sessions = Sessions(settings.database)
+    jobs, job = Jobs(sessions.database), tables().tables["job"]
+
+    def row(running: Running) -> Any:
+        with sessions.database.begin() as db:
+            return db.execute(job.select().where(job.c.id == running.job_id)).one()
+
+    asked = Running(SESSION, "How green?", stop=lambda: None)
+    jobs.begin(asked)
+    answer = Answer(text="0.5", session_id=SESSION, model="", seconds=0.1)
+    sessions.save(SESSION, "How green?", answer, job_id=asked.job_id)
+    kept = row(asked).seen_at
+    wait_for(lambda: row(asked).seen_at > kept)  # its process still gives a sign of life
+    asked.take(AnswerEvent(answer=answer))
+    jobs.end(asked)
+    long_ago = utc_now() - timedelta(days=40)
+    with sessions.database.begin() as db:
+        db.execute(job.update().values(seen_at=long_ago))
+    assert jobs.interrupted(SESSION) == []
+
+    never = {"owner": "", "progress": "", "followed": False, "state": "running", "seen_at": long_ago}
+    with sessions.database.begin() as db:
+        db.execute(job.insert().values(id="1", session_id="another", question="Never answered", **never))
+    assert jobs.interrupted("another") == ["Never answered"]
+    sessions.expire(30)
+    assert jobs.interrupted("another") == []
