@@ -147,6 +147,9 @@ def tables() -> "MetaData":
     Table(
         "shared", made, text("token", primary_key=True), text("artifact_id", index=True), text("owner"), when("made_at")
     )
+    Table(
+        "reading", made, text("token", primary_key=True), text("session_id", index=True), when("made_at"), text("page")
+    )
     return made
 
 

@@ -12,6 +12,7 @@ from pydantic import ValidationError
 
 from assistant.conversation import MOST_REPLAYED, ConversationState, replayed
 from assistant.database import Database, tables, utc_now
+from assistant.published import end_pictures
 from assistant.schema import Answer, Pending
 
 if TYPE_CHECKING:
@@ -192,11 +193,12 @@ class Sessions:
         return len(old)
 
     def delete(self, session_id: str) -> None:
-        """Forget one conversation, with the runs that wait in it, what was said of its answers, and whose it was."""
+        """Forget one conversation: runs that wait in it, feedback, what was given away by an address, whose it was."""
         if self.database.is_empty:
             return
         with self.database.begin() as db:
-            for name in ("turn", "state", "waiting", "feedback", "job", "event"):
+            end_pictures(db, session_id)
+            for name in ("turn", "state", "waiting", "feedback", "job", "event", "reading"):
                 table = tables().tables[name]
                 db.execute(table.delete().where(table.c.session_id == session_id))
             owned = tables().tables["owned"]

@@ -7,6 +7,10 @@ import pytest
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
+from assistant.access import Access, User, acting_as
+from assistant.published import Pictures
+from assistant.schema import Answer
+from assistant.sessions import Sessions
 from assistant.settings import Settings
 from assistant.users import ApiKeys
 from tests.test_map_view import drawn
@@ -117,3 +121,21 @@ def test_an_owner_gives_away_a_picture_without_login_and_takes_it_back(tmp_path:
     assert reader.get(other).status_code == 404
     assert owner.post(f"/embed/{picture.id}/private", follow_redirects=False).status_code == 303
     assert reader.get(address).status_code == 404
+
+
+def test_a_public_address_ends_with_the_conversation_of_who_gave_it(settings: Settings) -> None:
+    picture, _ = drawn(Workspace(settings.artifacts_dir), "NDVI")
+    sessions, given = Sessions(settings.database), Pictures(settings.database)
+    access, addresses = Access(settings.database, required=True), {}
+    for name in ("alice", "bob"):  # both computed the same map
+        answer = Answer(text="0.5", artifacts=(picture,), session_id=name, model="", seconds=0.1)
+        with acting_as(User(name=name)):
+            access.open_session(name)
+            sessions.save(name, "How green?", answer)
+            addresses[name] = given.add(picture.id)
+    sessions.delete("alice")
+    with pytest.raises(ArtifactNotFound):
+        given.find(addresses["alice"])
+    with acting_as(User(name="alice")):
+        given.end(picture.id)
+    assert given.find(addresses["bob"]) == picture.id

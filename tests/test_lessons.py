@@ -6,6 +6,8 @@ from pathlib import Path
 import pytest
 
 from assistant.agent import Assistant
+from assistant.published import Readings
+from assistant.sessions import Sessions
 from assistant.settings import Settings
 from knowledge.errors import SourceInvalid
 from knowledge.ingest import build_index
@@ -13,7 +15,7 @@ from knowledge.lexicon import LANGUAGES
 from tests.test_journeys import TODAY
 from tools.errors import ArtifactNotFound
 from tools.hub.demo import ensure_demo
-from ui.lessons import Shared, conversation_html, handout_html, lesson_html, load_lessons
+from ui.lessons import conversation_html, handout_html, lesson_html, load_lessons
 from ui.turn import Turn
 
 
@@ -75,12 +77,12 @@ def test_a_shared_conversation_shows_markup_as_text(tmp_path: Path) -> None:
     assert "<img" not in told
 
 
-def test_a_link_to_read_tells_not_how_to_go_on_and_ends_with_its_conversation(tmp_path: Path) -> None:
-    shared, session_id = Shared(tmp_path), "a" * 32
-    token = shared.share(session_id, [Turn("How green?", text="Very.")], "en")
+def test_a_link_to_read_tells_not_how_to_go_on_and_ends_with_its_conversation(settings: Settings) -> None:
+    shared, session_id = Readings(settings.database), "a" * 32
+    for told in ("Much.", "Very."):
+        token = shared.share(session_id, conversation_html([Turn("How green?", text=told)], "en"))
     assert session_id not in token + shared.get(token)
-    with pytest.raises(ArtifactNotFound):
-        shared.get(f"../shared/{token}")
-    shared.forget(session_id)
+    assert "Very." in shared.get(token)
+    Sessions(settings.database).delete(session_id)
     with pytest.raises(ArtifactNotFound):
         shared.get(token)

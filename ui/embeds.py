@@ -1,10 +1,7 @@
 """Maps and figures to embed elsewhere, by an address that stays: as a page for a frame, as a picture, as JSON."""
 
-import hashlib
 import json
-import secrets
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from html import escape
 from pathlib import Path
 from typing import Annotated, Any
@@ -15,6 +12,7 @@ from fastapi.responses import FileResponse, HTMLResponse
 from starlette.datastructures import Headers
 
 from assistant.phrases import translate
+from assistant.published import Pictures
 from assistant.settings import Settings
 from knowledge.lexicon import Language
 from tools.errors import ArtifactNotFound
@@ -34,7 +32,7 @@ Find = Callable[[str], tuple[Artifact, MapStyle]]
 def add_embeds(router: APIRouter, settings: Settings, need_file: Callable[[str], None]) -> None:
     """Add the routes; `need_file` refuses who may not have a file."""
     sites, workspace = _sites(settings.embed_origins or ""), settings.workspace
-    public = Public(settings.data_dir / "page" / "public")
+    public = Pictures(settings.database)
     offered = bool(sites) and settings.auth == "required"
 
     def own(file_id: str) -> tuple[Artifact, MapStyle]:
@@ -92,7 +90,7 @@ def _add_pictures(
         return HTMLResponse(embed_html(address, style, language, more), headers=framed)
 
 
-def _add_publishing(router: APIRouter, find: Find, public: "Public") -> None:
+def _add_publishing(router: APIRouter, find: Find, public: Pictures) -> None:
     """Add what makes and ends public addresses of one's own pictures."""
 
     @router.post("/embed/{file_id}/public")
@@ -111,41 +109,6 @@ def _add_publishing(router: APIRouter, find: Find, public: "Public") -> None:
         found, _ = find(file_id)
         public.end(found.id)
         return Response(status_code=303, headers={"Location": f"../{found.id}"})
-
-
-class Public:
-    """Pictures that whoever has their address sees; the addresses themselves are not kept, only their hashes."""
-
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-
-    def add(self, file_id: str) -> str:
-        """Give a new address of a picture."""
-        token = secrets.token_urlsafe(24)
-        self._folder.mkdir(parents=True, exist_ok=True)
-        self._path(token).write_text(file_id, encoding="ascii")
-        return token
-
-    def find(self, token: str) -> str:
-        """Give the id of the picture with this address.
-
-        Raises:
-            ArtifactNotFound: There is none, or it was ended.
-        """
-        try:
-            return self._path(token).read_text(encoding="ascii")
-        except OSError:
-            raise ArtifactNotFound("There is no picture at this address.", "Ask for a new address.") from None
-
-    def end(self, file_id: str) -> None:
-        """End all addresses of a picture."""
-        for path in self._folder.glob("*"):
-            with suppress(FileNotFoundError):  # another request ends it, too
-                if path.read_text(encoding="ascii") == file_id:
-                    path.unlink()
-
-    def _path(self, token: str) -> Path:
-        return self._folder / hashlib.sha256(token.encode()).hexdigest()
 
 
 def embed_data(workspace: Workspace, found: Artifact, style: MapStyle, public: str = "") -> dict[str, Any]:

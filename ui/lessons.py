@@ -1,6 +1,5 @@
 """Lessons for a trainer: read from YAML, shown on the page, printed as a handout, and conversations shared to read."""
 
-import hashlib
 from functools import cache
 from html import escape
 from pathlib import Path
@@ -12,7 +11,6 @@ from pydantic import Field
 
 from knowledge.errors import SourceInvalid
 from knowledge.lexicon import Language
-from tools.errors import ArtifactNotFound
 from tools.schema import Frozen
 from ui.page_words import ASSETS, say
 from ui.panels import result_html
@@ -113,41 +111,6 @@ def conversation_html(turns: list[Turn], language: Language) -> str:
         parts.append(f'<article><h2>{escape(turn.question)}</h2>{told}<div id="result">{panel}</div></article>')
     title = say(language, "shared_title")
     return page_html(title, f"<h1>{title}</h1>{''.join(parts)}", language)
-
-
-class Shared:
-    """Conversations that may be read by whoever has their link; nobody can go on with them by it."""
-
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-
-    def share(self, session_id: str, turns: list[Turn], language: Language) -> str:
-        """Keep a conversation as it is now, and give the word its link ends with."""
-        token = _token(session_id)
-        self._folder.mkdir(parents=True, exist_ok=True)
-        part = self._folder / f".{token}.part"
-        part.write_text(conversation_html(turns, language), encoding="utf-8")
-        part.replace(self._folder / f"{token}.html")
-        return token
-
-    def get(self, token: str) -> str:
-        """Give a shared conversation.
-
-        Raises:
-            ArtifactNotFound: There is none with this link.
-        """
-        if not token.isalnum() or not (path := self._folder / f"{token}.html").is_file():
-            raise ArtifactNotFound("There is no shared conversation with this link.", "Ask for the link again.")
-        return path.read_text(encoding="utf-8")
-
-    def forget(self, session_id: str) -> None:
-        """End the sharing of a conversation."""
-        (self._folder / f"{_token(session_id)}.html").unlink(missing_ok=True)
-
-
-def _token(session_id: str) -> str:
-    """Name a conversation so that the link leads to it, but tells not the id by which one could go on."""
-    return hashlib.sha256(f"read {session_id}".encode()).hexdigest()[:40]
 
 
 def page_html(title: str, body: str, language: Language, base: str = "../") -> str:

@@ -14,11 +14,12 @@ from typing import Annotated
 from fastapi import APIRouter, Header, Query, Response
 from fastapi.responses import FileResponse, HTMLResponse
 
+from assistant.published import Readings
 from assistant.settings import Settings
 from tools.errors import ArtifactNotFound
 from tools.schema import Artifact
 from ui.embeds import add_embeds
-from ui.lessons import Shared, handout_html, load_lessons
+from ui.lessons import handout_html, load_lessons
 from ui.page_words import ASSETS, chosen_language
 
 logger = logging.getLogger(__name__)
@@ -78,16 +79,11 @@ def page_router(
         return Response(content, media_type="application/zip", headers=headers)
 
     add_embeds(router, settings, need_file)
-    _add_reading(router, Shared(shared_folder(settings)), need_trainer)
+    _add_reading(router, Readings(settings.database), need_trainer)
     return router
 
 
-def shared_folder(settings: Settings) -> Path:
-    """Give the folder of the conversations that may be read by their link."""
-    return settings.data_dir / "page" / "shared"
-
-
-def _add_reading(router: APIRouter, shared: Shared, need_trainer: Callable[[], None]) -> None:
+def _add_reading(router: APIRouter, shared: Readings, need_trainer: Callable[[], None]) -> None:
     """Add the pages that are only read: handouts and shared conversations; no script runs on them."""
     policy = "default-src 'none'; img-src 'self'; style-src 'unsafe-inline'; base-uri 'self'"
     reading = {"Content-Security-Policy": policy, "X-Robots-Tag": "noindex", "Referrer-Policy": "no-referrer"}

@@ -5,7 +5,6 @@ from typing import Any
 
 from assistant.sessions import Sessions
 from knowledge.lexicon import Language
-from ui.lessons import Shared
 from ui.page_layout import button_shown
 from ui.page_results import Results
 
@@ -20,12 +19,11 @@ class Kept:
         self,
         results: Results,
         sessions: Sessions,
-        shared: Shared,
         on_end: Callable[[str], None],
         owns: Callable[[str], bool],
     ) -> None:
         """Work on kept conversations; `owns` tells whether one is that of who uses the page now."""
-        self._results, self._sessions, self._shared = results, sessions, shared
+        self._results, self._sessions = results, sessions
         self._on_end, self._owns = on_end, owns
 
     def listed(self, own: list[str], language: Language) -> str:
@@ -48,7 +46,6 @@ class Kept:
             return tuple(gr.skip() for _ in range(8))
         if todo == "delete":
             self._sessions.delete(session_id)
-            self._shared.forget(session_id)
             self._on_end(session_id)
             own = [one for one in own if one != session_id]
             told = [own, self.listed(own, language)]

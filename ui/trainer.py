@@ -4,9 +4,10 @@ from collections.abc import Callable
 from html import escape
 from typing import Any
 
+from assistant.published import Readings
 from knowledge.errors import ClmsError
 from knowledge.lexicon import Language
-from ui.lessons import Shared, choices, lesson_html, load_lessons
+from ui.lessons import choices, conversation_html, lesson_html, load_lessons
 from ui.page_layout import Layout
 from ui.page_results import Results
 from ui.page_words import say
@@ -25,7 +26,7 @@ _FIRST = next(iter(load_lessons()))
 class Trainer:
     """The components and what happens in them."""
 
-    def __init__(self, layout: Layout, results: Results, shared: Shared, need_trainer: Callable[[], None]) -> None:
+    def __init__(self, layout: Layout, results: Results, shared: Readings, need_trainer: Callable[[], None]) -> None:
         """Build the components; `need_trainer` refuses who may not lead a lesson."""
         import gradio as gr
 
@@ -72,6 +73,6 @@ class Trainer:
         turns = self._results.turns(session_id)
         if not session_id or not turns:
             return f'<p class="note" role="status">{say(language, "share_nothing")}</p>'
-        link = f"shared/{self._shared.share(session_id, turns, language)}"
+        link = f"shared/{self._shared.share(session_id, conversation_html(turns, language))}"
         told = say(language, "share_told")
         return f'<p class="note" role="status">{told} <a href="{escape(link)}" target="_blank">{escape(link)}</a></p>'

@@ -10,6 +10,7 @@ from uuid import uuid4
 
 from fastapi import FastAPI
 
+from assistant.published import Readings
 from assistant.schema import ErrorEvent, Event
 from assistant.sessions import Sessions
 from assistant.settings import Settings, point_libraries_at
@@ -17,8 +18,7 @@ from knowledge.catalogue import Catalogue, load_catalogue
 from knowledge.lexicon import Language
 from tools.schema import Polygons
 from ui.feedback_form import FeedbackForm
-from ui.lessons import Shared
-from ui.page_api import page_router, shared_folder
+from ui.page_api import page_router
 from ui.page_area import NextArea
 from ui.page_kept import Kept
 from ui.page_layout import Layout, button_shown
@@ -130,10 +130,9 @@ class Page:
         self._on_end = on_end
         self._sessions = sessions
         self._rights = rights
-        self._shared = Shared(shared_folder(settings))
         tiles = (settings.map_tiles or "", settings.map_tiles_credit)
         self._shown = Results(settings.workspace, sessions, catalogue, tiles)
-        self._kept = Kept(self._shown, sessions, self._shared, self._end, rights.owns)
+        self._kept = Kept(self._shown, sessions, self._end, rights.owns)
         with gr.Blocks(title="CLMS Assistant", analytics_enabled=False, delete_cache=(3600, 3600)) as self.blocks:
             self._session: gr.State = gr.State(None, delete_callback=self._end)
             self._area: gr.State = gr.State(None)
@@ -147,7 +146,7 @@ class Page:
     def _build_cards(self, layout: Layout) -> None:
         self._plan = PlanCard(layout, self._sessions)
         self._feedback = FeedbackForm(layout, self._sessions, self._settings.database)
-        self._trainer = Trainer(layout, self._shown, self._shared, self._rights.need_trainer)
+        self._trainer = Trainer(layout, self._shown, Readings(self._settings.database), self._rights.need_trainer)
 
     def _connect_asking(self) -> None:
         import gradio as gr
