@@ -1,5 +1,6 @@
 """Gets documents over HTTP from allowed hosts only: conditional, limited in size and time, patient with the busy."""
 
+import asyncio
 import time
 import zlib
 from collections.abc import Callable, Iterator
@@ -48,7 +49,10 @@ class _Again(Exception):
 
 
 class Fetcher:
-    """Fetches one document after the other over one client."""
+    """Fetches one document after the other over one client.
+
+    It runs a loop of its own: only there can a whole answer be given up, also one whose headers never end.
+    """
 
     def __init__(
         self,
@@ -67,7 +71,7 @@ class Fetcher:
             folder: Where bodies are written.
             hosts: Names that may be asked, parted by commas; with `:port` only that port.
             timeout_s: Seconds of silence allowed.
-            deadline_s: Seconds allowed for one whole body.
+            deadline_s: Seconds allowed for one whole answer, headers and redirects included.
             max_bytes: Largest body, unpacked.
             backoff_s: First pause after a failed attempt; doubled each time.
             sleep: Waits; replaceable, so that patience can be tested quickly.
@@ -77,7 +81,8 @@ class Fetcher:
         self._folder = folder
         self._hosts = frozenset(host.strip().lower() for host in hosts.split(",") if host.strip())
         self._deadline_s, self._max_bytes, self._backoff_s, self._sleep = deadline_s, max_bytes, backoff_s, sleep
-        self._client = httpx.Client(
+        self._runner = asyncio.Runner()
+        self._client = httpx.AsyncClient(
             timeout=httpx.Timeout(timeout_s, connect=min(timeout_s, 10.0)),
             headers={"User-Agent": _user_agent(), "Accept-Encoding": "gzip"},
             follow_redirects=False,
@@ -86,7 +91,8 @@ class Fetcher:
 
     def close(self) -> None:
         """Close the connections."""
-        self._client.close()
+        self._runner.run(self._client.aclose())
+        self._runner.close()
 
     def check(self, url: str) -> str:
         """Give the address back when its host is allowed.
@@ -123,7 +129,7 @@ class Fetcher:
         reason = ""
         for attempt in range(ATTEMPTS):
             try:
-                return self._attempt(url, headers)
+                return self._runner.run(self._attempt(url, headers))
             except _Again as again:
                 reason = str(again)
                 wait_s = again.wait_s if again.wait_s is not None else self._backoff_s * 2**attempt
@@ -135,17 +141,23 @@ class Fetcher:
                     self._sleep(wait_s)
         raise SourceUnavailable(f"{reason}, {ATTEMPTS} times.", "Run again later.")
 
-    def _attempt(self, url: str, headers: dict[str, str]) -> Download | None:
+    async def _attempt(self, url: str, headers: dict[str, str]) -> Download | None:
         import httpx
 
         try:
-            for _ in range(MAX_REDIRECTS + 1):
-                with self._client.stream("GET", self.check(url), headers=headers) as answer:
-                    if answer.status_code == 304:
-                        return None
-                    if not answer.is_redirect:
-                        return self._received(answer, url)
-                    url = urljoin(url, answer.headers["Location"])
+            async with asyncio.timeout(self._deadline_s):
+                for _ in range(MAX_REDIRECTS + 1):
+                    async with self._client.stream("GET", self.check(url), headers=headers) as answer:
+                        if answer.status_code == 304:
+                            return None
+                        if not answer.is_redirect:
+                            return await self._received(answer, url)
+                        url = urljoin(url, answer.headers["Location"])
+        except TimeoutError as error:  # asked again, it would take as long
+            raise SourceUnavailable(
+                f"The document did not arrive within {self._deadline_s:g} s.",
+                "Run again later, or read it from a file.",
+            ) from error
         except httpx.TimeoutException as error:
             raise _Again("The server is too slow") from error
         except httpx.RemoteProtocolError as error:
@@ -154,7 +166,7 @@ class Fetcher:
             raise _Again("The server cannot be reached") from error
         raise SourceInvalid("The address leads round in circles.", "Check it in a browser.")
 
-    def _received(self, answer: Any, url: str) -> Download:
+    async def _received(self, answer: Any, url: str) -> Download:
         status = int(answer.status_code)
         if status in GONE:
             raise SourceGone(f"There is nothing at this address any more (HTTP {status}).", "Look for its new address.")
@@ -164,35 +176,30 @@ class Fetcher:
             raise SourceInvalid(f"The server refuses (HTTP {status}).", "Check in a browser whether it is public.")
         self._count += 1
         path = self._folder / f"body-{self._count}"
-        with path.open("wb") as file:
-            for data in self._body(answer):
-                file.write(data)
+        await self._keep(answer, path)
         kind, _, parameters = answer.headers.get("Content-Type", "").partition(";")
         charset = parameters.partition("charset=")[2].split(";")[0].strip(" \"'") or None
         return Download(
             path, url, kind.strip().lower(), charset, answer.headers.get("ETag"), answer.headers.get("Last-Modified")
         )
 
-    def _body(self, answer: Any) -> Iterator[bytes]:
+    async def _keep(self, answer: Any, path: Path) -> None:
         """Unpack piece by piece, so that neither a large body nor one that swells fills the memory."""
         encoding = answer.headers.get("Content-Encoding", "").strip().lower()
         if encoding not in ENCODINGS:
             raise SourceInvalid(f"The answer is packed as {encoding!r}, which was not asked for.", "Tell the server.")
         unpack = zlib.decompressobj(wbits=zlib.MAX_WBITS | 32) if encoding not in ("", "identity") else None
-        began, size = time.monotonic(), 0
-        for raw in answer.iter_raw():  # as it comes: gathered to a size, a trickle would never reach the clock
-            for data in _unpacked(unpack, raw):
-                size += len(data)
-                if size > self._max_bytes:
-                    raise SourceInvalid(
-                        f"The document is larger than {self._max_bytes / 1e6:.0f} MB.", "Read it from a file, in parts."
-                    )
-                yield data
-            if time.monotonic() - began > self._deadline_s:  # asked again, it would take as long
-                raise SourceUnavailable(
-                    f"The document did not arrive within {self._deadline_s:g} s.",
-                    "Run again later, or read it from a file.",
-                )
+        size = 0
+        with path.open("wb") as file:
+            async for raw in answer.aiter_raw():
+                for data in _unpacked(unpack, raw):
+                    size += len(data)
+                    if size > self._max_bytes:
+                        raise SourceInvalid(
+                            f"The document is larger than {self._max_bytes / 1e6:.0f} MB.",
+                            "Read it from a file, in parts.",
+                        )
+                    file.write(data)
         if unpack is not None and not unpack.eof:
             raise _Again("The answer broke off")
 

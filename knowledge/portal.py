@@ -73,12 +73,13 @@ def portal_items(url: str, fetcher: Gets) -> Iterator[PortalItem]:
     """Follow the pages of a search; each page is dropped before the next is read.
 
     Raises:
-        SourceInvalid: an answer of another shape, or pages without end.
+        SourceInvalid: an answer of another shape, pages without end, or fewer entries than the portal says it has.
         SourceGone: see `Fetcher.get`.
         SourceUnavailable: see `Fetcher.get`.
     """
     following: str | None = search_url(url)
     seen: set[str] = set()
+    given, total = 0, 0
     while following:
         if following in seen or len(seen) >= MOST_PAGES:
             raise SourceInvalid("The portal's pages lead round in circles.", "Run again later; tell the portal's team.")
@@ -87,8 +88,12 @@ def portal_items(url: str, fetcher: Gets) -> Iterator[PortalItem]:
         for item in answer["items"]:
             if (found := _item(item)) is not None:
                 yield found
+        given += len(answer["items"])
+        total = told if isinstance(told := answer.get("items_total"), int) else given
         batching = answer.get("batching")
         following = batching.get("next") if isinstance(batching, dict) else None
+    if given < max(total, 1):  # what an interrupted list leaves out has not vanished
+        raise SourceInvalid(f"The portal lists {given} of {total} entries.", "Run again later.")
 
 
 def _answer(body: Download | None) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """Taking documents in, through `ingest_documents` and `Retriever`, from folders and a real server on loopback."""
 
+import json
 import sqlite3
 from functools import partial
 from pathlib import Path
@@ -231,6 +232,21 @@ def test_a_portal_that_breaks_off_keeps_what_it_had_and_retires_nothing(
     library.broken_from = 2
     report = ingest(portal)
     assert outcomes(report) == ["changed", "unchanged", "failed"]
+    assert len(search(index_dir, "numbat quoll")) == 5
+
+
+@pytest.mark.parametrize("kept", [0, 2])
+def test_a_portal_that_lists_less_than_it_has_retires_nothing(
+    ingest: Ingest, index_dir: Path, library: Library, kept: int
+) -> None:
+    library.items = [entry(library, number) for number in range(5)]
+    portal = f"{library.base_url}/api/@search"
+    ingest(portal)
+    answer = {"items": library.items[:kept], "items_total": 5 * bool(kept)}
+    library.put("/api/@search", json.dumps(answer), "application/json")
+    report = ingest(portal)
+    assert outcomes(report) == ["unchanged"] * kept + ["failed"]
+    assert report.outcomes[-1].message == f"The portal lists {kept} of {5 * bool(kept)} entries."
     assert len(search(index_dir, "numbat quoll")) == 5
 
 

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Iterable, Iterator
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -19,48 +20,57 @@ from tests.servers.library import Library, gzip_bomb
 
 ROOT = Path(__file__).parent.parent.parent
 
-BAD = {
+BAD_ANSWERS: dict[str, tuple[dict[str, Any], str]] = {
     "gone": ({"statuses": (404,)}, "HTTP 404"),
     "private": ({"statuses": (403,)}, "HTTP 403"),
     "broken server": ({"statuses": (500,)}, "HTTP 500, 3 times"),
     "long wait": ({"statuses": (503,), "headers": {"Retry-After": "3600"}}, "asks to wait 3600 s"),
     "truncated": ({"promised": 100_000}, "broke off"),
-    "slow": ({"pause_s": 1.0}, "too slow"),
-    "large": ({"repeat": 1000, "body": b"x" * 100_000}, "larger than 5 MB"),
-    "bomb": ({"body": gzip_bomb(100), "headers": {"Content-Encoding": "gzip"}}, "larger than 5 MB"),
+    "slow": ({"pause_s": 0.3}, "too slow"),
+    "endless body": ({"repeat": 100, "drip_s": 0.02}, "did not arrive within 0.4 s"),
+    "endless head": ({"repeat": 100, "drip_s": 0.02, "endless_head": True}, "did not arrive within 0.4 s"),
+    "large": ({"repeat": 100, "body": b"x" * 100_000}, "larger than 5 MB"),
+    "bomb": ({"body": gzip_bomb(10), "headers": {"Content-Encoding": "gzip"}}, "larger than 5 MB"),
     "damaged": ({"body": b"no gzip", "headers": {"Content-Encoding": "gzip"}}, "damaged"),
     "strange packing": ({"body": b"x", "headers": {"Content-Encoding": "br"}}, "'br'"),
     "other host": ({"statuses": (302,), "headers": {"Location": "http://169.254.169.254/latest"}}, "169.254.169.254"),
     "local file": ({"statuses": (302,), "headers": {"Location": "file:///etc/passwd"}}, "Only http and https"),
-    "circle": ({"statuses": (302,), "headers": {"Location": "/bad.md"}}, "circles"),
+    "circle": ({"statuses": (302,), "headers": {"Location": "?"}}, "circles"),
+}
+BAD_TEXTS: dict[str, tuple[dict[str, Any], str]] = {
     "web page": ({"body": b"<!doctype html><p>Log in", "media_type": "text/html"}, "is a web page"),
     "picture": ({"body": b"\x89PNG\x00", "media_type": "image/png"}, "neither text nor PDF"),
     "empty": ({"body": b"   "}, "no text"),
 }
+SOURCES = ("/manual.pdf", "/llms.txt", "/api/@search")
+"""One of each kind of address: a document, an index of documents, the portal."""
 
 
-@pytest.mark.parametrize("case", BAD)
-def test_bad_answers_are_one_line_each_and_the_others_go_on(
+@pytest.mark.parametrize("case", BAD_ANSWERS)
+def test_a_bad_answer_of_any_source_is_one_line_and_the_others_go_on(
     ingest: Ingest, index_dir: Path, library: Library, case: str
 ) -> None:
-    change, words = BAD[case]
-    page = {"body": b"# Bad\n\nwords", "etag": False, **change}
-    bad = library.put("/bad.md", **page)  # type: ignore[arg-type]
+    change, words = BAD_ANSWERS[case]
+    page: dict[str, Any] = {"body": b"words", "etag": False} | change
+    bad = [library.put(path, **page) for path in SOURCES]
     good = library.put("/good.md", manual(5))
-    report = ingest(bad, good, timeout_s=0.3, max_bytes=5_000_000)
-    assert outcomes(report) == ["failed", "added"]
-    assert words in report.outcomes[0].message
-    assert report.outcomes[0].hint
-    assert "\n" not in report.outcomes[0].message
+    report = ingest(*bad, good, timeout_s=0.1, deadline_s=0.4, max_bytes=5_000_000)
+    assert outcomes(report) == ["failed", "failed", "failed", "added"]
+    for one in report.outcomes[:3]:
+        assert words in one.message
+        assert one.hint
+        assert "\n" not in one.message
+    assert all(library.pages[path].sent < 100 for path in SOURCES)  # what never ends was left while it was sent
     assert search(index_dir, "quokkameter")
     assert not list(index_dir.glob("fetch-*"))
 
 
-def test_an_answer_that_never_falls_silent_and_never_ends_is_given_up(ingest: Ingest, library: Library) -> None:
-    address = library.put("/drip.md", b"word ", repeat=300, drip_s=0.02)
-    found = only(ingest(address, timeout_s=5.0, deadline_s=0.2))
-    assert (found.outcome, found.message) == ("failed", "The document did not arrive within 0.2 s.")
-    assert library.pages["/drip.md"].sent < 300  # it was left while it still sent
+@pytest.mark.parametrize("case", BAD_TEXTS)
+def test_what_is_no_text_is_refused(ingest: Ingest, library: Library, case: str) -> None:
+    change, words = BAD_TEXTS[case]
+    found = only(ingest(library.put("/bad.md", **change)))
+    assert found.outcome == "failed"
+    assert words in found.message
 
 
 def test_a_server_that_is_busy_for_a_moment_is_asked_again_as_it_asks(ingest: Ingest, library: Library) -> None:

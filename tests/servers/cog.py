@@ -6,7 +6,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -162,11 +162,9 @@ class _Handler(BaseHTTPRequestHandler):
         if word == "status":
             code, _, wait = number.partition(":")
             self._send(int(code), b"busy", {"Retry-After": wait} if wait else {})
-        elif word == "cut":  # half of the bytes, then the line is dead
-            self._send(206, part[: len(part) // 2], told, promised=len(part))
-            self.close_connection = True
-        elif word == "short":  # says it is all, and is not
-            self._send(206, part[: len(part) // 2], told)
+        elif word in ("cut", "short"):  # half of the bytes, then the line is dead; or it says that this is all
+            self._send(206, part[: len(part) // 2], told, promised=len(part) if word == "cut" else None)
+            self.close_connection = word == "cut"
         elif word == "long":  # more than was asked for
             self._send(206, part + b"x" * 100_000, told)
         elif word == "shifted":
@@ -185,9 +183,27 @@ class _Handler(BaseHTTPRequestHandler):
         elif word == "slow":
             time.sleep(float(number))
             self._send(206, part, told)
+        elif word in ("drip", "drip_head"):  # never silent, never done
+            self._drip(part if word == "drip" else b"", told, float(number))
         else:
             return False
         return True
+
+    def _drip(self, part: bytes, told: dict[str, str], pause_s: float) -> None:
+        """Send a body, or without one headers, byte by byte until the client hangs up."""
+        self.send_response(206)
+        for name, value in (told | {"Content-Length": str(len(part))}).items() if part else ():
+            self.send_header(name, value)
+        if part:
+            self.end_headers()
+        else:
+            self.flush_headers()
+        with suppress(ConnectionError):
+            for number in range(100):
+                self.wfile.write(part[number : number + 1] or b"X-%d: 1\r\n" % number)
+                time.sleep(pause_s)
+            self.server.source.statuses[0] += 1
+        self.close_connection = True
 
     def _json(self, body: Json, status: int = 200) -> None:
         self._send(status, json.dumps(body).encode(), {"Content-Type": "application/json"})

@@ -31,6 +31,8 @@ class Page:
     """How often the body is sent."""
     drip_s: float = 0.0
     """Pause after each time."""
+    endless_head: bool = False
+    """Headers drip instead of a body, with `drip_s` between them."""
     sent: int = 0
     """How often it was sent so far."""
     etag: bool = True
@@ -93,9 +95,10 @@ class _Handler(BaseHTTPRequestHandler):
         library = self.server.library
         library.agents.add(self.headers.get("User-Agent", ""))
         path = urlsplit(self.path).path
-        if path == "/api/@search":
+        page = library.pages.get(path)
+        if page is None and path == "/api/@search":
             self._search(library)
-        elif (page := library.pages.get(path)) is None:
+        elif page is None:
             self._send(path, 404, Page(b"not here"))
         else:
             answered = len(library.asked(path))
@@ -134,10 +137,10 @@ class _Handler(BaseHTTPRequestHandler):
             self.send_header("ETag", etag)
         for name, value in page.headers.items():
             self.send_header(name, value)
-        self.end_headers()
+        self.flush_headers() if page.endless_head else self.end_headers()
         try:
-            for _ in range(page.repeat):
-                self.wfile.write(body)
+            for number in range(page.repeat):
+                self.wfile.write(b"X-%d: 1\r\n" % number if page.endless_head else body)
                 page.sent += 1
                 time.sleep(page.drip_s)
         except (BrokenPipeError, ConnectionResetError):

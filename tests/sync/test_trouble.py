@@ -175,13 +175,19 @@ def test_an_item_that_says_little_or_nonsense_is_copied_as_its_file_is(source: S
     assert not any(str(link["href"]).startswith("javascript") for link in item["links"])
 
 
-def test_a_silent_server_is_not_waited_for_forever(source: Source) -> None:
+@pytest.mark.parametrize(
+    ("trouble", "told"),
+    [("slow:0.3", "too slow, 4 times"), ("drip:0.02", "100 bytes did not arrive within 0.5 s"),
+     ("drip_head:0.02", "100 bytes did not arrive within 0.5 s")],
+)  # fmt: skip
+def test_a_server_that_is_silent_or_drips_is_not_waited_for_forever(source: Source, trouble: str, told: str) -> None:
     name = f"{source.items[0]['id']}_B04.tif"
-    source.trouble[name] = ["slow:1"] * 4
-    client = RangeClient(frozenset({source.host}), timeout_s=0.2, sleep=lambda _: None)
+    source.trouble[name] = [trouble] * 4
+    client = RangeClient(frozenset({source.host}), timeout_s=0.05, sleep=lambda _: None)
     OPEN.append(client)
-    with pytest.raises(BackendUnavailable, match="too slow, 4 times"):
+    with pytest.raises(BackendUnavailable, match=told):
         client.read(source.url(name), 0, 100)
+    assert not source.statuses[0]  # it was left while it still sent
 
 
 def test_a_file_that_names_bands_or_tiles_nobody_can_use_is_told(source: Source, tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """Reads ranges of bytes over HTTP: from allowed hosts only, patient with the busy, within a given bandwidth."""
 
+import asyncio
 import re
 import time
 from collections.abc import Callable
@@ -16,7 +17,8 @@ ATTEMPTS = 4
 """Attempts in a row that bring nothing; one that brings some bytes is gone on from where it broke off."""
 MAX_ATTEMPTS = 50
 MAX_REDIRECTS = 3
-CHUNK = 16_384
+PATIENCE = 10
+"""Times of allowed silence that one whole answer may take, not counting pauses for the bandwidth."""
 _CONTENT_RANGE = re.compile(r"bytes ([0-9]{1,18})-([0-9]{1,18})/([0-9]{1,18})")
 
 
@@ -100,7 +102,8 @@ class RangeClient:
         self._free_at = clock()
         self.received = 0
         """Bytes of all answers."""
-        self._client = httpx.Client(
+        self._runner = asyncio.Runner()
+        self._client = httpx.AsyncClient(
             timeout=httpx.Timeout(timeout_s, connect=min(timeout_s, 10.0)),
             headers={"User-Agent": USER_AGENT, "Accept-Encoding": "identity"},
             follow_redirects=False,
@@ -108,7 +111,8 @@ class RangeClient:
 
     def close(self) -> None:
         """Close the connections."""
-        self._client.close()
+        self._runner.run(self._client.aclose())
+        self._runner.close()
 
     def check(self, url: str) -> None:
         """Refuse an address whose host no setting names.
@@ -135,7 +139,7 @@ class RangeClient:
         for _ in range(MAX_ATTEMPTS):
             before = len(wanted.data)
             try:
-                self._attempt(url, wanted)
+                self._runner.run(self._attempt(url, wanted))
                 return Part(bytes(wanted.data), wanted.size, wanted.version or "")
             except _Again as again:
                 reason = str(again)
@@ -149,19 +153,24 @@ class RangeClient:
                 self._sleep(wait_s)
         raise BackendUnavailable(f"{reason}, {ATTEMPTS} times.", "Run the same command again later.")
 
-    def _attempt(self, url: str, wanted: _Wanted) -> None:
+    async def _attempt(self, url: str, wanted: _Wanted) -> None:
         import httpx
 
         first = wanted.start + len(wanted.data)
         headers = {"Range": f"bytes={first}-{wanted.start + wanted.length - 1}"}
         try:
-            for _ in range(MAX_REDIRECTS + 1):
-                self.check(url)
-                with self._client.stream("GET", url, headers=headers) as answer:
-                    if not answer.has_redirect_location:  # 300 and 304 lead nowhere
-                        self._receive(answer, wanted, first)
-                        return
-                    url = _joined(url, answer.headers["Location"])
+            async with asyncio.timeout(PATIENCE * self._timeout_s) as patience:
+                for _ in range(MAX_REDIRECTS + 1):
+                    self.check(url)
+                    async with self._client.stream("GET", url, headers=headers) as answer:
+                        if not answer.has_redirect_location:  # 300 and 304 lead nowhere
+                            await self._receive(answer, wanted, first, patience)
+                            return
+                        url = _joined(url, answer.headers["Location"])
+        except TimeoutError as error:  # asked again, it would take as long
+            waited_s = PATIENCE * self._timeout_s
+            message = f"The server is too slow: {wanted.length} bytes did not arrive within {waited_s:g} s."
+            raise BackendUnavailable(message, "Run the same command again later.") from error
         except httpx.TimeoutException as error:
             raise _Again("The server is too slow") from error
         except httpx.RemoteProtocolError as error:
@@ -170,20 +179,16 @@ class RangeClient:
             raise _Again("The server cannot be reached") from error
         raise RemoteRefused("The address leads round in circles.", "Tell whoever publishes it.")
 
-    def _receive(self, answer: Any, wanted: _Wanted, first: int) -> None:
+    async def _receive(self, answer: Any, wanted: _Wanted, first: int, patience: asyncio.Timeout) -> None:
         """Take the bytes of one answer; more than was asked for are not taken."""
         _judge(answer, wanted, first)
-        began, slept = self._clock(), 0.0
-        deadline_s = 10 * self._timeout_s
-        for chunk in answer.iter_raw(CHUNK):
+        async for chunk in answer.aiter_raw():
             room = min(wanted.length, wanted.size - wanted.start) - len(wanted.data)
             wanted.data += chunk[:room]
             self.received += len(chunk)
             if len(chunk) > room:
                 raise RemoteRefused("The server sends more than it was asked for.", "Tell whoever publishes it.")
-            slept += self._pace(len(chunk))
-            if self._clock() - began - slept > deadline_s:
-                raise _Again("The server is too slow")
+            patience.reschedule((patience.when() or 0.0) + self._pace(len(chunk)))
         if len(wanted.data) < min(wanted.length, wanted.size - wanted.start):
             raise _Again("The answer broke off")
 
