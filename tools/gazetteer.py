@@ -197,43 +197,19 @@ def country_code(folded: str) -> str | None:
     return None
 
 
-def _without_ponds(land: Any) -> Any:
-    """Leave out the thousands of small lakes: they are most of the points, and too small to be seen."""
-    import shapely
-
-    return shapely.Polygon(land.exterior, [one for one in land.interiors if shapely.Polygon(one).area > 0.1])
-
-
 def near_land(lon: float, lat: float) -> bool:
     """Tell whether a position is on land or near a coast, drawn coarsely."""
     import shapely
 
-    return bool(shapely.dwithin(_land(), shapely.Point(lon, lat), COAST_DEGREES))
+    return bool(shapely.dwithin(whole_land(), shapely.Point(lon, lat), COAST_DEGREES))
 
 
 @lru_cache(maxsize=1)
-def _land() -> Any:
+def whole_land() -> Any:
+    """Return all land of the world, drawn coarsely, as one shape."""
     import shapely
 
     ((rings,),) = _rows("SELECT rings FROM land")
     land = _unpack(rings)
     shapely.prepare(land)
     return land
-
-
-def drawn_land() -> tuple[dict[str, Any], dict[str, Any]]:
-    """Return all land of the world, coarsely, and the countries of the service more finely, as GeoJSON geometries."""
-    import shapely
-    from shapely.geometry import mapping, shape
-
-    codes = sorted(CLMS_COUNTRIES)
-    numbers = _rows(
-        f"SELECT id FROM place WHERE kind = 'country' AND country IN ({','.join('?' * len(codes))})", *codes
-    )
-    outlines = [shape(outline) for (number,) in numbers if (outline := _outline(number))]
-    parts = shapely.get_parts(shapely.simplify(outlines, 0.01))
-    land = shapely.get_parts(shapely.simplify(_land(), 0.1))
-    coarse = shapely.MultiPolygon([_without_ponds(one) for one in land[shapely.area(land) > 0.02]])
-    # Countries share borders, which a valid multipolygon may not; a drawing may.
-    drawn = [shapely.set_precision(one, 0.01, mode="pointwise") for one in (coarse, shapely.MultiPolygon(list(parts)))]
-    return dict(mapping(drawn[0])), dict(mapping(drawn[1]))

@@ -1,11 +1,7 @@
-"""What the page loads beside itself: scripts, the plain background, map layers, and files as one zip."""
+"""What the page loads beside itself: scripts, the map's background, map layers, and files as one zip."""
 
-import gzip
 import io
-import json
-import logging
 import re
-import threading
 import zipfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -22,13 +18,10 @@ from ui.embeds import add_embeds
 from ui.lessons import handout_html, load_lessons
 from ui.page_words import ASSETS, chosen_language
 
-logger = logging.getLogger(__name__)
-
-SHIPPED = {"leaflet.js": "text/javascript", "leaflet.css": "text/css"}
-"""Files that the page may load, all from the package."""
+SHIPPED = {"leaflet.js": "text/javascript", "leaflet.css": "text/css", "background.json.gz": "application/json"}
+"""Files that the page may load, all from the package: it needs no other host."""
 MOST_FILES = 100
 """Files that one zip holds at most."""
-_DRAWING = threading.Lock()
 _DAY = {"Cache-Control": "private, max-age=86400"}
 
 
@@ -48,18 +41,13 @@ def page_router(
     """
     router, workspace = APIRouter(include_in_schema=False), settings.workspace
 
-    @router.get("/page/background.json")
-    def background() -> Response:
-        """Give land and country borders for the map, so that it needs no other host."""
-        headers = {"Content-Encoding": "gzip", **_DAY}
-        return Response(_background(settings.data_dir / "page"), media_type="application/json", headers=headers)
-
     @router.get("/page/{name}")
     def shipped(name: str) -> FileResponse:
         """Give one of the page's own files."""
         if name not in SHIPPED:
             raise ArtifactNotFound("The page has no such file.", "Load the page again.")
-        return FileResponse(ASSETS / "vendor" / name, media_type=SHIPPED[name], headers=_DAY)
+        packed = {"Content-Encoding": "gzip"} if name.endswith(".gz") else {}
+        return FileResponse(ASSETS / "vendor" / name, media_type=SHIPPED[name], headers={**packed, **_DAY})
 
     @router.get("/maps/{map_id}.png")
     def layer(map_id: str) -> Response:
@@ -131,31 +119,3 @@ def _renamed(record: str, names: dict[str, str]) -> str:
     for old, new in names.items():
         record = record.replace(f'"./{old}"', f'"./{new}"')
     return record
-
-
-def _background(folder: Path) -> bytes:
-    """Give the background as gzipped GeoJSON; drawn once, for it takes seconds, and kept in the data folder."""
-    kept = folder / "background-2.json.gz"
-    # Thirty people open the page at once: one of them draws.
-    with _DRAWING:
-        try:
-            return kept.read_bytes()
-        except OSError:
-            drawn = _draw_background()
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-            part = kept.with_suffix(".part")
-            part.write_bytes(drawn)
-            part.replace(kept)
-        except OSError as error:
-            logger.info("The map's background was not kept: %s", error)
-        return drawn
-
-
-def _draw_background() -> bytes:
-    from tools.gazetteer import CREDIT, drawn_land
-
-    kinds = zip(("land", "border"), drawn_land(), strict=True)
-    features = [{"type": "Feature", "properties": {"kind": kind}, "geometry": one} for kind, one in kinds]
-    told = {"type": "FeatureCollection", "credit": CREDIT, "features": features}
-    return gzip.compress(json.dumps(told, separators=(",", ":")).encode(), compresslevel=9)

@@ -17,7 +17,7 @@ L.control.scale({ imperial: false }).addTo(map);
 map.createPane("ground").style.zIndex = 150;
 let words = {}, layers = new Map(), units = null, area = null, conversation = null, drawing = null, tiles = null, shape = null, question = "", turn = "";
 
-fetch("page/background.json").then((reply) => reply.ok ? reply.json() : null).then((ground) => {
+fetch("page/background.json.gz").then((reply) => reply.ok ? reply.json() : null).then((ground) => {
   if (!ground) return;
   const paint = L.canvas({ pane: "ground", padding: 0.3 });
   L.geoJSON(ground, { pane: "ground", renderer: paint, interactive: false, style: (feature) => feature.properties.kind === "land"
