@@ -146,6 +146,11 @@ class Jobs:
         dead = (job.c.state == "running", job.c.seen_at < utc_now() - SIGN_OF_LIFE)
         return [one.question for one in reversed(self._select(job.c.session_id == session_id, *dead))]
 
+    def unanswered(self, session_id: str) -> Kept | None:
+        """Give the latest question of a conversation where it has no answer, or none yet."""
+        latest = self._select(tables().tables["job"].c.session_id == session_id, limit=1)
+        return latest[0] if latest and latest[0].state != "done" else None
+
     def events(self, job_id: str, after: int = 0) -> list[Event]:
         """Give the events of a question that are written down, past a number; the first one has the number 1."""
         event = tables().tables["event"]

@@ -80,6 +80,18 @@ class Sessions:
             rows = db.execute(latest.limit(limit).offset(skip)).all()
         return tuple(Turn(row.question, Answer.model_validate_json(row.answer)) for row in reversed(rows))
 
+    def first_questions(self, session_ids: Sequence[str]) -> dict[str, str]:
+        """Give the question that each of these conversations began with; those without an answer have none."""
+        if self.database.is_empty:
+            return {}
+        from sqlalchemy import func, select
+
+        turn = tables().tables["turn"]
+        first = select(func.min(turn.c.id)).where(turn.c.session_id.in_(session_ids)).group_by(turn.c.session_id)
+        with self.database.begin() as db:
+            found = db.execute(select(turn.c.session_id, turn.c.question).where(turn.c.id.in_(first)))
+            return {row.session_id: row.question for row in found}
+
     def state(self, session_id: str) -> ConversationState:
         """Give what a conversation has settled; where that was not kept in this form, its turns are read again."""
         kept = tables().tables["state"]

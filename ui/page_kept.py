@@ -43,18 +43,21 @@ class Kept:
         import gradio as gr
 
         if session_id not in own or not self._owns(session_id):
-            return tuple(gr.skip() for _ in range(8))
+            return tuple(gr.skip() for _ in range(9))
         if todo == "delete":
             self._sessions.delete(session_id)
             self._on_end(session_id)
             own = [one for one in own if one != session_id]
             told = [own, self.listed(own, language)]
-            return (*self._opened(None, language), *told) if session_id == current else (*[gr.skip()] * 6, *told)
+            return (*self._opened(None, language), *told) if session_id == current else (*[gr.skip()] * 7, *told)
         return *self._opened(session_id, language), own, self.listed(own, language)
 
     def _opened(self, session_id: str | None, language: Language) -> tuple[Any, ...]:
         results, turns = self._results, self._results.turns(session_id)
         last = turns[-1] if turns else None
-        messages = [message for turn in turns for message in turn.messages(language)]
         shown = results.map(language, session_id, last, None, turns[:-1])
-        return messages, session_id, last, results.panel(last, language), shown, button_shown(bool(turns))
+        left = results.unanswered(session_id, language)
+        told = [*turns, left] if left else turns
+        messages = [message for turn in told for message in turn.messages(language)]
+        again = button_shown(bool(told))
+        return messages, session_id, session_id, left or last, results.panel(last, language), shown, again

@@ -98,6 +98,7 @@ class Layout:
         with gr.Accordion(open=False, elem_id="kept") as accordion:
             self.named(accordion, label="kept")
             self.kept = gr.HTML("", elem_id="kept-list", js_on_load=_KEPT_CLICKS)
+        self.tab = gr.Textbox(visible="hidden")
 
     def button(self, key: str, **options: Any) -> Any:
         """Make a button with a label of `words.yaml`."""
@@ -110,6 +111,11 @@ _KEPT_CLICKS = """element.addEventListener('click', event => {
   const button = event.target.closest('button[data-session]');
   if (button) trigger('select', {session: button.dataset.session, todo: button.dataset.todo});
 });"""
+
+
+TAB_KEEPS = "(session) => { sessionStorage.setItem('clms-conversation', session || ''); }"
+TAB_KEPT = "(_, ...given) => [sessionStorage.getItem('clms-conversation') || '', ...given]"
+"""The browser's tab keeps which conversation it shows, for when the page is loaded again."""
 
 
 def button_shown(there: bool) -> Any:

@@ -4,12 +4,14 @@ from collections.abc import Callable, Sequence
 from functools import cache
 from typing import Any
 
+from assistant.jobs import Jobs
 from assistant.sessions import Sessions
 from knowledge.catalogue import Catalogue
 from knowledge.lexicon import Language
 from tools.schema import Polygons
 from tools.workspace import Workspace
 from ui.map_view import colour_question, map_layers, map_units, map_value
+from ui.page_words import say
 from ui.panels import empty_html, kept_html, result_html
 from ui.product_card import cards_html
 from ui.turn import Turn
@@ -25,7 +27,7 @@ class Results:
         self, workspace: Workspace, sessions: Sessions, catalogue: Callable[[], Catalogue], tiles: tuple[str, str]
     ) -> None:
         self._workspace = workspace
-        self._sessions = sessions
+        self._sessions, self._jobs = sessions, Jobs(sessions.database)
         self._catalogue = cache(catalogue)
         self._tiles = tiles
 
@@ -68,7 +70,18 @@ class Results:
         kept = self._sessions.history(session_id, limit=MOST_TURNS) if session_id else ()
         return [Turn.told(one.question, one.answer) for one in kept]
 
+    def unanswered(self, session_id: str | None, language: Language) -> Turn | None:
+        """Give the last question of a conversation where that was broken off, with a button that asks it again."""
+        left = self._jobs.unanswered(session_id) if session_id else None
+        if left is None:
+            return None
+        told = "still_asked" if left.state == "running" else "not_answered"
+        return Turn(left.question, text=say(language, told), options=(left.question,))
+
     def kept(self, own: Sequence[str], language: Language) -> str:
         """List conversations by their first question."""
-        firsts = [(one, self._sessions.history(one, limit=MOST_TURNS)[:1]) for one in own]
-        return kept_html([(one, first[0].question) for one, first in firsts if first], language)
+        firsts = self._sessions.first_questions(own)
+        for one in own:
+            if one not in firsts and (left := self._jobs.unanswered(one)):
+                firsts[one] = left.question
+        return kept_html([(one, firsts[one]) for one in own if one in firsts], language)

@@ -21,7 +21,7 @@ from ui.feedback_form import FeedbackForm
 from ui.page_api import page_router
 from ui.page_area import NextArea
 from ui.page_kept import Kept
-from ui.page_layout import Layout, button_shown
+from ui.page_layout import TAB_KEEPS, TAB_KEPT, Layout, button_shown
 from ui.page_results import Results
 from ui.page_user import EVERYBODY, Rights
 from ui.page_words import ASSETS, browser_language, say
@@ -164,10 +164,10 @@ class Page:
         parts, plan, hidden = self._parts, self._plan, _HIDDEN
         ask: Any = {
             "fn": self._ask,
-            "inputs": [parts.box, parts.chat, self._session, self._area, parts.language],
+            "inputs": [parts.box, parts.chat, self._session, self._area, parts.language, self._own],
             "outputs": [
                 parts.box, parts.chat, self._session, parts.result, parts.map, parts.send, parts.stop, parts.again,
-                self._turn,
+                self._turn, self._own, parts.kept, parts.tab,
             ],
             "concurrency_limit": _ASKS_AT_ONCE,
             "concurrency_id": "ask",
@@ -197,7 +197,7 @@ class Page:
             run.then(None, js=_SHOW_ANSWER, **hidden)
         buttons = [parts.send, parts.stop]
         parts.stop.click(self._on_stop, [parts.chat, parts.language], [parts.chat, *buttons], cancels=runs, **hidden)
-        fresh = [parts.chat, self._session, self._turn, parts.result, parts.map, *buttons, parts.again]
+        fresh = [parts.chat, parts.tab, self._session, self._turn, parts.result, parts.map, *buttons, parts.again]
         for trigger in (parts.reset.click, parts.chat.clear, self._trainer.restart.click):
             ended = trigger(self._on_reset, [self._session, parts.language], fresh, cancels=runs, **hidden)
             ended.then(plan.hidden, None, plan.outputs, **hidden)
@@ -236,18 +236,34 @@ class Page:
         form.give.click(form.given, [self._session, parts.language, *form.inputs], form.outputs, **hidden)
         worded = [parts.language, self._session, self._turn, self._area, self._own]
         parts.language.input(self._in_language, worded, told, **hidden).then(*lesson, **hidden)
-        opened = [parts.chat, self._session, self._turn, parts.result, parts.map, parts.again, self._own, parts.kept]
+        shown = [parts.chat, parts.tab, self._session, self._turn, parts.result, parts.map, parts.again]
+        opened = [*shown, self._own, parts.kept]
         parts.kept.select(kept, [self._session, self._own, parts.language], opened, **hidden)
+        parts.tab.change(None, parts.tab, None, js=TAB_KEEPS, **hidden)
+        again: Any = (
+            lambda tab, *given: self._kept.chosen(tab, "open", None, *given),
+            [parts.tab, self._own, parts.language],
+        )
+        arrived.then(*again, opened, js=TAB_KEPT, **hidden)
 
     async def _ask(
-        self, question: str, before: Messages, session_id: str | None, area: Polygons | None, language: Language
+        self,
+        question: str,
+        before: Messages,
+        session_id: str | None,
+        area: Polygons | None,
+        language: Language,
+        own: list[str],
     ) -> AsyncIterator[Updates]:
         if not question.strip():
             return
         parts, session_id, turn = self._parts, session_id or uuid4().hex, Turn(question.strip())
         # Said with every update: the page drops what it has not drawn yet when the next update comes.
         busy = {parts.send: button_shown(False), parts.again: button_shown(False), parts.stop: button_shown(True)}
-        yield {parts.box: "", self._session: session_id, parts.chat: before + turn.messages(language), **busy}
+        # Listed before it is answered: a page that is loaded again meanwhile finds the conversation.
+        kept, listed = self._kept.remembered(session_id, own, language)
+        known = {self._session: session_id, self._own: kept, parts.kept: listed, parts.tab: session_id}
+        yield {parts.box: "", parts.chat: before + turn.messages(language), **known, **busy}
         async with aclosing(self._events(turn.question, session_id, area)) as events:
             async for event in events:
                 turn.take(event)
@@ -314,7 +330,7 @@ class Page:
     def _on_reset(self, session_id: str | None, language: Language) -> tuple[Any, ...]:
         self._end(session_id)
         shown = [button_shown(True), button_shown(False), button_shown(False)]
-        return [], None, None, empty_html(language), self._shown.map(language, None, None, None), *shown
+        return [], "", None, None, empty_html(language), self._shown.map(language, None, None, None), *shown
 
     def _end(self, session_id: str | None) -> None:
         if session_id:

@@ -9,6 +9,7 @@ from datetime import date
 
 from playwright.sync_api import Page
 
+from assistant.jobs import Jobs, Running
 from assistant.schema import (
     Answer,
     AnswerEvent,
@@ -102,11 +103,8 @@ class ScriptedAssistant:
         self.sessions.append(session_id)
         self.questions.append(question)
         yield ToolStarted(call_id="1", name="find_place", args={"name": "Rennes"})
-        try:
-            if question.startswith("wait"):
-                await asyncio.sleep(60)
-        finally:
-            self.closed.set()
+        if question.startswith("wait"):
+            await self._wait(Running(session_id or "", question, lambda: None))
         yield ToolProgress(call_id="1", message="Looking it up")
         yield ToolFinished(call_id="1", name="find_place", text="Rennes, France", outcome="ok", seconds=0.25)
         for event in self._ending(question):
@@ -116,6 +114,18 @@ class ScriptedAssistant:
                     session_id, question, event.answer, pending=[waiting()] if asked and asked.approves else []
                 )
             yield event
+
+    async def _wait(self, job: Running) -> None:
+        jobs = Jobs(self.kept.database) if self.kept else None
+        if jobs:
+            await asyncio.to_thread(jobs.begin, job)
+        try:
+            await asyncio.sleep(60)
+        finally:
+            if jobs:
+                jobs.end(job)
+                jobs.close()
+            self.closed.set()
 
     def _ending(self, question: str) -> list[Event]:
         if question.startswith("crash"):

@@ -5,6 +5,7 @@ from playwright.sync_api import Browser, Page
 from assistant.feedback import FeedbackStore
 from tests.web.script import ScriptedAssistant, ask
 from ui.lessons import load_lessons
+from ui.page_layout import load_examples
 
 
 def test_feedback_is_kept_with_its_conversation(page: Page, assistant: ScriptedAssistant) -> None:
@@ -43,6 +44,25 @@ def test_a_conversation_is_found_again_shared_to_read_and_deleted(page: Page, br
     assert refused is not None
     assert not refused.ok
     reader.close()
+
+
+def test_a_page_loaded_again_while_it_is_answered_says_so_and_asks_again(page: Page, address: str) -> None:
+    tab = page.context.new_page()  # Gradio tells the console that a reload cut its connection
+    tab.goto(address)
+    ask(tab, "How green?")
+    tab.get_by_text("Mean NDVI is 0 in P1.").wait_for()
+    ask(tab, "wait for it")
+    tab.get_by_text("Finding the place: Rennes").nth(1).wait_for()
+    tab.reload()
+    tab.get_by_text("Mean NDVI is 0 in P1.").wait_for()
+    tab.get_by_text("This question was").wait_for()
+    tab.get_by_role("button", name="wait for it").click()
+    tab.get_by_role("button", name="Stop").click()
+    tab.get_by_text("Stopped.").wait_for()
+    tab.get_by_role("button", name="New conversation").click()
+    tab.get_by_text("Stopped.").wait_for(state="hidden")
+    tab.reload()
+    tab.get_by_role("button", name=load_examples()[0]).wait_for()
 
 
 def test_a_lesson_asks_its_questions(page: Page, assistant: ScriptedAssistant) -> None:
