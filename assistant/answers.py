@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 
 from assistant import abilities, comparison, lexicon
-from assistant.findings import OUTCOME_WORDS, computed_text, measured, period_in_words, when_text
+from assistant.findings import OUTCOME_WORDS, computed_text, measured, period_in_words, picked_text, when_text
 from assistant.pending import question_of, with_options
 from assistant.slots import AVERAGE, Slots
 from tools.schema import Outcome, Output, Place, Polygons, Recommendation, ToolResult
@@ -81,6 +81,7 @@ def compose(read: Slots, results: Sequence[ToolResult]) -> str:
         _not_computed(read, results),
         openeo_text(read) if read.intent == "openeo" else "",
         _ranked_at(read.rank, results),
+        picked_text(read.order, read.rank, results),
         findings,
         _outside(read),
         comparison.side_by_side(results, _plain_computes(read)) if read.compares else "",

@@ -41,7 +41,7 @@ class Asked:
         """In which to answer."""
         if self.fixed_language:
             return self.fixed_language
-        return translation.language_asked(self.question, [text for role, text in self.history if role == "user"])
+        return translation.language_asked(self.question, self.state.language)
 
     def context(self, cancelled: Callable[[], bool], charge: Callable[[int], None]) -> Context:
         """Give what the tools have to know of the question."""

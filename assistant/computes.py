@@ -91,7 +91,7 @@ def find_computes(
     ]
     distinct = list(dict.fromkeys(requests))
     paired = _paired(distinct) if found.compares else distinct
-    return tuple(_picked(one, question, whens) for one in paired)[:MAX_COMPUTES]
+    return tuple(_picked(one, question, whens, before) for one in paired)[:MAX_COMPUTES]
 
 
 def _kept(question: str, whens: tuple[When, ...], before: ComputeRequest | None) -> Yearly:
@@ -132,11 +132,15 @@ def _paired(requests: list[ComputeRequest]) -> list[ComputeRequest]:
     ]
 
 
-def _picked(request: ComputeRequest, question: str, whens: tuple[When, ...]) -> ComputeRequest:
-    """Pick from the polygons where there are any; a change by so much is no value of one period."""
+def _picked(
+    request: ComputeRequest, question: str, whens: tuple[When, ...], before: ComputeRequest | None
+) -> ComputeRequest:
+    """Pick from the polygons where there are any, else as before; a change by so much is no value of one period."""
     if request.output != "per_polygon" or (not request.against and speaks_of_change(question)):
         return request
     pick = read_pick(question, whens)
+    if not pick and before and before.output == "per_polygon" and before.against == request.against:
+        return replace(request, pick=before.pick)
     return replace(request, pick=of_change(pick, question) if request.against else pick)
 
 

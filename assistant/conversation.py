@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from assistant import abilities, computes, layers, lexicon, slots, tasks
-from assistant.choices import chosen, offered, rank_in
+from assistant.choices import chosen, offered
 from assistant.comparison import compared_products
 from assistant.follow_ups import (
     SHORT_WORDS,
@@ -12,8 +12,8 @@ from assistant.follow_ups import (
     has_subject,
     only_demands,
     opening,
+    picked_again,
     radius_alone,
-    ranked_again,
     refers_back,
     second_period,
     set_against,
@@ -31,7 +31,9 @@ from assistant.shifts import find_shift
 from assistant.slots import Slots
 from assistant.spans import is_known_place
 from assistant.times import When, find_periods, in_year_of
+from assistant.translation import language_asked
 from assistant.yearly import asked_output
+from knowledge.lexicon import Language
 from tools.schema import Frozen
 
 MOST_REPLAYED = 40
@@ -56,12 +58,15 @@ class ConversationState(Frozen):
     """True once values of polygons were asked for."""
     products: tuple[str, ...] = ()
     """Titles that the last answer told of, in its order."""
+    language: Language | None = None
+    """In which the user asks."""
 
     def after(self, question: str, answer: str) -> "ConversationState":
         """Give the state after a question and its answer; small talk, a yes and a no change nothing."""
         found = read(question, self)
+        language = language_asked(question, self.language)
         if found.intent in slots.SMALL_TALK or is_reply(question):
-            return self
+            return self.model_copy(update={"language": language})
         detour = found.intent in DETOURS and self.last is not None and self.last.intent not in DETOURS
         named = [found.place] if {",", "("} & set(found.place) else []
         return ConversationState(
@@ -71,7 +76,8 @@ class ConversationState(Frozen):
             periods=found.periods or self.periods,
             places=tuple(dict.fromkeys([*named, *self.places]))[:MOST_PLACES],
             per_polygon=self.per_polygon or any(one.output == "per_polygon" for one in found.computes),
-            products=told_products(answer),
+            products=self.products if found.product in self.products else told_products(answer),
+            language=language,
         )
 
 
@@ -103,20 +109,24 @@ def read(question: str, state: ConversationState = START) -> Slots:
         state: What was settled before.
     """
     inside, outside = parted(question)
-    task = tasks.read(inside, state.latest)
-    found = replace(task, text=inside) if task else _read(inside, state)
+    picked = _picked(inside, state.latest, state.products) if state.latest else None
+    task = None if picked else tasks.read(inside, state.latest)
+    found = picked or (replace(task, text=inside) if task else _read(inside, state))
     return replace(found, outside=outside)
 
 
-def _read(question: str, state: ConversationState) -> Slots:
-    latest, last = state.latest, state.last
-    if latest and (ordered := told_product(question, latest, state.products)):
+def _picked(question: str, latest: Slots, products: tuple[str, ...]) -> Slots | None:
+    """Read which product or row of what was told last a question means; None where it means none."""
+    if ordered := told_product(question, latest, products):
         return Slots("explain", product=ordered, text=question)
+    shifted = find_shift(question) and base_period(latest)  # the 15th is a day
+    return None if shifted else picked_again(question, latest)
+
+
+def _read(question: str, state: ConversationState) -> Slots:
+    last = state.last
     whens = without_opening(question, slots.periods_of(question)) if last else slots.periods_of(question)
     shift, base = find_shift(question), base_period(last)
-    if latest and not (shift and base) and (ranked := ranked_again(question, latest)):
-        rank, subject = rank_in(question), latest.subject or latest.text
-        return replace(latest, computes=(ranked,), rank=rank, subject=subject, text=question)
     if shift and base:
         whens = tuple(one for one in whens if one.end <= shift.start or shift.end <= one.start)
     shifted = shift.of(base) if shift and base and not whens else ""
@@ -236,7 +246,8 @@ def _is_follow_up(question: str, whens: tuple[When, ...], last: Slots, *, shifte
     leans |= bare and (
         picks or bool((last.computes or last.layer) and whens and lexicon.has(question, *slots.COMPARED, "changing"))
     )
-    changes |= picks or bool(last.layer and lexicon.has(question, "area"))
+    changes |= picks or bool((last.layer or last.computes) and lexicon.has(question, "area"))
+    changes |= bool(last.layer and lexicon.has(question, "share"))
     if any(one.output == "phenology" for one in last.computes):
         changes |= lexicon.has(question, "season_part")
     return bool((leads or leans) and changes)

@@ -6,7 +6,7 @@ from assistant import abilities
 from tools.difference import difference_lines
 from tools.export import synthetic_note
 from tools.schema import Outcome, Plan, Statistics, StatisticsRow, ToolResult
-from tools.selection import selection_lines
+from tools.selection import Rank, listed, selection_lines
 from tools.words import counted
 from tools.zonal import curve, summary
 
@@ -29,6 +29,34 @@ def computed_text(result: ToolResult) -> str:
     note = synthetic_note(**invented)
     picked = "\n".join(selection_lines(result.data))
     return "\n\n".join(part for part in (note, picked, _finding(result.plan, result.statistics, result)) if part)
+
+
+def picked_text(order: Rank, rank: int, results: Sequence[ToolResult]) -> str:
+    """Tell the row of a layer's or classes' table that is meant: the lowest, the second one; empty where none is."""
+    found = next((one for one in results if one.outcome == "ok" and one.statistics and "ranking" not in one.data), None)
+    if not order or found is None:
+        return ""
+    rows, unit, rank = _rows_to_pick(found), found.statistics.unit if found.statistics else "", max(rank, 1)
+    rows = sorted(rows, key=lambda row: row[1], reverse=order == "highest")
+    if rank > len(rows):
+        return f"There is no number {rank}: {counted(len(rows), 'row')} with a value."
+    label, value = rows[rank - 1]
+    equal = [name for name, other in rows if name != label and round(other, 2) == round(value, 2)]
+    told = (
+        f"Number {rank} of {len(rows)}, the {order} first: **{label}** {value:.2f}{'' if unit == '1' else f' {unit}'}."
+    )
+    return f"{told} Equal to it: {listed(equal)}." if equal else told
+
+
+def _rows_to_pick(result: ToolResult) -> list[tuple[str, float]]:
+    """Give the rows of a table that can be ranked: polygons by what was asked for, else classes that occur."""
+    units = result.data.get("classes", ())
+    wanted = [(str(one["label"]), float(one["wanted_ha"])) for one in units if "wanted_ha" in one]
+    if len(wanted) > 1:
+        return wanted
+    hectares = result.statistics is not None and result.statistics.unit == "ha"
+    rows = result.statistics.rows if result.statistics else ()
+    return [(row.label, row.value) for row in rows if row.value is not None and not (hectares and row.value == 0)]
 
 
 def _finding(plan: Plan, statistics: Statistics, result: ToolResult) -> str:

@@ -9,9 +9,12 @@ from assistant import abilities, choices, lexicon
 from assistant.computes import ComputeRequest, find_units
 from assistant.layers import names_land
 from assistant.picks import without_periods
+from assistant.sentences import ordinal_before, ordinals, word_pattern
 from assistant.times import When
+from knowledge.lexicon import LANGUAGES, is_function_word
 from tools.period_words import CANONICAL
 from tools.place_radius import radius_around, split_radius
+from tools.selection import Rank
 
 if TYPE_CHECKING:
     from assistant.slots import Slots
@@ -20,6 +23,11 @@ SHORT_WORDS = 5
 """A question of so few words may lean on the one before."""
 SUBJECTS = ("product", "scenes", "phenology", "elsewhere")
 """Words that give a question a subject of its own, beside kinds of land."""
+PICKING = (
+    "least", "most", "lowest", "highest", "ask", "show", "follow_up", "refers", "courtesy", "parcels", "districts",
+    "class_noun",
+)  # fmt: skip
+"""Words in which rows of what was told are picked: which class has the least."""
 _CLITIC = re.compile(r"\w-l(?:e|a|es)(?!\w)")
 """A French pronoun behind its verb: calcule-le."""
 
@@ -104,20 +112,57 @@ def told_products(answer: str) -> tuple[str, ...]:
 
 def told_product(question: str, last: "Slots", told: Sequence[str]) -> str:
     """Give the product that "the second one" means after an answer with several; empty where it means none."""
-    if not told or last.computes or has_subject(question):
+    rows = last.order or (last.layer and last.layer.units != "place")
+    if not told or last.computes or rows or has_subject(question):
         return ""
     rank = choices.rank_in(question)
     return told[rank - 1] if 0 < rank <= len(told) else ""
 
 
-def ranked_again(question: str, last: "Slots") -> ComputeRequest | None:
-    """Give the ranking before, long enough for the one that "the second one" means; None where none is meant."""
+def picked_again(question: str, last: "Slots") -> "Slots | None":
+    """Give the question before with what a few words pick of its rows: "the second one", "which has the least?".
+
+    None where nothing is picked, or the question before had no rows.
+    """
     request = last.computes[-1] if last.computes else None
-    if request is None or request.output != "per_polygon" or has_subject(question):
+    rows = last.layer or last.tool == "classify" or (request and request.output == "per_polygon")
+    rank, order = choices.rank_in(question), order_in(question)
+    if not rank and order and says_no_more(question):
+        rank = _rank_before_order(question)
+    elif not rank:
         return None
-    rank = choices.rank_in(question)
-    pick = replace(request.pick, rank=request.pick.rank or "highest", count=max(rank, request.pick.count))
-    return replace(request, pick=pick) if rank else None
+    if not rows or has_subject(question):
+        return None
+    found = replace(last, rank=rank, subject=last.subject or last.text, text=question, missing=())
+    if last.layer or last.tool or request is None:
+        layer = last.layer and replace(last.layer, words=last.layer.words or last.text)
+        return replace(found, layer=layer, order=order or last.order or "highest")
+    pick = replace(request.pick, rank=order or request.pick.rank or "highest", count=max(rank, request.pick.count))
+    return replace(found, computes=(replace(request, pick=pick),))
+
+
+def order_in(question: str) -> Rank:
+    """Tell which end of a ranking a question names: the least, the highest; empty where it names none."""
+    text = lexicon.fold(question)
+    least = word_pattern("lowest").search(text) or lexicon.has(question, "least", "lowest")
+    most = word_pattern("highest").search(text) or lexicon.has(question, "most", "highest")
+    return "lowest" if least else "highest" if most else ""
+
+
+def _rank_before_order(question: str) -> int:
+    """Give the place in a ranking that stands before the word for its order: 2 for "the second largest"."""
+    text = lexicon.fold(question)
+    ends = (*word_pattern("lowest").finditer(text), *word_pattern("highest").finditer(text))
+    return next((rank for end in ends if (rank := ordinal_before(text, end.start()))), 0)
+
+
+def says_no_more(question: str) -> bool:
+    """Tell whether a question names nothing but an order and what is ranked: which parcel has the least."""
+    rest = lexicon.fold(question)
+    for known in (lexicon.pattern(*PICKING), *map(word_pattern, ("lowest", "highest", "one")), re.compile(ordinals())):
+        rest = known.sub(" ", rest)
+    words = re.findall(r"[^\W\d_]+", rest)
+    return all(any(is_function_word(word, language) for language in LANGUAGES) for word in words)
 
 
 def without_opening(question: str, whens: tuple[When, ...]) -> tuple[When, ...]:

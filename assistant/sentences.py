@@ -133,24 +133,24 @@ def _things() -> "re.Pattern[str]":
 
 def ordinal_before(text: str, position: int) -> int:
     """Give the rank named right before a word: 2 for "the second highest"; 0 for none."""
-    match = re.search(rf"(?<!\w)(?:{_ordinals()})\s+$", text[:position])
+    match = re.search(rf"(?<!\w)(?:{ordinals()})\s+$", text[:position])
     return _ordinal(match) if match else 0
 
 
 def ordinal_at(text: str) -> int:
     """Give the rank that a text is: 2 for "second"; 0 for none."""
-    match = re.fullmatch(_ordinals(), text)
+    match = re.fullmatch(ordinals(), text)
     return _ordinal(match) if match else 0
 
 
 @cache
 def _every_nth() -> "re.Pattern[str]":
-    return re.compile(rf"(?<!\w)(?:every|jede[rs]?|cada|ogni|chaque)\s+(?:{_ordinals()})")
+    return re.compile(rf"(?<!\w)(?:every|jede[rs]?|cada|ogni|chaque)\s+(?:{ordinals()})")
 
 
 @cache
-def _ordinals() -> str:
-    """Give the ordinals from the second on, each in a group of its own."""
+def ordinals() -> str:
+    """Give the ordinals from the second on as a pattern, each in a group of its own."""
     found = yaml.safe_load((files("assistant") / "relation_words.yaml").read_text(encoding="utf-8"))["nth"]
     same = zip(*found.values(), strict=True)
     return "|".join(f"({'|'.join(_expression(lexicon.fold(word)) for word in words)})" for words in same)

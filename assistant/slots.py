@@ -12,6 +12,7 @@ from assistant.spans import find_places, is_known_place
 from assistant.times import Ends, When, find_periods
 from assistant.yearly import asked_output, asked_periods, names_date_layer, names_mean
 from tools.place_radius import without_radius
+from tools.selection import Rank
 
 Intent = Literal["greeting", "thanks", "help", "explain", "scenes", "compute", "recommend", "openeo", "out_of_scope"]
 
@@ -54,6 +55,8 @@ class Slots:
     """The one tool whose call answers it: `classify` or `feature_stack`; empty for all else."""
     rank: int = 0
     """Which one of a ranking is meant: 2 for "the second one"; 0 for all."""
+    order: Rank = ""
+    """In which order the rows of a layer or of classes are ranked; empty where nothing is picked from them."""
     outside: tuple[str, ...] = ()
     """Parts of it that another service would answer."""
     options: dict[str, Any] = field(default_factory=dict)

@@ -22,20 +22,17 @@ NOTE = "What is in English here stands so in the product catalogue or in its sou
 """Added to an answer in another language that holds sentences of the catalogue or of manuals."""
 
 
-def language_asked(question: str, earlier: Sequence[str] = ()) -> Language:
+def language_asked(question: str, before: Language | None = None) -> Language:
     """Tell in which language to answer: that of the question; where it is too short to tell, the conversation's.
 
     Args:
         question: What is asked now.
-        earlier: What the user asked before, oldest first.
+        before: The language of the conversation so far; None where it has just begun.
     """
     best = _likely(question)
-    for text in reversed(earlier):
-        if len(best) == 1:
-            break
-        best = [one for one in _likely(text) if one in best] or best
-    told = (_guess(text, best) for text in (question, *reversed(earlier)))
-    return best[0] if len(best) == 1 else next((one for one in told if one), best[0])
+    if len(best) == 1:
+        return best[0]
+    return before if before in best and before else _guess(question, best) or best[0]
 
 
 def in_language(answer: Answer, language: Language, *, planned: bool) -> Answer:
@@ -132,7 +129,7 @@ def _most(text: str, among: Sequence[Language]) -> list[Language]:
     """Give those of some languages that most words of a text belong to; names of products say nothing."""
     own = lexicon.fold(abilities.without_product_names(text))
     counts = count_function_words(own)
-    found = {one: counts[one] + sum(1 for _ in _cues(one).finditer(own)) for one in among}
+    found = {one: counts[one] + sum(len(cue[0].split()) for cue in _cues(one).finditer(own)) for one in among}
     return [one for one in among if found[one] == max(found.values())]
 
 
@@ -140,7 +137,9 @@ def _most(text: str, among: Sequence[Language]) -> list[Language]:
 def _cues(language: Language) -> "re.Pattern[str]":
     """Give the pattern of all cue words and words of time of a language, the longest first."""
     words = {lexicon.fold(word) for slot in lexicon.load().root.values() for word in slot[language] if "#" not in word}
+    words = {word for word in words if not abilities.is_index_name(word)}  # NDVI is of no language
     words |= {word for named in PERIOD_WORDS[language].values() for word in named.split()}
+    words |= set(PERIOD_WORDS["en"]) if language == "en" else set()  # their keys are English words
     longest = sorted(words, key=lambda word: (-len(word), word))
     patterns = (re.escape(word).replace(r"\*", r"\w*") for word in longest)
     return re.compile(rf"(?<!\w)(?:{'|'.join(patterns)})(?!\w)")

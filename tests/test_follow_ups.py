@@ -13,7 +13,7 @@ from assistant.planner import next_message
 from assistant.shifts import find_shift
 from tests.reading import read_after
 from tools.periods import parse_period
-from tools.schema import ToolResult
+from tools.schema import Statistics, StatisticsRow, ToolResult
 from tools.toolbox import Toolbox
 
 TODAY = date(2025, 9, 10)
@@ -275,6 +275,55 @@ def test_how_to_run_it_in_openeo_is_told_with_the_graph_of_what_was_computed(que
 def test_a_product_in_openeo_is_another_question() -> None:
     for question in ("Which products are available through openEO?", "Can I run HRL Grassland in openEO?"):
         assert conversation.read(question).intent == "recommend"
+
+
+@pytest.mark.parametrize(
+    ("question", "order", "rank"),
+    [
+        ("and which has the least?", "lowest", 0),
+        ("which one has the most?", "highest", 0),
+        ("and the second largest?", "highest", 2),
+        ("laquelle a le moins ?", "lowest", 0),
+        ("und welche am wenigsten?", "lowest", 0),
+        ("¿y la más alta?", "highest", 0),
+        ("e la più bassa?", "lowest", 0),
+    ],
+)
+def test_what_a_few_words_pick_is_picked_from_the_rows_told_before(question: str, order: str, rank: int) -> None:
+    values = read_after(question, BASE)
+    assert (values.computes[-1].pick.rank, values.rank) == (order, rank)
+    assert (values.computes[-1].place, values.computes[-1].period) == ("Lille", "June 2025")
+    for asked in ("How much of Lille is sealed, district by district?", "classify Lille, June 2025, in 4 classes"):
+        picked = read_after(question, asked)
+        assert (picked.order, picked.rank, picked.place) == (order, rank, "Lille")
+
+
+def test_a_ranking_goes_on_in_another_year_and_place() -> None:
+    found = read_after("and the second one?", BASE, "which has the least?", "and in 2023?", "same for Metz")
+    assert (found.rank, found.place, found.periods) == (2, "Metz", ("2023",))
+    assert found.computes[-1].pick.rank == "lowest"
+
+
+@pytest.mark.parametrize("question", ["Which product has the least detail?", "What is the largest lake in Finland?"])
+def test_a_question_with_a_subject_of_its_own_picks_no_row(question: str) -> None:
+    found = read_after(question, BASE)
+    assert (found.intent, found.order, found.computes) == ("recommend", "", ())
+
+
+def test_the_row_of_a_layer_that_is_picked_is_told_first_with_its_unit() -> None:
+    shares = {"North": 7.16, "South": 9.58, "East": 7.161}
+    rows = [StatisticsRow(label=one, value=shares[one], valid_pixels=9, total_pixels=9, outcome="ok") for one in shares]
+    result = ToolResult(text="", statistics=Statistics(rows=tuple(rows), unit="%", method=""), data={"finding": "x"})
+    asked = ("How much of Lille is sealed, district by district?", "which has the least?")
+    told = compose(read_after(asked[1], asked[0]), [result])
+    assert told.startswith("Number 1 of 3, the lowest first: **North** 7.16 %. Equal to it: East.")
+    assert compose(read_after("the fourth one", *asked), [result]).startswith("There is no number 4: 3 rows with")
+
+
+def test_a_list_of_products_stays_in_order_while_they_are_explained() -> None:
+    state = conversation.replayed([("user", "Which data show sealed soil?"), ("assistant", ANSWER)])
+    state = state.after("the second one", "Urban Atlas land cover and land use (id urban-atlas): more.")
+    assert conversation.read("and the first?", state).product == "HRL Imperviousness Density"
 
 
 def test_the_second_one_of_a_ranking_is_told_by_name() -> None:

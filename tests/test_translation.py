@@ -12,6 +12,7 @@ import pytest
 import yaml
 
 from assistant import answers, conversation
+from assistant.conversation import replayed
 from assistant.phrases import PART, Phrase, has_english, is_english, load, names_in, translate
 from assistant.schema import ErrorEvent
 from assistant.settings import Settings
@@ -201,12 +202,15 @@ def test_a_follow_up_is_read_as_the_same_question_in_each_language(language: For
         ("coastal zones Mediterranean", (), "en"),
         ("Metz?", (), "en"),
         ("2019", ("Gewässer Slowenien",), "de"),
+        ("How green was Porto in July 2024?", (), "en"),
+        ("NDVI Brest juillet 2024", (), "fr"),
+        ("2018", ("Wie grün ist Rennes?", *["2019"] * 30), "de"),
     ],
 )
 def test_the_language_is_that_of_the_question_or_of_the_conversation(
     question: str, earlier: tuple[str, ...], language: Language
 ) -> None:
-    assert language_asked(question, earlier) == language
+    assert language_asked(question, replayed(("user", one) for one in earlier).language) == language
 
 
 def test_the_language_of_the_cases_is_told() -> None:
