@@ -1,5 +1,6 @@
 """Processes of the back-end, by the specification: through the ordinary client where they work on cubes."""
 
+import json
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,6 +14,7 @@ import xarray as xr
 from affine import Affine
 from openeo.extra.spectral_indices import append_index, compute_indices
 
+from evals.bench.openeo_vectors import run_cases
 from tools.hub.add import add_files
 from tools.hub.executor import Executor, common_processes
 from tools.hub.openeo_errors import OpenEOError
@@ -157,6 +159,51 @@ def test_calendar_periods_are_labelled_as_specified(period: str, dates: tuple[st
     found = result.data.values.ravel()
     assert (found[0], found[-1]) == (1.0, 5.0)
     assert np.isnan(found[1:-1]).all()
+
+
+@pytest.mark.parametrize(
+    ("intervals", "labels", "sums"),
+    [
+        ([[None, "2024-05-02"], ["2024-05-02", None]], ["..", "2024-05-02"], [3, 4]),
+        ([["06:00:00", "18:00:00"], ["18:00:00", "06:00:00"]], ["06:00:00", "18:00:00"], [2, 5]),
+        ([["2024-05-01", "2024-05-02"]], ["2024-05-01T00:00:00Z"], [3]),
+    ],
+)
+def test_intervals_may_be_open_or_hours_of_the_day(
+    intervals: list[list[str | None]], labels: list[str], sums: list[float]
+) -> None:
+    from tools.hub.cube import Cube
+
+    times = np.array(["2024-05-01T01:00", "2024-05-01T12:00", "2024-05-02T23:00"], dtype="datetime64[ns]")
+    cube = Cube(xr.DataArray(np.array([1.0, 2.0, 4.0])[:, None, None], dims=["t", "y", "x"], coords={"t": times}))
+    total = {"process_graph": {"s": {"process_id": "sum", "arguments": {"data": {"from_parameter": "data"}},
+                                     "result": True}}}  # fmt: skip
+    graph = {"process_id": "aggregate_temporal", "result": True,
+             "arguments": {"data": {"from_parameter": "cube"}, "intervals": intervals, "reducer": total}}  # fmt: skip
+    result = Executor({}).run({"n": graph}, {"cube": cube})
+    assert result.labels("t") == labels
+    np.testing.assert_array_equal(result.data.values.ravel(), sums)
+
+
+def test_official_cases_are_told_apart(tmp_path: Path) -> None:
+    cases = {
+        "subtract": [
+            {"arguments": {"x": 5, "y": 2.5}, "returns": 2.5},
+            {"arguments": {"x": 5, "y": 2.5}, "returns": 2},
+        ],
+        "clip": [{"arguments": {"x": 1, "min": 2, "max": 1}, "throws": "MinMaxSwapped"}],
+        "array_append": [{"arguments": {"data": [], "value": 0}, "returns": [1]}],
+        "text_find": [{"arguments": {}, "returns": 0}],
+        "mask": [{"arguments": {"data": {"$ref": "assets/not-there.json5"}}}],
+    }
+    for name, tests in cases.items():
+        text = json.dumps({"id": name, "tests": tests}).replace('"id"', "id")  # JSON5 needs no quotes
+        (tmp_path / f"{name}.json5").write_text(f"// official\n{text}", encoding="utf-8")
+    outcomes = {name: outcome for name, outcome, _ in run_cases(tmp_path)}
+    assert outcomes == {
+        "subtract 0": "passed", "subtract 1": "failed", "clip 0": "passed", "array_append 0": "disputed",
+        "text_find 0": "not listed", "mask 0": "without its file",
+    }  # fmt: skip
 
 
 B01_B02 = Labelled([4, 5], ("B01", "B02"))

@@ -173,8 +173,12 @@ def test_the_seconds_of_an_estimate_follow_how_long_runs_took_here(services: Ser
         assert timed(services, asked).seconds == pytest.approx(asked.seconds, abs=0.1)  # two runs are too few
     note_run(services, timed(services, asked), 2 * asked.seconds)
     assert timed(services, asked).seconds == pytest.approx(7 * asked.seconds, abs=0.1)  # the middle one
+    waiting = timed(services, asked)  # for its approval, while others run
     for _ in range(30):
         note_run(services, timed(services, asked), 3 * asked.seconds)
+    assert timed(services, asked).seconds == pytest.approx(3 * asked.seconds, abs=0.1)
+    for _ in range(30):
+        note_run(services, waiting, 3 * asked.seconds)
     assert timed(services, asked).seconds == pytest.approx(3 * asked.seconds, abs=0.1)
     assert timed(elsewhere, asked).seconds == pytest.approx(asked.seconds, abs=0.1)
 

@@ -170,6 +170,8 @@ class Estimate(Frozen):
     megabytes: float
     """Uncompressed bytes read, in 10^6."""
     seconds: float
+    slowness: float = 1.0
+    """How many times longer the last runs took than expected; `seconds` holds it."""
     allowed: bool
     reason: str
     """Why not, or what the figures rest on."""

@@ -28,12 +28,14 @@ def expected_seconds(megabytes: float) -> float:
 
 def timed(services: "Services", estimate: Estimate) -> Estimate:
     """Give an estimate with its seconds as they are here, as far as earlier runs tell."""
-    return estimate.model_copy(update={"seconds": round(estimate.seconds * _factor(services), 1)})
+    slowness = _slowness(services)
+    return estimate.model_copy(update={"seconds": round(estimate.seconds * slowness, 1), "slowness": slowness})
 
 
 def note_run(services: "Services", estimate: Estimate, seconds: float) -> None:
     """Write down how long a run took against what was expected; a run that cannot be noted is no failure."""
-    path, expected = _file(services), estimate.seconds / _factor(services)
+    # What is known by now of slowness may be another than when this was estimated: plans wait for approval.
+    path, expected = _file(services), estimate.seconds / estimate.slowness
     ratios = [*_read(path), round(seconds / max(expected, 0.1), 3)][-KEPT:]
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -44,7 +46,7 @@ def note_run(services: "Services", estimate: Estimate, seconds: float) -> None:
         logger.info("The time of a run was not written down: %s", error)
 
 
-def _factor(services: "Services") -> float:
+def _slowness(services: "Services") -> float:
     ratios = _read(_file(services))
     return median(ratios) if len(ratios) >= FEWEST else 1.0
 

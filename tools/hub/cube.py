@@ -1,5 +1,6 @@
 """The two kinds of cube that process graphs work on: rasters (dimensions t, bands, y, x) and values per geometry."""
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
@@ -12,6 +13,7 @@ from tools.hub.openeo_errors import OpenEOError
 Block = np.ndarray[Any, np.dtype[Any]]
 Callback = Callable[..., Any]
 """A child process graph, called with its parameters by name."""
+TIME_OF_DAY = re.compile(r"\d{2}:\d{2}:\d{2}")
 
 
 @dataclass(frozen=True)
@@ -106,6 +108,27 @@ def parse_date(text: str) -> np.datetime64:
     if moment.tzinfo is not None:
         moment = moment.astimezone(UTC).replace(tzinfo=None)
     return np.datetime64(moment, "ns")
+
+
+def within(times: Block, start: str | None, end: str | None) -> Block:
+    """Tell which dates lie in a half-open interval; an end may be open, or both be times of day, also over midnight."""
+    if start and end and TIME_OF_DAY.fullmatch(start) and TIME_OF_DAY.fullmatch(end):
+        moments = times - times.astype("datetime64[D]")
+        first, last = (parse_date(f"1970-01-01T{one}") - np.datetime64(0, "ns") for one in (start, end))
+        begun: Block = moments >= first
+        over: Block = moments >= last
+        return begun & ~over if first < last else begun | ~over
+    low, high = (None if one is None else parse_date(one) for one in (start, end))
+    if low is not None and high is not None and high <= low:
+        raise OpenEOError(
+            "TemporalExtentEmpty", f"The interval from {start} to {end} is empty: the end must come later."
+        )
+    inside: Block = np.ones(len(times), bool)
+    if low is not None:
+        inside &= times >= low
+    if high is not None:
+        inside &= times < high
+    return inside
 
 
 def reprojected_bounds(bounds: tuple[float, float, float, float], source: str, target: str) -> tuple[float, ...]:

@@ -7,7 +7,7 @@ import numpy as np
 import xarray as xr
 
 from tools.hub.blocks import Named, map_values, replace_dimension
-from tools.hub.cube import Block, Callback, Cube, crs_text, is_temporal, parse_date, reprojected_bounds
+from tools.hub.cube import Block, Callback, Cube, crs_text, is_temporal, parse_date, reprojected_bounds, within
 from tools.hub.openeo_errors import OpenEOError, invalid_parameter
 from tools.hub.processes_arrays import Labelled, elements
 from tools.hub.processes_math import truth
@@ -126,7 +126,7 @@ def _needs_reindex(data: Cube, mask: Cube) -> bool:
 def filter_bands(data: Cube, bands: Sequence[str] = (), wavelengths: Sequence[Any] = ()) -> Cube:
     """Keep bands by name or common name, in the order asked for."""
     if wavelengths or not bands:
-        raise invalid_parameter("filter_bands", "bands", "name at least one band; wavelengths are not known here")
+        raise OpenEOError("BandFilterParameterMissing", "Name at least one band; wavelengths are not known here.")
     axis, common = data.bands(), data.data.attrs.get("common_names", {})
     known = data.labels(axis)
     wanted = [b if b in known else common.get(b) for b in bands]
@@ -136,17 +136,9 @@ def filter_bands(data: Cube, bands: Sequence[str] = (), wavelengths: Sequence[An
 
 
 def filter_temporal(data: Cube, extent: Sequence[str | None], dimension: str | None = None) -> Cube:
-    """Keep the dates in a half-open interval."""
+    """Keep the dates in a half-open interval; an end may be open, or both be times of day."""
     axis = data.temporal(dimension)
-    start, end = extent
-    if start is not None and end is not None and parse_date(end) <= parse_date(start):
-        raise OpenEOError("TemporalExtentEmpty", "The temporal extent is empty: the end must lie after the start.")
-    times = data.data[axis].values
-    keep = np.ones(len(times), bool)
-    if start is not None:
-        keep &= times >= parse_date(start)
-    if end is not None:
-        keep &= times < parse_date(end)
+    keep = within(data.data[axis].values, *extent)
     return data.with_data(data.data.isel({axis: np.flatnonzero(keep)}))
 
 
@@ -204,11 +196,11 @@ def rename_labels(data: Cube, dimension: str, target: Sequence[Any], source: Seq
     data.axis(dimension)
     labels = data.labels(dimension)
     if source:
+        if len(source) != len(target):
+            raise OpenEOError("LabelMismatch", f"{len(source)} labels cannot take {len(target)} new names.")
         missing = [s for s in source if s not in labels]
-        if missing or len(source) != len(target):
-            raise OpenEOError(
-                "LabelNotAvailable", f"Labels {missing or list(source)} cannot be renamed; there are {labels}."
-            )
+        if missing:
+            raise OpenEOError("LabelNotAvailable", f"Labels {missing} cannot be renamed; there are {labels}.")
         new = [dict(zip(source, target, strict=True)).get(label, label) for label in labels]
     else:
         new = [*target, *labels[len(target) :]]

@@ -159,7 +159,7 @@ def round_half_even(x: Any, p: int = 0) -> Any:
 def clip(x: Any, min: Any, max: Any) -> Any:  # noqa: A002  # openEO's parameter names
     """Limit to a range."""
     if min > max:
-        raise invalid_parameter("clip", "min", "it is greater than max")
+        raise OpenEOError("MinMaxSwapped", f"The smallest value, {min}, is greater than the largest, {max}.")
     return plain(np.clip(number(x), min, max))
 
 

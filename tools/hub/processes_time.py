@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from tools.hub.cube import Callback, Cube, parse_date
+from tools.hub.cube import TIME_OF_DAY, Callback, Cube, parse_date, within
 from tools.hub.openeo_errors import OpenEOError, invalid_parameter
 from tools.hub.processes_cubes import ordered, reduce_dimension
 
@@ -78,20 +78,21 @@ PERIODS = {
 
 def aggregate_temporal(
     data: Cube,
-    intervals: Sequence[Sequence[str]],
+    intervals: Sequence[Sequence[str | None]],
     reducer: Callback,
     labels: Sequence[Any] = (),
     dimension: str | None = None,
     context: Any = None,
 ) -> Cube:
-    """Reduce the dates of each half-open interval to one value."""
+    """Reduce the dates of each half-open interval to one value; an end may be open, or both be times of day."""
     axis = data.temporal(dimension)
-    names = list(labels) or [interval[0] for interval in intervals]
+    times = data.data[axis].values
+    keeps = [within(times, start, end) for start, end in intervals]
+    names = list(labels) or [start or ".." for start, _ in intervals]
     if len(set(names)) != len(intervals):
         raise OpenEOError("DistinctDimensionLabelsRequired", "Each interval needs a label of its own.")
-    times = data.data[axis].values
-    keeps = [(times >= parse_date(start)) & (times < parse_date(end)) for start, end in intervals]
-    coordinates = names if labels else [parse_date(str(n)) for n in names]
+    as_dates = not labels and all(start and not TIME_OF_DAY.fullmatch(start) for start, _ in intervals)
+    coordinates = [parse_date(name) for name in names] if as_dates else names
     return _grouped(data, axis, keeps, coordinates, reducer, context)
 
 
