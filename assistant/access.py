@@ -16,7 +16,7 @@ from tools.schema import Frozen
 Role = Literal["user", "trainer", "admin"]
 Owned = Literal["session", "artifact"]
 Emit = Callable[[Event | None], None]
-Counted = Literal["questions", "pixels"]
+Counted = Literal["questions", "pixels", "credits"]
 
 
 class NotAuthenticated(ClmsError):
@@ -51,6 +51,7 @@ class Quotas:
 
     questions: int = 0
     pixels: int = 0
+    credits: int = 0
 
 
 _user: ContextVar[User | None] = ContextVar("user", default=None)
@@ -133,10 +134,6 @@ class Access:
         self.open_session(session_id)
         self.count("questions")
 
-    def count_pixels(self, pixels: int) -> None:
-        """Take what a run will compute from today's quota."""
-        self.count("pixels", pixels)
-
     def claiming(self, emit: Emit) -> Emit:
         """Make each file that is told of the user's who asks now."""
         user = self.user() if self.required and current_user() else None
@@ -177,12 +174,14 @@ class Access:
         self.need_session(session_id)
         self.claim("session", session_id)
 
-    def count(self, what: Counted, amount: int = 1) -> None:
-        """Take from the user's quota of today.
+    def count(self, what: Counted, amount: int = 1, *, spent: bool = False) -> None:
+        """Take from the user's quota of today; what is `spent` already is taken in any case, or given back.
 
         Raises:
             QuotaExceeded: It does not suffice; nothing is taken.
         """
+        from sqlalchemy import case
+
         limit = self._limit(what)
         if (user := self.user()) is None or not limit:
             return
@@ -190,9 +189,10 @@ class Access:
         self._insert("usage", owner=user.name, day=day, what=what, amount=0)
         mine = (usage.c.owner == user.name, usage.c.day == day, usage.c.what == what)
         # One statement, so that two questions at once cannot both take what is left.
-        take = usage.update().where(*mine, usage.c.amount <= limit - amount).values(amount=usage.c.amount + amount)
+        after = usage.c.amount + amount
+        take = usage.update().where(*mine, *(() if spent else (after <= limit,)))
         with self._database.begin() as db:
-            taken = db.execute(take).rowcount
+            taken = db.execute(take.values(amount=case((after < 0, 0), else_=after))).rowcount
         if not taken:
             raise _exceeded(what, amount, limit - self.left(what), limit)
 
@@ -203,7 +203,7 @@ class Access:
             QuotaExceeded: Nothing is left.
         """
         limit = self._limit(what)
-        if self.user() and limit and not self.left(what):
+        if self.user() and limit and self.left(what) <= 0:
             raise _exceeded(what, 1, limit, limit)
 
     def left(self, what: Counted) -> int:

@@ -295,7 +295,7 @@ class Assistant:
         services = await asyncio.to_thread(self.services)
         seconds = perf_counter() - started
         emit(ToolFinished(call_id=START, name="read_question", text="Ready.", outcome="ok", seconds=seconds))
-        toolbox = self.toolbox(services, asked.context(cancelled.is_set, self.access.count_pixels))
+        toolbox = self.toolbox(services, asked.context(cancelled.is_set, self.access.count))
         try:
             async with asyncio.timeout(self.settings.max_turn_s):
                 return await minds.work(asked, toolbox, self.settings, emit, refused=refused)

@@ -7,6 +7,7 @@ from datetime import date
 from assistant import pending, translation
 from assistant.conversation import START, ConversationState
 from knowledge.lexicon import Language
+from tools.credits import Charge
 from tools.schema import Polygons
 from tools.toolbox import Context
 
@@ -43,7 +44,7 @@ class Asked:
             return self.fixed_language
         return translation.language_asked(self.question, self.state.language)
 
-    def context(self, cancelled: Callable[[], bool], charge: Callable[[int], None]) -> Context:
+    def context(self, cancelled: Callable[[], bool], charge: Charge) -> Context:
         """Give what the tools have to know of the question."""
         return Context(
             today=self.today,

@@ -55,6 +55,8 @@ class Settings(BaseSettings):
     """Questions that a user may ask in a day (UTC) where users are known; 0: no limit."""
     quota_pixels: int = Field(default=0, ge=0)
     """Pixels times dates that a user may compute in a day; 0: no limit."""
+    quota_credits: int = Field(default=0, ge=0)
+    """Credits of the openEO back-end, as it tells them, that a user's runs may cost in a day; 0: no limit."""
     shutdown_s: int = Field(default=30, ge=0)
     """Seconds that questions on their way get to end when the server is stopped."""
     log_format: Literal["text", "json"] = "text"

@@ -267,12 +267,12 @@ async def test_the_questions_of_a_day_are_counted(door: httpx.AsyncClient, keys:
 async def test_pixels_are_taken_whole_or_not_at_all(tmp_path: Path) -> None:
     access = Access(Settings(data_dir=tmp_path).database, required=True, quotas=Quotas(pixels=1000))
     with acting_as(User(name="alice")):
-        access.count_pixels(600)
+        access.count("pixels", 600)
         with pytest.raises(QuotaExceeded, match="600 of 1,000; this one needs 500"):
-            access.count_pixels(500)
-        access.count_pixels(400)
+            access.count("pixels", 500)
+        access.count("pixels", 400)
     with acting_as(User(name="bob")):
-        access.count_pixels(1000)
+        access.count("pixels", 1000)
 
 
 async def test_roles_decide_who_sees_the_metrics(door: httpx.AsyncClient, keys: dict[str, str]) -> None:

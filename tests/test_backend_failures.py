@@ -10,6 +10,8 @@ from typing import Any
 import pytest
 from pydantic import SecretStr
 
+from assistant.access import Access, QuotaExceeded, Quotas, User, acting_as
+from assistant.settings import Settings
 from knowledge.errors import ClmsError
 from tests.servers.openeo_cdse import DAYS, OPENEO_ID, Cdse, bounds, cdse_server, make_archive
 from tests.test_compute import lying_server
@@ -227,7 +229,7 @@ def test_two_runs_of_one_graph_at_the_same_time_have_a_job_each(
     assert not any("again" in line for line in told)
     assert len(cdse.owners) == 2
     (note,) = tmp_path.glob("*.txt")  # the stopped one is forgotten, the other's is kept
-    assert note.read_text() in cdse.owners
+    assert note.read_text().split()[0] in cdse.owners
     stopped = [path for method, path, _ in cdse.requests if method == "DELETE"]
     assert stopped
     assert f"jobs/{note.read_text()}/results" not in stopped
@@ -304,3 +306,55 @@ def test_a_wrong_secret_is_told_and_not_shown(cdse: Cdse) -> None:
         OpenEOBackend(cdse.url, timeout_s=5, access=access).run_table(graph())
     assert not isinstance(caught.value, LoginNeeded)
     assert "wrong-secret" not in str(caught.value)
+
+
+def test_credits_are_counted_as_the_service_tells_them(
+    backend: Callable[..., OpenEOBackend], cdse: Cdse, settings: Settings, tmp_path: Path
+) -> None:
+    access = Access(settings.database, required=True, quotas=Quotas(credits=30))
+    batch = Batch(poll_s=0.02, notes=tmp_path, charge=access.count)
+
+    def run(**more: Any) -> int:
+        offers = str(cdse.estimate is not None)  # a connection asks once what a service offers
+        backend(offers, **{"charge": access.count, **more}).run_table(graph())
+        return 30 - access.left("credits")
+
+    with acting_as(User(name="ada")):
+        assert run() == 0  # nothing is told
+        cdse.costs = 4.2
+        assert run() == 5
+        assert run(batch=batch) == 10
+        cdse.estimate, cdse.hold_jobs = 7.0, True
+        with pytest.raises(JobWaiting):
+            run(batch=Batch(poll_s=0.02, patience_s=0.05, notes=tmp_path, charge=access.count))
+        assert access.left("credits") == 30 - 17  # reserved
+        cdse.hold_jobs = False
+        assert run(batch=batch) == 15  # the same job, paid once
+        cdse.job_error = "No memory."
+        with pytest.raises(JobFailed):
+            run(batch=batch)
+        assert access.left("credits") == 10
+        cdse.job_error, cdse.estimate = "", 11.0
+        with pytest.raises(QuotaExceeded, match="20 of 30; this one needs 11"):
+            run(batch=batch)
+        assert not any(path.endswith("results") and method == "POST" for method, path, _ in cdse.requests[-3:])
+        cdse.costs = 12
+        assert run() == 32  # nobody knew before
+        asked = len(cdse.requests)
+        with pytest.raises(QuotaExceeded, match="32 of 30"):
+            run()
+        assert len(cdse.requests) == asked
+    with acting_as(User(name="eve")):
+        assert run() == 12
+
+
+def test_a_job_that_a_killed_run_finds_again_is_paid_once(
+    backend: Callable[..., OpenEOBackend], cdse: Cdse, settings: Settings, tmp_path: Path
+) -> None:
+    access = Access(settings.database, required=True, quotas=Quotas(credits=30))
+    cdse.costs = 4
+    with acting_as(User(name="ada")), jobs_of_run(tmp_path):
+        batch = Batch(poll_s=0.02, notes=tmp_path, of_run=current_run(), charge=access.count)
+        for _ in range(2):
+            backend(batch=batch).run_table(graph())
+        assert (len(cdse.owners), access.left("credits")) == (1, 26)

@@ -37,7 +37,7 @@ def require_approval(
     estimate, fingerprint = work.estimate, work.plan.fingerprint
     share = _share(services, estimate)
     if share >= 1 or context.approves_all or fingerprint in context.approved:
-        context.charge(estimate.pixels * max(1, estimate.scenes))
+        context.charge("pixels", estimate.pixels * max(1, estimate.scenes))
         return
     changes = {**_fewer_dates(work, share), **_smaller_area(context, work, share), **(more or {})}
     limit = f"{services.ask_above_s:g} s or {services.ask_above_mb:g} MB"

@@ -13,6 +13,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from tools.backend_failures import TRY_LATER, short
+from tools.credits import Charge, free, reserve, settle
 from tools.errors import BackendUnavailable, JobFailed, JobWaiting, TooLarge
 from tools.locks import LockHeld, take_lock
 
@@ -55,6 +56,7 @@ class Batch:
     """Whether a job is deleted when its run has ended well, as on a hub, where it takes room."""
     patience_s: float = 3600.0
     """After so long the job is left alone; asked again, it is found by its note."""
+    charge: Charge = free
 
 
 @dataclass(frozen=True)
@@ -102,22 +104,34 @@ def run_job(connection: Any, graph: dict[str, Any], target: Path, batch: Batch, 
         TooLarge: The result is larger than allowed.
     """
     with _own_note(batch, _key(batch.service or connection.root_url, graph)) as note:
-        job = _earlier(connection, batch, note)
+        job, reserved = _earlier(connection, batch, note)
         if job is None:
             job = connection.create_job(process_graph=graph, title=batch.title)
             _remember(note, job.job_id)
         if job.status() == "created":
+            reserved = reserve(connection, job, batch.charge)
+            _remember(note, job.job_id, reserved)
             job.start()
         try:
             _wait(job, batch)
             _fetch_result(connection, job, target, max_bytes)
         except (JobFailed, TooLarge):
             _forget(note)
+            _pay(job, reserved, batch)
             raise
+        _pay(job, reserved, batch)
         if batch.of_run is None:
             _forget(note)
-        elif batch.delete:
+            return
+        _remember(note, job.job_id)
+        if batch.delete:
             batch.of_run.fetched[job.job_id] = job.delete
+
+
+def _pay(job: Any, reserved: int | None, batch: Batch) -> None:
+    """Settle what a job cost; one without anything reserved was paid by the run that saw its end."""
+    if reserved is not None:
+        settle(job, reserved, batch.charge)
 
 
 def _wait(job: Any, batch: Batch) -> None:
@@ -257,36 +271,42 @@ def _own_note(batch: Batch, key: str) -> Iterator[Path | None]:
     yield None
 
 
-def _earlier(connection: Any, batch: Batch, note: Path | None) -> Any:
-    """Give the job that an earlier run left for this graph, while this account can see it and it may still finish."""
+def _earlier(connection: Any, batch: Batch, note: Path | None) -> tuple[Any, int | None]:
+    """Give the job that an earlier run left for this graph, while this account can see it and it may still finish.
+
+    Gives the credits that are reserved for it, too; None where it is paid.
+    """
     from openeo.rest import OpenEoApiError
 
     try:
-        job_id = note.read_text(encoding="utf-8") if note else ""
+        job_id, _, reserved = (note.read_text(encoding="utf-8") if note else "").partition(" ")
     except (OSError, ValueError):
-        return None
+        return None, None
     if not job_id:
-        return None
+        return None, None
     job = connection.job(job_id)
     try:
         status = job.status()
     except OpenEoApiError as error:
         if error.http_status_code in (403, 404, 410):
-            return None  # Gone, or another account's.
+            return None, None  # Gone, or another account's.
         raise
     if status not in (*UNDER_WAY, "finished"):
-        return None
+        return None, None
     batch.on_progress(f"Found the batch job {short(job_id)} again: {status}")
-    return job
+    return job, int(reserved) if reserved.isdecimal() else None
 
 
-def _remember(note: Path | None, job_id: str) -> None:
-    """Write down the job of a graph; without the note a restart computes anew, so a full disk is no failure."""
+def _remember(note: Path | None, job_id: str, reserved: int | None = None) -> None:
+    """Write down the job of a graph, and the credits reserved for it until it is paid.
+
+    Without the note a restart computes anew, so a full disk is no failure.
+    """
     if note is None:
         return
     part = note.with_suffix(".part")  # nobody else's: the lock is held
     try:
-        part.write_text(job_id, encoding="utf-8")
+        part.write_text(job_id if reserved is None else f"{job_id} {reserved}", encoding="utf-8")
         part.replace(note)
     except OSError:
         _forget(part)

@@ -12,6 +12,7 @@ from tools.backend_failures import TRY_LATER, check_root, failures_told, short
 from tools.backend_jobs import Batch, current_run, run_job, save_bounded
 from tools.backend_layers import layers_on_backend
 from tools.backend_mapping import BackendMapping
+from tools.credits import Charge, free, paid
 from tools.errors import JobFailed, LoginExpired, LoginRefused
 from tools.layers import Layers
 from tools.schema import Estimate, Frozen
@@ -74,6 +75,7 @@ class OpenEOBackend:
         access: Access | None = None,
         batch: Batch | None = None,
         max_bytes: int = MAX_RESULT_BYTES,
+        charge: Charge = free,
     ) -> None:
         """Keep what is needed; nothing is asked before the first use.
 
@@ -84,6 +86,7 @@ class OpenEOBackend:
             access: Logs the session in; without it everything is asked as nobody in particular.
             batch: How batch jobs are run; without it all runs are synchronous.
             max_bytes: Largest result that is taken.
+            charge: Takes the credits of a synchronous run from what the user may still use.
         """
         self.url = url
         self.timeout_s = timeout_s
@@ -91,6 +94,7 @@ class OpenEOBackend:
         self._access = access
         self._batch = batch
         self._max_bytes = max_bytes
+        self._charge = charge
         self._unknown: Any = None
 
     def validate(self, graph: dict[str, Any]) -> None:
@@ -171,8 +175,9 @@ class OpenEOBackend:
 
         def synchronous(connection: Any) -> None:
             body = {"process": {"process_graph": graph}}
-            answer = connection.post("/result", json=body, stream=True, timeout=self.timeout_s, expected_status=200)
-            with answer:
+            options = {"json": body, "stream": True, "timeout": self.timeout_s, "expected_status": 200}
+            with paid(self._charge) as pay, connection.post("/result", **options) as answer:
+                pay(answer.headers.get("OpenEO-Costs"))
                 save_bounded(answer, target, self._max_bytes)
 
         def queued(connection: Any) -> None:
@@ -238,6 +243,7 @@ def open_backend(services: "Services", context: "Context", estimate: Estimate | 
         service=services.rerun_url or services.openeo_url,
         of_run=run,
         delete=mapping.same_as_stac,
+        charge=context.charge,
     )
     return OpenEOBackend(
         services.openeo_url,
@@ -246,6 +252,7 @@ def open_backend(services: "Services", context: "Context", estimate: Estimate | 
         access=services.logins.of_session(context.session_id, services.openeo_url, mapping, again=context.question),
         batch=batch if large else None,
         max_bytes=services.max_result_bytes,
+        charge=context.charge,
     )
 
 

@@ -11,6 +11,7 @@ from pydantic import Field
 
 from tools.backend_login import Logins
 from tools.backend_mapping import BackendMapping, find_mapping
+from tools.credits import Charge, free
 from tools.errors import JobFailed, PlaceAmbiguous, ToolInputError
 from tools.schema import MAX_CLOUD_PERCENT, Bbox, Output, Period, Polygons, Question, ToolResult
 from tools.selection import Rank, Selection
@@ -108,10 +109,6 @@ def _silent(message: str) -> None:
     """Take progress and tell nobody."""
 
 
-def _free(pixels: int) -> None:
-    """Charge nobody."""
-
-
 def _never() -> bool:
     return False
 
@@ -162,8 +159,8 @@ class Context:
     """Fingerprints of the large plans that the user lets run."""
     approves_all: bool = False
     """True when the user lets every plan of this question run that is below the hard limit."""
-    charge: Callable[[int], None] = field(default=_free)
-    """Takes the pixels (times dates) of a run from what the user may still compute; raises when that is not enough."""
+    charge: Charge = field(default=free)
+    """Takes pixels (times dates) and credits from what the user may still use; raises when that is not enough."""
     max_cloud_percent: float = MAX_CLOUD_PERCENT
     question: str = ""
     """The question as asked: product advice that goes with a computation is looked up by it."""

@@ -90,7 +90,7 @@ def create_app(settings: Settings, assistant: Assistant | None = None) -> FastAP
 
 def make_access(settings: Settings) -> Access:
     """Give what keeps the users apart."""
-    quotas = Quotas(settings.quota_questions, settings.quota_pixels)
+    quotas = Quotas(settings.quota_questions, settings.quota_pixels, settings.quota_credits)
     return Access(settings.database, required=settings.auth == "required", quotas=quotas)
 
 

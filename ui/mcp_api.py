@@ -235,7 +235,7 @@ def _tool(
             context = toolbox.Context(
                 today=datetime.now(UTC).date(),
                 session_id=f"mcp {user.name}" if user else "mcp",
-                charge=assistant.access.count_pixels,
+                charge=assistant.access.count,
                 question=str(kwargs.get("question", "")),
                 on_progress=progress,
                 cancelled=cancelled.is_set,

@@ -100,6 +100,10 @@ class Cdse:
     """Pages of collections asked for."""
     verify_host: str = ""
     """Where the login page is said to be; empty: here."""
+    costs: float | None = None
+    """Credits that a run is said to have cost."""
+    estimate: float | None = None
+    """Credits that a job is estimated at; None: the service estimates nothing."""
     hold_jobs: bool = False
     """True while no job leaves the queue."""
     job_error: str = ""
@@ -208,9 +212,13 @@ def _app(state: Cdse, hub_dir: Path, base: str) -> FastAPI:
         user = state.user_of(request.headers.get("Authorization", ""))
         state.requests.append((request.method, path, json.loads(body or b"{}")))
         await _misbehave(state, request.method, path, user)
+        if path.endswith("/estimate"):
+            return JSONResponse({"costs": state.estimate})
         answer = await forward(request, body.replace(f'"{OPENEO_ID}"'.encode(), f'"{SERVED}"'.encode()))
         if path == "jobs" and request.method == "POST":
             state.owners[answer.headers["openeo-identifier"]] = user
+        if path == "result" and state.costs is not None:
+            answer.headers["OpenEO-Costs"] = str(state.costs)
         return answer
 
     return app
@@ -233,21 +241,29 @@ def _as_cdse(state: Cdse, path: str, content: bytes) -> bytes:
     if path.rstrip("/") == "/openeo":
         told = json.loads(content)
         told["endpoints"].append({"path": "/credentials/oidc", "methods": ["GET"]})
+        if state.estimate is not None:
+            told["endpoints"].append({"path": "/jobs/{job_id}/estimate", "methods": ["GET"]})
         return json.dumps(told).encode()
     if path in ("/stac/collections", "/openeo/collections"):
         told = json.loads(content)
         kept = [_collection(state, path, one) for one in told["collections"] if one["id"] == _behind(path)]
         return json.dumps({**told, "collections": kept}).encode()
     parts = path.strip("/").split("/")
-    if parts[0] == "openeo" and parts[1] == "jobs" and len(parts) == 3 and content and state.hold_jobs:
-        return json.dumps({**json.loads(content), "status": "queued", "progress": 0}).encode()
-    if parts[0] == "openeo" and parts[1] == "jobs" and len(parts) == 3 and content and state.job_error:
-        return json.dumps({**json.loads(content), "status": "error"}).encode()
+    if parts[:2] == ["openeo", "jobs"] and len(parts) == 3 and content:
+        return json.dumps(_job_as_cdse(state, json.loads(content))).encode()
     if parts[-1] == "logs" and state.job_error:
         return json.dumps(
             {"level": "error", "logs": [{"id": "1", "level": "error", "message": state.job_error}]}
         ).encode()
     return content
+
+
+def _job_as_cdse(state: Cdse, told: Json) -> Json:
+    """Describe a job with its costs; one that was started, as the knobs say."""
+    told |= {"costs": state.costs} if state.costs is not None else {}
+    if told["status"] != "created" and state.hold_jobs:
+        return {**told, "status": "queued", "progress": 0}
+    return {**told, "status": "error"} if told["status"] != "created" and state.job_error else told
 
 
 def _page(state: Cdse, told: Json, page: int, base: str) -> Json:
