@@ -26,10 +26,10 @@ BAD_ANSWERS: dict[str, tuple[dict[str, Any], str]] = {
     "broken server": ({"statuses": (500,)}, "HTTP 500, 3 times"),
     "long wait": ({"statuses": (503,), "headers": {"Retry-After": "3600"}}, "asks to wait 3600 s"),
     "truncated": ({"promised": 100_000}, "broke off"),
-    "slow": ({"pause_s": 0.3}, "too slow"),
-    "endless body": ({"repeat": 100, "drip_s": 0.02}, "did not arrive within 0.4 s"),
-    "endless head": ({"repeat": 100, "drip_s": 0.02, "endless_head": True}, "did not arrive within 0.4 s"),
-    "large": ({"repeat": 100, "body": b"x" * 100_000}, "larger than 5 MB"),
+    "slow": ({"pause_s": 0.5}, "too slow"),
+    "endless body": ({"repeat": 100, "drip_s": 0.02}, "did not arrive within 0.3 s"),
+    "endless head": ({"repeat": 100, "drip_s": 0.02, "endless_head": True}, "did not arrive within 0.3 s"),
+    "large": ({"repeat": 1000, "body": b"x" * 100_000}, "larger than 5 MB"),
     "bomb": ({"body": gzip_bomb(10), "headers": {"Content-Encoding": "gzip"}}, "larger than 5 MB"),
     "damaged": ({"body": b"no gzip", "headers": {"Content-Encoding": "gzip"}}, "damaged"),
     "strange packing": ({"body": b"x", "headers": {"Content-Encoding": "br"}}, "'br'"),
@@ -54,13 +54,15 @@ def test_a_bad_answer_of_any_source_is_one_line_and_the_others_go_on(
     page: dict[str, Any] = {"body": b"words", "etag": False} | change
     bad = [library.put(path, **page) for path in SOURCES]
     good = library.put("/good.md", manual(5))
-    report = ingest(*bad, good, timeout_s=0.1, deadline_s=0.4, max_bytes=5_000_000)
+    limits = {"timeout_s": 5.0, "deadline_s": 0.3} if "endless" in case else {"timeout_s": 0.2}
+    report = ingest(*bad, good, max_bytes=5_000_000, **limits)
     assert outcomes(report) == ["failed", "failed", "failed", "added"]
     for one in report.outcomes[:3]:
         assert words in one.message
         assert one.hint
         assert "\n" not in one.message
-    assert all(library.pages[path].sent < 100 for path in SOURCES)  # what never ends was left while it was sent
+    if change.get("repeat"):  # what is endless was left while it was sent
+        assert all(library.pages[path].sent < change["repeat"] for path in SOURCES)
     assert search(index_dir, "quokkameter")
     assert not list(index_dir.glob("fetch-*"))
 
