@@ -14,7 +14,7 @@ from typing import Any
 
 from assistant import answers, choices, finish, grounding, minds, pending, translation
 from assistant.access import Access, User, acting_as, current_user
-from assistant.asked import Asked
+from assistant.asked import Asked, with_written_area
 from assistant.conversation import ConversationState, replayed
 from assistant.jobs import Jobs, Running
 from assistant.menu import ModelUnusable, Run
@@ -222,6 +222,7 @@ class Assistant:
             check_question(asked.question, asked.today)
             await asyncio.to_thread(self.access.begin, asked.session_id)
             await asyncio.to_thread(self.jobs.begin, job)
+            asked = await asyncio.to_thread(with_written_area, asked)
             asked = await asyncio.to_thread(self._recall, asked)
             asked = await asyncio.to_thread(self._take_up, asked)
             emit = translation.speaking(plain, asked.language)

@@ -1,12 +1,13 @@
 """One question with everything that belongs to it."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 
 from assistant import pending, translation
 from assistant.conversation import START, ConversationState
 from knowledge.lexicon import Language
+from tools.area_text import take_area
 from tools.credits import Charge
 from tools.schema import Polygons
 from tools.toolbox import Context
@@ -57,3 +58,9 @@ class Asked:
             approves_all=self.approves_all is True,
             question=self.question if not self.resumed or self.resumed.approved else "",
         )
+
+
+def with_written_area(asked: Asked) -> Asked:
+    """Take a polygon out of the question's words, as if it had been attached."""
+    area, words = take_area(asked.question) if asked.area is None else (None, asked.question)
+    return replace(asked, area=area, question=words) if area else asked

@@ -29,7 +29,7 @@ _GAP = re.compile(r"[\s'’]+")
 _OPENING = re.compile(r"(?:^|[.?!:|¿¡])\W*\Z")
 _FEATURE = rf"(?:{'|'.join(sorted(FEATURES, key=len, reverse=True))})"
 _FEATURE_AFTER = rf"(?:{'|'.join(sorted(FEATURES_AFTER, key=len, reverse=True))})"
-_LINK = re.compile(r"(?:(?:of|de|du|des|della?|di|do|der|des)\s+(?:the\s+|la\s+|les\s+)?|d['’]|l['’]|dell['’])*", re.I)
+_LINK = re.compile(r"(?:(?:of|de|du|des|del|della|di|do|der)\s+(?:the\s+|la\s+|les\s+)?|d['’]|l['’]|dell['’])*", re.I)
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ def find_named(text: str) -> tuple[Named, ...]:
         for run in _runs(text, words[position : position + LONGEST]):
             name = Named(text[word.start() : run.end()], word.start(), run.end())
             if _is_place(text, name):
-                found.append(_with_feature(text, name))
+                found.append(with_feature(text, name))
                 end = found[-1].end
                 break
     return tuple(found)
@@ -121,7 +121,7 @@ def _everyday() -> frozenset[str]:
     return frozenset(lexicon.fold(word) for text in texts for word in _SMALL.findall(text))
 
 
-def _with_feature(text: str, name: Named) -> Named:
+def with_feature(text: str, name: Named) -> Named:
     """Give a name with the lake, river or mountain that it is a part of: "Lake Victoria" is not Victoria."""
     before = re.search(rf"(?<!\w){_FEATURE}\s+{_LINK.pattern}$", text[: name.start][-_NEAR:], re.I)
     after = re.match(rf"\s+{_FEATURE_AFTER}(?!\w)", text[name.end :], re.I)

@@ -97,9 +97,15 @@ def is_known_place(text: str) -> bool:
 
 def _named_there(text: str, match: "re.Match[str]", ending: int, named: "tuple[Named, ...]") -> str:
     """Give the name that follows a preposition, whole: "Horn of Africa", "Lake Victoria", "lac Victoria"."""
+    from assistant.known_places import Named, with_feature
+
     name = _with_kind(text, match, ending)
     around = [one.words for one in named if one.start <= match.start() < one.end and len(one.words) > len(name)]
-    return around[0] if name and around else name
+    if not name or around:
+        return around[0] if name else name
+    # "the Po delta" is not Po, of which the list of larger places says nothing.
+    start = text.find(name, match.start(), match.end())
+    return with_feature(text, Named(name, start, start + len(name))).words if start >= 0 else name
 
 
 def _with_kind(text: str, match: "re.Match[str]", ending: int) -> str:

@@ -325,6 +325,11 @@ def test_a_lake_is_not_the_region_of_its_name() -> None:
     assert "not checked" in unknown.warnings[0]
 
 
+def test_a_place_outside_europe_is_told_by_its_whole_name() -> None:
+    assert find_reach("Po", None, None).warnings == ("The place was read as Pô, Burkina Faso.",)
+    assert find_reach("Rennes", None, None).warnings == ()
+
+
 def test_a_place_that_is_partly_covered_is_told_so() -> None:
     points = ((2.0, 47.0), (2.0, 0.0))
     need = Need(bbox=(0.0, -1.0, 4.0, 48.0), points=points)

@@ -11,6 +11,7 @@ import shapely
 from pyogrio.raw import write
 from pyproj import Geod, Transformer
 
+from tools.area_text import take_area
 from tools.areas import parse_geojson, read_polygons, small_units
 from tools.errors import AreaInvalid
 from tools.schema import Polygons
@@ -380,3 +381,25 @@ def test_parcels_smaller_than_a_few_pixels_are_told() -> None:
     assert "2 polygons are smaller than 4 pixels of 10 m: small, strip." in told
     assert small_units(polygons, 1) == ()
     assert "3 polygons" in small_units(polygons, 300)[0]
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        "POLYGON((-1.7 48.1,-1.6 48.1,-1.6 48.2,-1.7 48.1))",
+        "SRID=4326; multipolygon (((-1.7 48.1, -1.6 48.1, -1.6 48.2, -1.7 48.1)))",
+        '{"type": "Polygon", "coordinates": [[[-1.7, 48.1], [-1.6, 48.1], [-1.6, 48.2], [-1.7, 48.1]]]}',
+    ],
+)
+def test_an_area_written_into_a_question_is_taken_out_of_it(written: str) -> None:
+    area, words = take_area(f"Mean NDVI of {written} in June 2025")
+    assert area is not None
+    assert area.bbox == pytest.approx((-1.7, 48.1, -1.6, 48.2))
+    assert words.split() == ["Mean", "NDVI", "of", "in", "June", "2025"]
+
+
+def test_a_written_area_that_is_none_is_refused_or_left_alone() -> None:
+    with pytest.raises(AreaInvalid, match="cannot be read"):
+        take_area("NDVI of POLYGON((-1.7 48.1,-1.6 48.1))")
+    for words in ('What is {"a": 1} and [[?', "Polygons (in Brittany)", '{"type": "Point", "coordinates": [1, 2]}'):
+        assert take_area(words) == (None, words)

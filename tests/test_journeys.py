@@ -250,6 +250,8 @@ async def test_a_day_outside_the_calendar_is_refused_at_each_door(world: World, 
 async def test_a_polygon_outside_every_scene(world: World) -> None:
     answer = await world.ask("How green is this field this summer?", parse_geojson(square(20, 40), name="far"))
     assert_honest_failure(answer, "not_covered", "covers far", "Try another place")
+    written = await world.ask(f"How green is this field this summer? {json.dumps(square(20, 40))}")
+    assert_honest_failure(written, "not_covered", "covers drawn area", "Try another place")
 
 
 @pytest.mark.parametrize("setting", ["stac_url", "openeo_url"])

@@ -114,6 +114,8 @@ def test_a_part_that_is_not_there_is_refused() -> None:
         ("last three months of 2024", "2024-10-01", "2024-12-31"),
         ("letztes Quartal 2024", "2024-10-01", "2024-12-31"),
         ("last week of last month", "2025-06-24", "2025-06-30"),
+        ("le week-end dernier", "2025-07-12", "2025-07-13"),
+        ("fin de semana pasado", "2025-07-12", "2025-07-13"),
         ("première moitié de l'année dernière", "2024-01-01", "2024-06-30"),
         ("en ce moment", "2025-07-20", "2025-07-20"),
         ("zurzeit", "2025-07-20", "2025-07-20"),

@@ -92,6 +92,8 @@ def test_two_places_can_be_compared() -> None:
         ("Land cover near the Horn of Africa", "Horn of Africa"),
         ("Chlorophyll in Lake Victoria", "Lake Victoria"),
         ("niveau du lac Victoria", "lac Victoria"),
+        ("Where does the ground sink in the Po delta?", "Po delta"),
+        ("Subsidenza del suolo nel delta del Po", "delta del Po"),
         ("Wald in Bayern", "Bayern"),
         ("Daten für die LULUCF-Berichterstattung", ""),
         ("How much snow is mapped on daily maps of HR-VPP still to come?", ""),

@@ -120,6 +120,13 @@ def _calendar_week(which: str, today: date) -> Span:
     return monday, monday + timedelta(days=6)
 
 
+def _calendar_weekend(which: str, today: date) -> Span:
+    """Return a Saturday and its Sunday; on one of the two, "last" is the one a week before."""
+    saturday = today + timedelta(days=5 - today.weekday())
+    saturday += timedelta(weeks=OFFSETS[which])
+    return saturday, saturday + timedelta(days=1)
+
+
 def calendar_day(which: str, today: date) -> Span:
     """Return yesterday ("last"), today or tomorrow ("next")."""
     return (today + timedelta(days=OFFSETS[which]),) * 2
@@ -134,5 +141,6 @@ UNITS: dict[str, Callable[[str, date], Span]] = {
     "month": _calendar_month,
     "week": _calendar_week,
     "day": calendar_day,
+    "weekend": _calendar_weekend,
 }
 """Readers of "this year", "last month" and so on."""

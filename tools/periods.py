@@ -77,7 +77,7 @@ ATOM = (
     rf"|{GROWING}(?: {YEAR}| (?:{WHICH}))?|{YEAR} {GROWING}|(?:{WHICH}) {GROWING}"
     rf"|{PART}(?:\d{{1,2}} )?(?:{MONTH}) (?:(?:{WHICH}) year|year (?:{WHICH}))"
     rf"|{PART}(?:{SEASON}) (?:(?:{WHICH}) year|year (?:{WHICH}))"
-    rf"|{PART}(?:{WHICH}) (?:{SEASON}|{MONTH}|{UNIT})|{PART}(?:{SEASON}|{UNIT}) (?:{WHICH})"
+    rf"|{PART}(?:{WHICH}) (?:{SEASON}|{MONTH}|{UNIT}|weekend)|{PART}(?:{SEASON}|{UNIT}|weekend) (?:{WHICH})"
     rf"|(?:{PART}(?:{MONTH}|{SEASON}) )?(?:{AGO})"
     rf"|(?:last )?\d{{1,3}} (?:last )?(?:{UNIT})|\d{{1,3}} (?:{UNIT}) last"
     rf"|yesterday|today|tomorrow|{PART}(?:year )?{YEAR}"
@@ -307,8 +307,8 @@ def _relative(today: date, southern: bool) -> tuple[tuple[str, Reader], ...]:
         (rf"({SEASON}) {YEAR_SAID}", lambda m: season(m[1], said(m))),
         (rf"({SEASON}) ({YEAR})(?:[/-]\d{{2,4}})?", lambda m: season(m[1], int(m[2]) + _two_years(m[0]))),
         (rf"({YEAR}) ({SEASON})", lambda m: season(m[2], int(m[1]))),
-        (rf"(this|last|next) ({SEASON}|{MONTH}|{UNIT})", lambda m: named(m[1], m[2])),
-        (rf"({SEASON}|{UNIT}) (this|last|next)", lambda m: named(m[2], m[1])),
+        (rf"(this|last|next) ({SEASON}|{MONTH}|{UNIT}|weekend)", lambda m: named(m[1], m[2])),
+        (rf"({SEASON}|{UNIT}|weekend) (this|last|next)", lambda m: named(m[2], m[1])),
         (rf"({SEASON}|{MONTH})", lambda m: named("begun", m[1])),
         (rf"(\d{{1,2}}|{DAYS}) ({MONTH})", lambda m: begun(m[2], m[1])),
         (rf"({MONTH}) (\d{{1,2}}|{DAYS})", lambda m: begun(m[1], m[2])),

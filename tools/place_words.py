@@ -43,7 +43,7 @@ lake river sea gulf bay mount mountain mountains range ranges basin catchment wa
 see fluss meer golf bucht berg gebirge becken einzugsgebiet tal ästuar gletscher
 """
 FEATURE_WORDS = """
-lac riviere rivière fleuve mer golfe baie mont monts montagne massif bassin vallee vallée estuaire detroit détroit
+lac riviere rivière fleuve mer golfe baie mont monts montagne massif bassin vallee vallée estuaire delta detroit détroit
 lago rio río mar golfo bahia bahía monte montaña sierra cuenca valle estuario glaciar
 fiume mare baia montagna bacino estuario ghiacciaio
 """

@@ -42,9 +42,9 @@ def find_reach(place: str, area: Polygons | None, nuts: "NutsSource | None") -> 
         return _large_region(box, place)  # the Andes, not the town of the name
     try:
         found = choose_place(place, area, nuts)
-        return Reach(
-            bbox=found.bbox, points=_points(found), across_m=None if area else 1000 * found.area_km2**0.5, spoken=place
-        )
+        across_m = None if area else 1000 * found.area_km2**0.5
+        told = area.warnings if area else _far(found)
+        return Reach(bbox=found.bbox, points=_points(found), across_m=across_m, spoken=place, warnings=told)
     except PlaceAmbiguous:
         return Reach(bbox=_around_all(place), spoken=place)
     except ToolInputError:
@@ -59,6 +59,15 @@ def _large_region(box: Bbox, name: str) -> Reach:
     lon, lat = (east - west) / 4, (north - south) / 4
     told = f"Coverage was checked for the middle of a box drawn around {name}, not for an outline."
     return Reach(bbox=(west + lon, south + lat, east - lon, north - lat), spoken=name, warnings=(told,))
+
+
+def _far(place: Place) -> tuple[str, ...]:
+    """Tell a place outside Europe by its whole name: it may be a namesake of the one that was meant."""
+    from tools.coordinates import is_covered
+
+    west, south, east, north = place.bbox
+    near = is_covered((west + east) / 2, (south + north) / 2)
+    return () if near else (f"The place was read as {place.name}.",)
 
 
 def _points(place: Place) -> tuple[tuple[float, float], ...]:

@@ -1,0 +1,51 @@
+"""An area written into a text: a polygon as WKT, or an object of GeoJSON."""
+
+import json
+import re
+from typing import Any
+
+from tools.schema import Polygons
+
+WKT = re.compile(r"(?:SRID=4326;\s*)?\b((?:MULTI)?POLYGON\s*(?:Z\s*)?\([-+\d\s.,()eE]*\))", re.I)
+GEOJSON_TYPES = frozenset({"Polygon", "MultiPolygon", "Feature", "FeatureCollection", "GeometryCollection"})
+NAME = "drawn area"
+
+
+def take_area(text: str) -> tuple[Polygons | None, str]:
+    """Part an area in longitude and latitude from the words around it.
+
+    Returns:
+        The area, checked and repaired as that of a file, and the other words; None and the text where none is written.
+
+    Raises:
+        AreaInvalid: what is written is no usable polygon.
+    """
+    from tools.areas import parse_geojson
+
+    match = WKT.search(text)
+    written, rest = _wkt(text, match) if match else _geojson(text)
+    return (parse_geojson(written, name=NAME), rest) if written else (None, text)
+
+
+def _wkt(text: str, match: "re.Match[str]") -> tuple[dict[str, Any], str]:
+    import shapely
+
+    from tools.errors import AreaInvalid
+
+    try:
+        shape = shapely.from_wkt(match[1])
+    except shapely.errors.ShapelyError as error:
+        hint = "Close each ring, longitude before latitude: POLYGON((-1.7 48.0, -1.6 48.0, -1.6 48.1, -1.7 48.0))."
+        raise AreaInvalid("The polygon in the question cannot be read.", hint=hint) from error
+    return dict(shapely.geometry.mapping(shape)), f"{text[: match.start()]} {text[match.end() :]}".strip()
+
+
+def _geojson(text: str) -> tuple[dict[str, Any], str]:
+    start = text.find("{")
+    try:
+        found, length = json.JSONDecoder().raw_decode(text[start:]) if start >= 0 else ({}, 0)
+    except (json.JSONDecodeError, RecursionError):
+        return {}, text
+    if not isinstance(found, dict) or found.get("type") not in GEOJSON_TYPES:
+        return {}, text
+    return found, f"{text[:start]} {text[start + length :]}".strip()
