@@ -189,8 +189,8 @@ def _index_name(word: str) -> str:
         return ""
     if word in _spyndex():
         return _id(word)
-    spelt = [name for name in _spyndex() if name.lower() == lower and _LOWER_CASE_INDEX.fullmatch(lower)]
-    return _id(spelt[0]) if spelt else ""
+    spelt = _in_lower_case().get(lower, "") if _LOWER_CASE_INDEX.fullmatch(lower) else ""
+    return _id(spelt) if spelt else ""
 
 
 def _id(name: str) -> str:
@@ -205,6 +205,12 @@ def _spyndex() -> Mapping[str, str]:
 
     published = {name: str(index.long_name) for name, index in spyndex.indices.items()}
     return {**published, **{one.title: one.long_name for one in all_recipes()}}
+
+
+@lru_cache(maxsize=1)
+def _in_lower_case() -> Mapping[str, str]:
+    """Give the short names by their lower case; of two that differ in nothing else the first."""
+    return {name.lower(): name for name in reversed([*_spyndex()])}
 
 
 @lru_cache(maxsize=1)

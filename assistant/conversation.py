@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import replace
+from functools import lru_cache
 
 from assistant import abilities, computes, layers, lexicon, slots, tasks
 from assistant.choices import chosen, offered
@@ -101,6 +102,7 @@ def replayed(told: Iterable[tuple[str, str]]) -> ConversationState:
     return state
 
 
+@lru_cache(maxsize=256)
 def read(question: str, state: ConversationState = START) -> Slots:
     """Read a question; what it leaves open comes from what the conversation has settled.
 

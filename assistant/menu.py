@@ -6,14 +6,13 @@ import re
 from collections.abc import Awaitable, Callable
 from contextvars import ContextVar
 from dataclasses import dataclass, field, replace
-from functools import lru_cache
 from time import perf_counter
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from langchain.agents.middleware import AgentMiddleware
 from langchain.agents.middleware.types import ModelRequest, ModelResponse
 from langchain.tools.tool_node import ToolCallRequest
-from langchain_core.messages import AIMessage, ToolMessage
+from langchain_core.messages import AIMessage, SystemMessage, ToolMessage
 from langchain_core.tools import BaseTool, StructuredTool
 from langchain_core.tools.base import create_schema_from_function
 from langgraph.types import Command
@@ -24,6 +23,9 @@ from knowledge.errors import ClmsError
 from tools.errors import JobWaiting, LoginNeeded, NoScenes, NotApproved, NotCovered, TooLarge, ToolInputError
 from tools.schema import Outcome, Question, ToolResult
 from tools.toolbox import Toolbox
+
+if TYPE_CHECKING:
+    from langchain_core.language_models import BaseChatModel
 
 logger = logging.getLogger(__name__)
 
@@ -58,6 +60,9 @@ class Run:
     max_tool_calls: int
     max_tokens: int
     max_pixels: int
+    toolbox: Toolbox
+    model: "BaseChatModel"
+    prompt: str
     steps: list[tuple[ToolCall, ToolResult] | None] = field(default_factory=list)
     """In the order in which the calls were made; None while one is under way."""
     invalid: int = 0
@@ -92,14 +97,19 @@ class Run:
             self.usage[key] = self.usage.get(key, 0) + tokens
 
 
-def make_tools(toolbox: Toolbox, run: Run) -> list[BaseTool]:
-    """Make one LangChain tool of each method on the toolbox's menu."""
-    return [_make_tool(name, toolbox, run) for name in toolbox.TOOLS]
+current_run: ContextVar[Run] = ContextVar("current_run")
+"""One agent serves all questions: making one takes longer than most of them."""
 
 
-def _make_tool(name: str, toolbox: Toolbox, run: Run) -> BaseTool:
+def make_tools(kind: type[Toolbox]) -> list[BaseTool]:
+    """Make one LangChain tool of each method on a toolbox's menu; it serves whichever run calls it."""
+    return [_make_tool(name, getattr(kind, name)) for name in kind.TOOLS]
+
+
+def _make_tool(name: str, method: Callable[..., Any]) -> BaseTool:
     async def call(**kwargs: Any) -> tuple[str, ToolResult]:
-        call_id = _call_id.get()
+        call_id, run = _call_id.get(), current_run.get()
+        toolbox = run.toolbox
 
         def progress(message: str) -> None:
             run.emit(ToolProgress(call_id=call_id, message=message))
@@ -109,28 +119,22 @@ def _make_tool(name: str, toolbox: Toolbox, run: Run) -> BaseTool:
         result: ToolResult = await asyncio.to_thread(getattr(own, name), **kwargs)
         return result.text, result
 
-    method = getattr(toolbox, name)
     return StructuredTool(
         name=name,
         description=(method.__doc__ or name).strip(),
-        args_schema=_schema(name, getattr(type(toolbox), name)),
+        args_schema=create_schema_from_function(name, method, include_injected=False),
         coroutine=call,
         response_format="content_and_artifact",
     )
 
 
-@lru_cache(maxsize=64)
-def _schema(name: str, method: Callable[..., Any]) -> Any:
-    """Make the schema of a method's arguments, once: making it takes longer than most calls."""
-    return create_schema_from_function(name, method, include_injected=False)
-
-
 class Net(AgentMiddleware):
     """Watches the loop: emits tool events, turns failures into results, and gives up on unusable models."""
 
-    def __init__(self, run: Run) -> None:
-        super().__init__()
-        self.run = run
+    @property
+    def run(self) -> Run:
+        """The pass of the loop that is under way here."""
+        return current_run.get()
 
     async def awrap_model_call(
         self, request: ModelRequest[Any], handler: Callable[[ModelRequest[Any]], Awaitable[ModelResponse[Any]]]
@@ -139,7 +143,8 @@ class Net(AgentMiddleware):
         if self.run.invalid >= MAX_INVALID_CALLS:
             raise ModelUnusable("its tool calls had wrong arguments")
         try:
-            response = await handler(request)
+            prompt = SystemMessage(self.run.prompt)
+            response = await handler(request.override(model=self.run.model, system_message=prompt))
         except Exception as error:  # providers raise their own trees of errors
             log_failure(logger, "The language model")
             raise ModelUnusable("it did not answer") from error

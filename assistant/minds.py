@@ -2,12 +2,13 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from assistant import answers, pending
 from assistant.agreement import is_of_same
 from assistant.asked import Asked
-from assistant.menu import ModelUnusable, Net, Run, make_tools
+from assistant.menu import ModelUnusable, Net, Run, current_run, make_tools
 from assistant.models import get_chat_models, model_name
 from assistant.planner import Call, OfflinePlanner, calls_for, planned_calls
 from assistant.prompts import system_prompt
@@ -81,26 +82,38 @@ async def _run(
     Raises:
         ModelUnusable: Another mind has to answer.
     """
-    from langchain.agents import create_agent
     from langchain_core.messages import AIMessage, HumanMessage
     from langgraph.errors import GraphRecursionError
 
-    run = Run(emit, settings.max_tool_calls, settings.max_turn_tokens, settings.max_turn_pixels)
     prompt = system_prompt(
         today=asked.today, area=asked.area, collection_id=asked.collection_id, language=asked.fixed_language
     )
-    agent = create_agent(model, make_tools(toolbox, run), system_prompt=prompt, middleware=[Net(run)])
+    most = settings.max_tool_calls, settings.max_turn_tokens, settings.max_turn_pixels
+    run = Run(emit, *most, toolbox, model, prompt)
     turns = [turn for turn in asked.history if turn[0] != "user" or not pending.is_reply(turn[1])]
     told = [HumanMessage(text) if role == "user" else AIMessage(text) for role, text in turns]
     state: Any = {"messages": [*told, HumanMessage(asked.question)]}
+    kind: Any = type(toolbox)
+    token = current_run.set(run)
     try:
-        final: dict[str, Any] = await agent.ainvoke(state, {"recursion_limit": 4 * settings.max_tool_calls + 8})
+        limit = {"recursion_limit": 4 * settings.max_tool_calls + 8}
+        final: dict[str, Any] = await _agent(kind).ainvoke(state, limit)
     except GraphRecursionError as error:
         raise ModelUnusable("it did not come to an end") from error
+    finally:
+        current_run.reset(token)
     messages = list(final["messages"])
     draft = Draft(str(messages[-1].text).strip(), run, messages, model, prompt)
     _refuse_unusable(draft, asked, toolbox)
     return draft
+
+
+@lru_cache(maxsize=8)
+def _agent(kind: type[Toolbox]) -> Any:
+    """Make the loop for a menu, once; each run brings its own model and prompt."""
+    from langchain.agents import create_agent
+
+    return create_agent(OfflinePlanner(), make_tools(kind), middleware=[Net()])
 
 
 def _refuse_unusable(draft: Draft, asked: Asked, toolbox: Toolbox) -> None:

@@ -59,7 +59,7 @@ class Slots:
     """In which order the rows of a layer or of classes are ranked; empty where nothing is picked from them."""
     outside: tuple[str, ...] = ()
     """Parts of it that another service would answer."""
-    options: dict[str, Any] = field(default_factory=dict)
+    options: dict[str, Any] = field(default_factory=dict, hash=False)
     """Arguments of that tool beside place and period."""
 
 

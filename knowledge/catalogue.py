@@ -60,6 +60,14 @@ class Catalogue:
         return {name: bearers for name, bearers in names.items() if self._users(name) <= set(bearers)}
 
     @cached_property
+    def policies(self) -> dict[str, frozenset[str]]:
+        """Give the policies that each product serves, or may serve, by its id."""
+        return {
+            product.id: frozenset(name for one in product.editions for name in (*one.policies, *one.policies_inferred))
+            for product in self.products
+        }
+
+    @cached_property
     def sizes_m(self) -> frozenset[float]:
         """Give the pixel sizes that some edition has, metres."""
         return frozenset(size for product in self.products for one in product.editions for size in sizes_m(one))

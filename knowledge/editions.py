@@ -9,7 +9,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from knowledge.errors import SourceInvalid
-from knowledge.outlines import joined
+from knowledge.outlines import joined, one_of
 from knowledge.product_files import faults, read_mapping
 from knowledge.schema import Bbox, Comparability, Document, Edition, Product
 from knowledge.services import CHECKED
@@ -117,7 +117,7 @@ def _edition(data: dict[str, Any]) -> Edition:
         raise SourceInvalid(f"In edition {edition.id}: `bbox` is not west, south, east, north in degrees.", hint=SEE)
     plain = (edition.bbox,) if edition.bbox else ()
     unverified = _area_boxes(edition.unverified_areas)
-    boxes = (_area_boxes(edition.areas) or plain) + unverified
+    boxes = one_of((_area_boxes(edition.areas) or plain) + unverified)
     return edition.model_copy(update={"boxes": boxes, "unverified_boxes": unverified})
 
 
@@ -196,6 +196,7 @@ def _union(groups: Iterable[Iterable[str]]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(item for group in groups for item in group))
 
 
+@cache
 def _metres(resolution: str) -> float | None:
     """Read the longest side of a pixel from words like `10 m`, `5 x 20 m (...)` or `12.5 km`."""
     found = re.match(r"\D*(?:[\d.]+ x )?([\d.]+) (m|km)\b", resolution)

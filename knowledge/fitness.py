@@ -1,12 +1,13 @@
 """Whether a product's facts meet what a question asks besides its subject: place, period, pixel size, units, rhythm."""
 
 import re
+from functools import lru_cache
 
 from knowledge.catalogue import Catalogue
 from knowledge.editions import joined_boxes, joined_facts
 from knowledge.fineness import as_fine, too_coarse
 from knowledge.matches import Need, Shortfall
-from knowledge.outlines import share_held
+from knowledge.outlines import share_held, without
 from knowledge.refusals import Refused
 from knowledge.schema import Boxes, Edition, Product
 
@@ -136,7 +137,12 @@ def interval_days(product: Product) -> float | None:
 
 
 def _rhythms(product: Product) -> list[str]:
-    return re.findall(r"(?:\d+-)?(?:hourly|daily|monthly|yearly)", (product.cadence or "").replace("annual", "yearly"))
+    return _rhythms_in(product.cadence or "")
+
+
+@lru_cache(maxsize=256)
+def _rhythms_in(cadence: str) -> list[str]:
+    return re.findall(r"(?:\d+-)?(?:hourly|daily|monthly|yearly)", cadence.replace("annual", "yearly"))
 
 
 def _days(rhythm: str) -> float:
@@ -146,6 +152,8 @@ def _days(rhythm: str) -> float:
 
 def _refused(product: Product, refused: Refused) -> list[Shortfall]:
     """Say which fact of a product the question refuses, where no edition in use is free of it."""
+    if not (refused.sensors or refused.formats or refused.pixels_m or refused.cadences):
+        return []
     editions = [one for one in product.editions if one.status == "current"] or list(product.editions)
     sensors = [re.sub(r"[^a-z0-9]", "", " ".join(one.sensors).lower()) for one in editions if one.sensors]
     pixels = " raster" if product.resolution_m else ""
@@ -191,7 +199,8 @@ def covers(boxes: Boxes, need: Need) -> bool:
 
 def surely_covers(product: Product, need: Need) -> bool:
     """Tell whether the place asked for, or some of it, is known to be mapped."""
-    return bool(product.sure_boxes) and covers(product.sure_boxes, need)
+    sure = () if product.parts_only else without(product.boxes, product.unverified_boxes)
+    return bool(sure) and covers(sure, need)
 
 
 def covers_whole(boxes: Boxes, need: Need) -> bool:
@@ -300,6 +309,7 @@ def _shared_years(edition: Edition, first: int, last: int) -> int:
     return min(_last(edition), last) - max(_first(edition), first)
 
 
+@lru_cache(maxsize=4096)
 def _year(text: str | None) -> int | None:
     """Read the first year of a date; None for `present`, for words and for nothing."""
     found = re.match(r"\d{4}", text or "")

@@ -99,7 +99,9 @@ class Phrasebook:
         forms = _forms(words)
         if not any(forms):
             return {}
-        margins = (self._cutter.transform(forms) @ self._weights).mean(axis=0) + self._bias
+        pieces = self._cutter.transform(forms)
+        used = sorted(set(pieces.indices.tolist()))  # a product with all weights would first copy all of them
+        margins = (pieces[:, used] @ self._weights[used]).mean(axis=0) + self._bias
         near = {owner: 1.0 + float(one) for owner, one in zip(self._owners, margins, strict=True)}
         return {owner: one for owner, one in near.items() if one > NOISE}
 

@@ -254,14 +254,14 @@ def raised_for_policy(relevance: Mapping[str, float], catalogue: Catalogue, ques
     return {
         one.id: relevance.get(one.id, 0.0) + SERVES
         for one in catalogue.products
-        for policy in policy_sentences(one)
+        for policy in catalogue.policies[one.id]
         if len(asked.intersection(stems(policy))) >= least and _is_named(policy, question)
     }
 
 
 def beside_policies(question: str, catalogue: Catalogue) -> str:
     """Give the words of a question beside the policies that it names; empty where it names none."""
-    policies = {policy for one in catalogue.products for policy in policy_sentences(one)}
+    policies = frozenset().union(*catalogue.policies.values())
     named = {stem for policy in policies if _is_named(policy, question) for stem in stems(policy)}
     words = re.findall(r"[\w-]+", question) if named else []
     return " ".join(word for word in words if not word.isdigit() and stems(word) and named.isdisjoint(stems(word)))

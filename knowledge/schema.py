@@ -1,6 +1,7 @@
 """The nouns of knowledge: product, edition, passage, citation; those of a search are in `matches.py`."""
 
 import re
+from functools import lru_cache
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, SkipValidation
@@ -326,7 +327,12 @@ class Edition(Frozen):
     @property
     def is_change(self) -> bool:
         """Tell whether it maps the change from its first year to its last one, by its title."""
-        return self.start != self.end and bool(re.search(r"\bchange\b", self.title, re.IGNORECASE))
+        return self.start != self.end and _speaks_of_change(self.title)
+
+
+@lru_cache(maxsize=4096)
+def _speaks_of_change(title: str) -> bool:
+    return bool(re.search(r"\bchange\b", title, re.IGNORECASE))
 
 
 class Product(Frozen):
@@ -381,11 +387,6 @@ class Product(Frozen):
         if not (self.subjects and other.subjects):
             return not set(self.themes).isdisjoint(other.themes)
         return not {*self.subjects, *self.also_shows}.isdisjoint(other.subjects)
-
-    @property
-    def sure_boxes(self) -> tuple[Bbox, ...]:
-        """Where it is known to have data; empty when only parts of its areas are mapped, or nothing is known."""
-        return () if self.parts_only else tuple(box for box in self.boxes if box not in self.unverified_boxes)
 
     def covers_place(self, bbox: Bbox) -> bool:
         """Tell whether the box touches the product's area; an unknown area counts as covered."""

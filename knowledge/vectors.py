@@ -3,7 +3,7 @@
 import hashlib
 import threading
 from collections.abc import Iterable, Sequence
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any, Protocol
 from urllib.parse import urlsplit
@@ -118,6 +118,7 @@ class _Matrix:
         self._vectors = np.asarray(stored["embeddings"], dtype=np.float32)
         self._sections = np.array([one["section"] for one in stored["metadatas"]])
         self._products = np.array([one["product_id"] for one in stored["metadatas"]])
+        self._of = lru_cache(maxsize=4)(self._cut)
 
     def nearest(
         self, encoded: Any, sections: frozenset[str], product_id: str | None, limit: int
@@ -127,12 +128,19 @@ class _Matrix:
 
         if not len(self._ids):
             return None
-        wanted = np.isin(self._sections, list(sections))
+        ids, products, vectors = self._of(sections)
         if product_id is not None:
-            wanted &= self._products == product_id
-        cosines = self._vectors[wanted] @ np.asarray(encoded[0], dtype=np.float32)
+            ids, vectors = ids[products == product_id], vectors[products == product_id]
+        cosines = vectors @ np.asarray(encoded[0], dtype=np.float32)
         best = np.argsort(-cosines, kind="stable")[:limit]
-        return [(str(one), float(cosine)) for one, cosine in zip(self._ids[wanted][best], cosines[best], strict=True)]
+        return [(str(one), float(cosine)) for one, cosine in zip(ids[best], cosines[best], strict=True)]
+
+    def _cut(self, sections: frozenset[str]) -> "tuple[Any, Any, Any]":
+        """Give ids, products and vectors of some sections: few sets of them are asked for, again and again."""
+        import numpy as np
+
+        wanted = np.isin(self._sections, list(sections))
+        return self._ids[wanted], self._products[wanted], self._vectors[wanted]
 
 
 class _Server:
