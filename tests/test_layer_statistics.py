@@ -22,6 +22,7 @@ from tools.hub.add import add_files
 from tools.hub.server import running_hub
 from tools.layer_graphs import equal_area_epsg, is_equal_area
 from tools.layer_search import identify
+from tools.map_style import read_style
 from tools.offers import make_offer
 from tools.schema import Polygons, ToolResult
 from tools.toolbox import Context, Services, Toolbox
@@ -128,12 +129,15 @@ def test_the_mean_of_a_density_is_that_of_numpy(services: Services, words: str, 
     assert f"1. {first}: {_mean(values, first):.2f} %" in found.data["finding"]
 
 
-def test_the_reference_date_and_the_edition_are_told(services: Services) -> None:
+def test_the_reference_date_and_the_edition_are_told_and_the_map_has_the_official_colours(services: Services) -> None:
     found = _ask(services, "tree cover")
     assert "Reference date of the layer: 2019, the latest here. Also here: 2018." in found.text
     assert found.plan is not None
     assert found.plan.layer is not None
     assert found.plan.layer.edition_id == "clms_vlcc_tree-cover-density_europe_10m_yearly_v1"
+    style = read_style(Path(next(one.path for one in found.artifacts if one.kind == "map")))
+    assert style is not None
+    assert (style.colormap, style.low, style.high) == ("tree-cover", 0, 100)  # the official colours
 
 
 def test_a_year_that_is_not_here_is_told_with_those_that_are(services: Services) -> None:

@@ -12,8 +12,11 @@ from matplotlib import colormaps
 from PIL import Image
 
 from assistant.settings import Settings
+from knowledge.catalogue import load_catalogue
+from knowledge.ramps import load_ramps, ramp_of
 from knowledge.schema import LegendClass
 from tests.web.script import computed
+from tools.map_style import MapStyle
 from tools.render import render_classes, render_map, render_true_colour
 from tools.schema import Artifact, Period, Plan
 from tools.workspace import Workspace
@@ -145,3 +148,18 @@ def test_a_true_colour_layer_mixes_three_bands_and_is_clear_where_one_lacks(tmp_
     assert image[row, 3 * columns // 4, 3] == 0
     (layer,) = map_layers([picture], workspace)
     assert (layer["mixed"], layer["ramp"], layer["classes"]) == (True, [], [])
+
+
+def test_official_ramps_are_of_layers_in_the_catalogue_and_keep_their_colours_at_their_values() -> None:
+    products = {one.id: one for one in load_catalogue().products}
+    for name, ramp in load_ramps().items():
+        values = [value for value, _ in ramp.stops]
+        assert values == sorted(values), name
+        for product_id, variables in ramp.layers.items():
+            there = {v.name for edition in products[product_id].editions for v in edition.variables}
+            assert set(variables) <= there, name
+            assert all(ramp_of(product_id, one) == name for one in variables)
+    style = MapStyle(raster_id="", title="", dates="", source="", colormap="tree-cover", low=0, high=100)
+    ramp = style.ramp()
+    assert (ramp[0], ramp[10], ramp[-1]) == ("#f0f0f0", "#4ce600", "#1c5c24")
+    assert ramp_of("tree-cover-density", "TCDCL") is None

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from knowledge.decoding import Header, Rules, date_rules, layer_rules
 from knowledge.errors import NotDecodable
+from knowledge.ramps import load_ramps, ramp_of
 from knowledge.schema import Edition, Product
 from tools.advice import Advice
 from tools.approval import Changes
@@ -237,15 +238,20 @@ def _recipe(subject: Subject, release: Release, rules: Rules, variable: str) -> 
         if rules.classes
         else f"Values are the mean of {measured}" + (f", {span[0]:g} to {span[1]:g}." if span else ".")
     )
+    formula = variable or release.holding.band.name
+    colours: dict[str, Any] = {"value_range": span} if rules.unit == PERCENT else {}
+    if product and not rules.date and (official := ramp_of(product.id, formula)):
+        stops = load_ramps()[official].stops
+        colours = {"colormap": official, "value_range": (stops[0][0], stops[-1][0])}
     return Recipe(
         id=product.id if product else release.holding.layers.collection_id,
         title=title,
         long_name=measured,
-        formula=variable or release.holding.band.name,
+        formula=formula,
         unit="ha" if rules.classes else rules.unit or "1",
-        value_range=span if rules.unit == PERCENT else None,
         reading=reading,
         subject=title,
+        **colours,
     )
 
 

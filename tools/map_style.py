@@ -7,13 +7,16 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from knowledge.ramps import load_ramps
 from tools.errors import ArtifactNotFound
 from tools.schema import Bbox, Frozen, Plan, Statistics
 from tools.workspace import Workspace
 
 KEY = "clms-style"
 """Name of the PNG text entry that holds the style."""
-RAMP_STEPS = 9
+RAMP_STEPS = 21
+FINE = 1001
+"""Colours of an official ramp: so many that each of its stops is met."""
 _MAX_SIDE = 1600
 
 
@@ -40,7 +43,7 @@ class MapStyle(Frozen):
     """Under which terms it may be used."""
     unit: str = ""
     colormap: str = ""
-    """Name of a matplotlib colour map; empty for classes."""
+    """Id of an official ramp, or name of a matplotlib colour map; empty for classes."""
     low: float = 0.0
     high: float = 1.0
     """Values at the two ends of the colours."""
@@ -58,12 +61,25 @@ class MapStyle(Frozen):
 
     def ramp(self) -> list[str]:
         """Give the colours from low to high as `#rrggbb`; none for classes."""
-        from matplotlib import colormaps
         from matplotlib.colors import to_hex
 
         if not self.colormap:
             return []
-        return [to_hex(colormaps[self.colormap](step / (RAMP_STEPS - 1))) for step in range(RAMP_STEPS)]
+        colours = colour_map(self.colormap)
+        return [to_hex(colours(step / (RAMP_STEPS - 1))) for step in range(RAMP_STEPS)]
+
+
+def colour_map(name: str) -> Any:
+    """Give a matplotlib colour map: an official ramp of the catalogue, or one of the library's own."""
+    from matplotlib import colormaps
+    from matplotlib.colors import LinearSegmentedColormap
+
+    ramp = load_ramps().get(name)
+    if ramp is None:
+        return colormaps[name]
+    low, high = ramp.stops[0][0], ramp.stops[-1][0]
+    stops = [((at - low) / (high - low), colour) for at, colour in ramp.stops]
+    return LinearSegmentedColormap.from_list(name, stops, N=FINE)
 
 
 def style_of(raster: Path, plan: Plan, *, title: str, source: str, synthetic: bool, **colours: Any) -> MapStyle:
@@ -142,10 +158,8 @@ def _colours(workspace: Workspace, style: MapStyle) -> Any:
             return true_colours(mixed, style.low, style.high)
         values = np.ma.masked_invalid(source.read(1, out_shape=shape, masked=True).astype("float32"))
     if not style.classes:
-        from matplotlib import colormaps
-
         scaled = (values - style.low) / max(style.high - style.low, 1e-12)
-        picture = colormaps[style.colormap].with_extremes(bad=(0, 0, 0, 0))(np.ma.clip(scaled, 0, 1), bytes=True)
+        picture = colour_map(style.colormap).with_extremes(bad=(0, 0, 0, 0))(np.ma.clip(scaled, 0, 1), bytes=True)
         return np.ascontiguousarray(picture)
     picture = np.zeros((*values.shape, 4), "uint8")
     for one in style.classes:

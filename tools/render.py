@@ -8,7 +8,7 @@ from knowledge.schema import LegendClass
 from tools.errors import JobFailed
 from tools.export import unit_name
 from tools.figures import add_footer, add_watermark, axis_label, heading, new_figure, save_figure, shortened
-from tools.map_style import StyleClass, style_of, true_colours
+from tools.map_style import StyleClass, colour_map, style_of, true_colours
 from tools.schema import Artifact, Plan, Statistics
 from tools.workspace import Workspace
 
@@ -51,7 +51,7 @@ def render_map(
         plan: What was computed.
         unit: Unit of the values, "1" when they have none.
         value_range: Values at the two ends of the colour bar; None: those that 2 % and 98 % of the pixels lie below.
-        colormap: Name of a matplotlib colour map.
+        colormap: Id of an official ramp, or name of a matplotlib colour map.
         title: Heading.
         statistics: Adds the value to each polygon's label, where there are few.
         synthetic: Writes across the map that the data are invented.
@@ -189,9 +189,7 @@ def _spread(image: Any) -> tuple[float, float]:
 
 
 def _colormap(name: str) -> Any:
-    import matplotlib
-
-    return matplotlib.colormaps[name].with_extremes(bad=_NO_DATA)
+    return colour_map(name).with_extremes(bad=_NO_DATA)
 
 
 def _outline_polygons(axes: Any, plan: Plan, crs: Any, statistics: Statistics | None) -> None:
