@@ -1,6 +1,7 @@
 """User-defined processes of the hub, saved, used and removed by the ordinary openEO client."""
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,9 +12,13 @@ from affine import Affine
 from openeo.api.process import Parameter
 from openeo.processes import process
 from openeo.rest import OpenEoApiError
+from starlette.testclient import TestClient
 
+from assistant.settings import Settings
 from tools.hub.add import add_files
+from tools.hub.app import create_hub
 from tools.hub.server import running_hub
+from ui.gate import allow_origins
 
 RED, NIR = 2.0, 6.0
 
@@ -132,3 +137,18 @@ def test_what_cannot_be_saved_is_refused_with_its_code(
     reply = connection.put(f"/process_graphs/{name}", json=body, check_error=False)
     assert reply.status_code == 400
     assert reply.json()["code"].startswith(code)
+
+
+def test_the_web_editor_may_ask_where_the_settings_name_its_address(tmp_path: Path) -> None:
+    editor = "https://editor.openeo.org"
+    for origins, allowed in ((editor, editor), (None, None)):
+        app = create_hub(tmp_path / "hub")
+        allow_origins(app, Settings(data_dir=tmp_path, cors_origins=origins))
+        asked = {"Origin": editor, "Access-Control-Request-Method": "PATCH"}
+        with TestClient(app) as client:
+            assert (
+                client.options("/openeo/jobs/j-1", headers=asked).headers.get("access-control-allow-origin") == allowed
+            )
+            capabilities = client.get("/openeo/", headers={"Origin": editor})
+        assert capabilities.headers.get("access-control-allow-origin") == allowed
+        assert ("Location" in capabilities.headers.get("access-control-expose-headers", "")) == bool(allowed)

@@ -5,7 +5,6 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, nullcontext
 
 from fastapi import FastAPI
-from starlette.middleware.cors import CORSMiddleware
 from starlette.middleware.gzip import DEFAULT_EXCLUDED_CONTENT_TYPES, GZipMiddleware
 
 from assistant.access import Access, Quotas, find_user_also
@@ -17,7 +16,7 @@ from tools.hub.app import create_hub
 from ui.artifact_api import artifact_router
 from ui.chat_api import chat_router
 from ui.errors import FAILED, add_error_handlers, close_paths
-from ui.gate import Gate, words
+from ui.gate import Gate, allow_origins
 from ui.health_api import health_router
 from ui.mcp_api import create_mcp_server
 from ui.openai_api import openai_router
@@ -112,15 +111,7 @@ def add_doors(app: FastAPI, assistant: Assistant, settings: Settings, turns: Tur
 
         app.include_router(login_router(settings))
     close_paths(app, ("/api", "/v1", "/artifacts"))
-    if settings.cors_origins:
-        headers = ["Authorization", "X-API-Key", "Content-Type", "Last-Event-ID", "X-Request-Id"]
-        app.add_middleware(
-            CORSMiddleware,
-            allow_origins=words(settings.cors_origins),
-            allow_methods=["GET", "POST", "DELETE"],
-            allow_headers=headers,
-            expose_headers=["X-Turn-Id", "X-Request-Id"],
-        )
+    allow_origins(app, settings)
     # Added last, so it is the first that a request meets; what it answers is packed, files and streams are not.
     app.add_middleware(Gate, settings=settings)
     app.add_middleware(GZipMiddleware, minimum_size=PACKED_BYTES, exclude_content_types=UNPACKED)

@@ -358,11 +358,13 @@ def hub_serve(host: str, port: int) -> None:
     import uvicorn
 
     from tools.hub.app import create_hub
+    from ui.gate import allow_origins
 
     settings = _settings()
     port = _usable_port(host, port)
     click.echo(f"STAC: http://{host}:{port}/stac  openEO: http://{host}:{port}/openeo")
     app = create_hub(settings.hub_dir, settings.hub_limits)
+    allow_origins(app, settings)
     uvicorn.run(app, host=host, port=port, log_level=settings.log_level.lower())
 
 

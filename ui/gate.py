@@ -11,8 +11,10 @@ from contextlib import nullcontext
 from time import perf_counter
 from urllib.parse import urlsplit
 
+from starlette.applications import Starlette
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException
+from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import cookie_parser
 from starlette.responses import RedirectResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -233,6 +235,19 @@ def credential(headers: Headers) -> str:
     if scheme.lower() == "bearer":
         return value.strip()
     return headers.get("x-api-key", "") or cookie_parser(headers.get("cookie", "")).get(TOKEN_COOKIE, "")
+
+
+def allow_origins(app: Starlette, settings: Settings) -> None:
+    """Let the pages of other sites ask that the settings name: the openEO Web Editor, for one."""
+    if settings.cors_origins:
+        app.add_middleware(
+            CORSMiddleware,
+            allow_origins=words(settings.cors_origins),
+            allow_methods=["GET", "POST", "PUT", "PATCH", "DELETE"],
+            allow_headers=["Authorization", "X-API-Key", "Content-Type", "Last-Event-ID", "X-Request-Id"],
+            expose_headers=["X-Turn-Id", "X-Request-Id", "Location", "Link", "OpenEO-Identifier"],
+            allow_private_network=True,  # a page on the web may ask a server of the user's own network
+        )
 
 
 def words(setting: str | None) -> tuple[str, ...]:
