@@ -27,8 +27,28 @@ def test_the_part_that_is_in_scope_is_read_alone(inside: str, outside: str) -> N
 
 
 @pytest.mark.parametrize(
+    ("question", "inside", "outside"),
+    [
+        ("Sealed soil and rainfall in Metz", "Sealed soil in Metz", "rainfall in Metz"),
+        ("NDVI and rainfall of Lille in June 2025", "NDVI of Lille in June 2025", "rainfall of Lille in June 2025"),
+        ("Rainfall and NDVI in Lille in June 2025", "NDVI in Lille in June 2025", "Rainfall"),
+        ("Snow and air pollution in the Alps", "Snow in the Alps", "air pollution in the Alps"),
+        ("Forêts et précipitations à Metz", "Forêts à Metz", "précipitations à Metz"),
+        ("Wald und Niederschlag in Bayern 2018", "Wald in Bayern 2018", "Niederschlag in Bayern 2018"),
+    ],
+)
+def test_both_halves_are_of_the_place_and_the_time_named_last(question: str, inside: str, outside: str) -> None:
+    found = read(question)
+    assert (found.text, found.outside) == (inside, (outside,))
+
+
+@pytest.mark.parametrize(
     "question",
-    ["NDVI and rainfall of Lille in June 2025", "What is the air quality in Metz?", "Which product maps forests?"],
+    [
+        "What is the air quality in Metz?",
+        "Which product maps forests?",
+        "We stay at a hotel in Lille: how green are the parcels and streets in June 2025?",
+    ],
 )
 def test_what_belongs_together_is_not_parted(question: str) -> None:
     assert read(question).text == question
