@@ -44,7 +44,7 @@ class Settings(BaseSettings):
     oidc_audience: str | None = None
     """Audience that tokens must be for; needed with an issuer."""
     oidc_jwks_url: str | None = None
-    """Where the provider's keys lie. Empty: `/.well-known/jwks.json` at the issuer."""
+    """Where the provider's keys lie. Empty: where it says itself."""
     oidc_role_claim: str = "roles"
     """Claim of a token that names the roles user, trainer or admin."""
     allowed_hosts: str | None = None

@@ -9,6 +9,7 @@ from typing import Any, get_args
 
 from assistant.access import NotAuthenticated, Role, User
 from assistant.database import Database, tables
+from assistant.oidc import TIMEOUT_S, Provider
 from assistant.settings import Settings
 from tools.errors import BackendUnavailable, ToolInputError
 
@@ -84,13 +85,13 @@ class Tokens:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
+        self.provider = Provider(settings.oidc_issuer or "")
 
     @cached_property
     def _keys(self) -> Any:
         from jwt import PyJWKClient
 
-        issuer = (self._settings.oidc_issuer or "").rstrip("/")
-        return PyJWKClient(self._settings.oidc_jwks_url or f"{issuer}/.well-known/jwks.json", timeout=10)
+        return PyJWKClient(self._settings.oidc_jwks_url or self.provider.told()["jwks_uri"], timeout=TIMEOUT_S)
 
     def find(self, token: str) -> User:
         """Give whose token this is.

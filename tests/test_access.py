@@ -2,6 +2,7 @@
 
 import base64
 import json
+import re
 import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack
@@ -17,11 +18,12 @@ import pytest
 import pytest_asyncio
 from cryptography.hazmat.primitives.asymmetric import rsa
 from fastapi import FastAPI
+from fastapi.routing import iter_route_contexts
 from mcp import Client
 from mcp.client.streamable_http import create_mcp_http_client, streamable_http_client
 from mcp.shared.exceptions import MCPError
 
-from assistant.access import Access, QuotaExceeded, Quotas, User, acting_as
+from assistant.access import Access, QuotaExceeded, Quotas, Role, User, acting_as
 from assistant.agent import Assistant
 from assistant.database import tables
 from assistant.schema import Pending
@@ -34,8 +36,12 @@ from ui.api import check_exposure, create_app, make_access
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 NAMES = ("alice", "bob", "dora", "root")
+ROLES: dict[str, Role] = {"alice": "user", "dora": "trainer", "root": "admin"}
+FOR_ROLES = {("GET", "/metrics"): ("admin",), ("GET", "/lessons/{lesson_id}.html"): ("trainer", "admin")}
+"""Routes that are not for everybody who is known."""
 QUESTION = "How green are the parcels around Rennes this summer?"
-OUTSIDE = ("/", "/openapi.json", "/mcp", "/hub/stac", "/gradio_api/info", "/config", "/files.zip?id=x", "/maps/x.png")
+OUTSIDE = ("/", "/mcp", "/hub/stac", "/gradio_api/info", "/config", "/public/x", "/nonsense")
+FOR_ANYONE = ("/healthz", "/readyz", "/login", "/login/done", "/logout")
 
 
 class Cold(Assistant):
@@ -50,20 +56,22 @@ def issuer() -> Iterator[tuple[str, rsa.RSAPrivateKey]]:
     """An OpenID Connect provider on loopback, and the key it signs with."""
     key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
     told = json.loads(jwt.algorithms.RSAAlgorithm.to_jwk(key.public_key()))
-    body = json.dumps({"keys": [{**told, "kid": "one", "use": "sig", "alg": "RS256"}]}).encode()
+    said: dict[str, Any] = {"keys": [{**told, "kid": "one", "use": "sig", "alg": "RS256"}]}
 
     class Keys(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             self.send_response(200)
             self.end_headers()
-            self.wfile.write(body)
+            self.wfile.write(json.dumps(said).encode())
 
         def log_message(self, *_: object) -> None:
             pass
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Keys)
     Thread(target=server.serve_forever, daemon=True).start()
-    yield f"http://127.0.0.1:{server.server_port}", key
+    url = f"http://127.0.0.1:{server.server_port}"
+    said |= {"issuer": url, "jwks_uri": f"{url}/keys", "authorization_endpoint": url, "token_endpoint": url}
+    yield url, key
     server.shutdown()
     server.server_close()
 
@@ -83,6 +91,7 @@ async def app(folder: Path, issuer: tuple[str, Any]) -> FastAPI:
         oidc_issuer=issuer[0],
         oidc_audience="clms",
         quota_questions=3,
+        embed_origins="https://clms.example",
     )
     services = small_assistant(settings).services()
     return create_app(settings, Cold(settings, services=services, toolbox=SmallToolbox, access=make_access(settings)))
@@ -97,7 +106,7 @@ def served(app: FastAPI) -> Iterator[str]:
 @pytest.fixture
 def keys(app: FastAPI, folder: Path) -> Iterator[dict[str, str]]:
     made = ApiKeys(Settings(data_dir=folder).database)
-    yield {name: made.add(name, "admin" if name == "root" else "user") for name in NAMES}
+    yield {name: made.add(name, ROLES.get(name, "user")) for name in NAMES}
     for name in NAMES:
         made.revoke(name)
 
@@ -112,6 +121,15 @@ def _as(key: str) -> dict[str, str]:
     return {"Authorization": f"Bearer {key}"}
 
 
+def _routes(app: FastAPI) -> list[tuple[str, str]]:
+    """Give method and path of every route but what is mounted, the page's own too."""
+    return sorted((method, str(one.path)) for one in iter_route_contexts(app.routes) for method in one.methods or ())
+
+
+def _filled(path: str) -> str:
+    return re.sub(r"{[^}]*}", "x" * 20, path)
+
+
 async def _ask(door: httpx.AsyncClient, key: str, **more: str) -> tuple[httpx.Response, dict[str, Any]]:
     reply = await door.post("/api/chat", headers=_as(key), json={"question": QUESTION, **more})
     lines = [line for line in reply.text.splitlines() if line.startswith("data: ")]
@@ -119,16 +137,14 @@ async def _ask(door: httpx.AsyncClient, key: str, **more: str) -> tuple[httpx.Re
 
 
 async def test_who_is_not_known_reaches_nothing(app: FastAPI, door: httpx.AsyncClient) -> None:
-    asked = [(method, path) for path, operations in app.openapi()["paths"].items() for method in operations]
-    asked += [("get", path) for path in OUTSIDE]
-    assert len(asked) > 20
+    asked = [(method, _filled(path)) for method, path in _routes(app) if path not in FOR_ANYONE]
+    asked += [("GET", path) for path in OUTSIDE]
+    assert len(asked) > 40
     for method, path in asked:
-        if path in ("/healthz", "/readyz"):
-            continue
         for headers in ({}, _as("clms_0123456789ab_" + "x" * 43), _as("nonsense"), {"Authorization": "Basic !"}):
             reply = await door.request(method, path, headers=headers)
             assert reply.status_code == 401, (method, path)
-            assert set(reply.json()["error"]) == {"message", "type", "param", "code"}
+            assert method == "HEAD" or set(reply.json()["error"]) == {"message", "type", "param", "code"}
             assert reply.headers["www-authenticate"].startswith("Basic")
 
 
@@ -275,10 +291,22 @@ async def test_pixels_are_taken_whole_or_not_at_all(tmp_path: Path) -> None:
         access.count("pixels", 1000)
 
 
-async def test_roles_decide_who_sees_the_metrics(door: httpx.AsyncClient, keys: dict[str, str]) -> None:
-    refused = await door.get("/metrics", headers=_as(keys["alice"]))
-    assert (refused.status_code, "admin" in refused.json()["error"]["message"]) == (403, True)
-    assert "clms_requests_total" in (await door.get("/metrics", headers=_as(keys["root"]))).text
+async def test_each_route_is_for_the_roles_that_it_is_for(
+    app: FastAPI, door: httpx.AsyncClient, keys: dict[str, str], folder: Path
+) -> None:
+    drawn = folder / "page" / "background-2.json.gz"  # drawing takes seconds
+    drawn.parent.mkdir(exist_ok=True)
+    drawn.touch()
+    routes = _routes(app)
+    assert FOR_ROLES.keys() <= set(routes)
+    for method, path in routes:
+        filled = _filled(path)
+        for name, role in ROLES.items():
+            reply = await door.request(method, filled, headers=_as(keys[name]))
+            refused = role not in FOR_ROLES.get((method, path), (role,))
+            assert (reply.status_code == 403) == refused, (method, path, role)
+            if refused:
+                assert f"yours is {role}" in reply.json()["error"]["message"]
 
 
 async def test_tokens_of_the_provider_are_taken_and_no_others(

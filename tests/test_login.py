@@ -35,6 +35,7 @@ class Provider(ThreadingHTTPServer):
         self.url = f"http://127.0.0.1:{self.server_port}"
         self.begun: dict[str, dict[str, str]] = {}
         self.claims: dict[str, Any] = {}
+        self.asked: list[str] = []
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -42,6 +43,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         url, provider = urlsplit(self.path), self.server
+        provider.asked.append(url.path)
         if url.path == "/authorize":
             asked = {name: values[0] for name, values in parse_qs(url.query).items()}
             code = secrets.token_hex(8)
@@ -51,8 +53,10 @@ class _Handler(BaseHTTPRequestHandler):
             self.send_header("Location", f"{asked['redirect_uri']}?{urlencode(back)}")
             self.end_headers()
         elif url.path == "/.well-known/openid-configuration":
-            ends = {name: f"{provider.url}/{name.partition('_')[0]}" for name in ("token_endpoint",)}
-            self._tell({"issuer": provider.url, "authorization_endpoint": f"{provider.url}/authorize", **ends})
+            ends = {"authorization_endpoint": "authorize", "token_endpoint": "token", "jwks_uri": "its/keys"}
+            self._tell({"issuer": provider.url, **{name: f"{provider.url}/{end}" for name, end in ends.items()}})
+        elif url.path != "/its/keys":
+            self.send_error(404)
         else:
             told = json.loads(jwt.algorithms.RSAAlgorithm.to_jwk(provider.key.public_key()))
             self._tell({"keys": [{**told, "kid": "one", "use": "sig", "alg": "RS256"}]})
@@ -98,7 +102,7 @@ def browser(provider: Provider, tmp_path: Path) -> TestClient:
     app.include_router(login_router(settings))
     add_error_handlers(app, settings)
     app.add_middleware(Gate, settings=settings)
-    provider.claims = {}
+    provider.claims, provider.asked = {}, []
     return TestClient(app, base_url="http://127.0.0.1", follow_redirects=False)
 
 
@@ -111,7 +115,7 @@ def _sent_back(browser: TestClient) -> str:
     return answer.headers["location"]
 
 
-def test_a_browser_logs_in_at_the_provider_and_out_again(browser: TestClient) -> None:
+def test_a_browser_logs_in_at_the_provider_and_out_again(browser: TestClient, provider: Provider) -> None:
     assert browser.get("/").status_code == 401
     assert browser.get("/", headers=HTML).headers["location"] == "/login"
     done = browser.get(_sent_back(browser), headers=HTML)
@@ -122,6 +126,10 @@ def test_a_browser_logs_in_at_the_provider_and_out_again(browser: TestClient) ->
     assert browser.get("/", headers=HTML).json() == "the page"
     browser.get("/logout")
     assert browser.get("/", headers=HTML).headers["location"] == "/login"
+    asked = list(provider.asked)
+    browser.get(_sent_back(browser))
+    assert browser.get("/").json() == "the page"
+    assert provider.asked == [*asked, "/authorize"]  # where it logs in and what it signs with is known
 
 
 def test_a_login_begun_elsewhere_is_refused(browser: TestClient) -> None:

@@ -3,12 +3,13 @@
 import base64
 import hashlib
 import secrets
-from typing import Annotated, Any
+from typing import Annotated
 from urllib.parse import urlencode
 
 from fastapi import APIRouter, Cookie, Query, Request
 from fastapi.responses import RedirectResponse
 
+from assistant.oidc import ask_provider
 from assistant.settings import Settings
 from assistant.users import Tokens
 from tools.errors import BackendUnavailable, ToolInputError
@@ -17,7 +18,6 @@ from ui.gate import TOKEN_COOKIE
 STATE_COOKIE = "clms_login"
 """Remembers a login that has begun, for those ten minutes."""
 _BEGUN_S = 600
-_TIMEOUT_S = 10
 _MOST_IN_COOKIE = 3900
 """Characters of a token; browsers drop a cookie of more than about 4,096 bytes without a word."""
 
@@ -41,7 +41,7 @@ def login_router(settings: Settings) -> APIRouter:
             "code_challenge": base64.urlsafe_b64encode(digest).rstrip(b"=").decode(),
             "code_challenge_method": "S256",
         }
-        address = f"{_provider(settings)['authorization_endpoint']}?{urlencode(asked)}"
+        address = f"{tokens.provider.told()['authorization_endpoint']}?{urlencode(asked)}"
         reply = RedirectResponse(address, 303)
         _keep(reply, request, STATE_COOKIE, f"{state}.{verifier}.{nonce}", _BEGUN_S)
         return reply
@@ -65,7 +65,7 @@ def login_router(settings: Settings) -> APIRouter:
             "client_id": client,
             "code_verifier": verifier,
         }
-        token = str(_asked("POST", _provider(settings)["token_endpoint"], form).get("id_token", ""))
+        token = str(ask_provider("POST", tokens.provider.told()["token_endpoint"], form).get("id_token", ""))
         tokens.find(token)  # refuses what the provider did not sign for us
         lasts_s = _checked_s(token, nonce)
         if len(token) > _MOST_IN_COOKIE:
@@ -98,27 +98,6 @@ def _checked_s(token: str, nonce: str) -> int:
     if not secrets.compare_digest(str(claims.get("nonce", "")).encode(), nonce.encode()):
         raise ToolInputError("The login service answered another login.", "Open the page and log in again.")
     return max(1, int(claims["exp"] - time.time()))
-
-
-def _provider(settings: Settings) -> dict[str, Any]:
-    issuer = (settings.oidc_issuer or "").rstrip("/")
-    told = _asked("GET", f"{issuer}/.well-known/openid-configuration")
-    if str(told.get("issuer", "")).rstrip("/") != issuer or not {"authorization_endpoint", "token_endpoint"} <= set(
-        told
-    ):
-        raise BackendUnavailable("The login service does not tell where to log in.", "Check CLMS_OIDC_ISSUER.")
-    return told
-
-
-def _asked(method: str, address: str, form: dict[str, str] | None = None) -> dict[str, Any]:
-    import httpx
-
-    try:
-        reply = httpx.request(method, address, data=form, timeout=_TIMEOUT_S)
-        told = reply.raise_for_status().json()
-    except (httpx.HTTPError, ValueError) as error:
-        raise BackendUnavailable("The login service does not answer.", "Log in again in a minute.") from error
-    return told if isinstance(told, dict) else {}
 
 
 def _back(request: Request) -> str:
