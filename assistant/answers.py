@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from assistant import abilities, comparison, lexicon
 from assistant.findings import OUTCOME_WORDS, computed_text, measured, period_in_words, picked_text, when_text
 from assistant.pending import question_of, with_options
-from assistant.slots import AVERAGE, Slots
+from assistant.slots import AVERAGE, ONE_END, Slots
 from tools.schema import Outcome, Output, Place, Polygons, Recommendation, ToolResult
 
 WAYS_SHOWN = 4
@@ -17,6 +17,10 @@ WHICH_AVERAGE = (
     "Say which average: that of other years (for example, compared with other years, or compared with 2019 to 2023), "
     "or that of the parcels (the mean per parcel)."
 )
+
+BOTH_ENDS = "Give both ends (for example, from 1 January to 31 May 2024)."
+SETTLED_BY = {AVERAGE: WHICH_AVERAGE, ONE_END: BOTH_ENDS}
+"""What to say of a question that leaves open what is meant."""
 
 THANKS = "You are welcome. You can go on from here: with another place or another period, for example."
 CANCELLED = "Cancelled: nothing was run."
@@ -183,8 +187,8 @@ def _not_computed(read: Slots, results: Sequence[ToolResult]) -> str:
     """Say first what was asked and is not computed, and what can be."""
     if not read.missing:
         return ""
-    unknown = [words for words in read.missing if words != AVERAGE]
-    told = [f"Not run: {AVERAGE}. {WHICH_AVERAGE}"] if AVERAGE in read.missing else []
+    unknown = [words for words in read.missing if words not in SETTLED_BY]
+    told = [f"Not run: {words}. {SETTLED_BY[words]}" for words in read.missing if words in SETTLED_BY]
     if unknown:
         told.append(f"Not run: {'; '.join(unknown)}. No tool here computes that; computable now: ")
         told[-1] += f"{abilities.computable_text()}."

@@ -7,7 +7,7 @@ from typing import Any, Literal
 from assistant import abilities, layers, lexicon
 from assistant.computes import ComputeRequest, find_units, year_meant
 from assistant.picks import read_pick, without_periods
-from assistant.shifts import without_shift
+from assistant.shifts import find_shift, without_shift
 from assistant.spans import find_places, is_known_place
 from assistant.times import Ends, When, find_periods
 from assistant.yearly import asked_output, asked_periods, names_date_layer, names_mean
@@ -25,6 +25,7 @@ COMPARED = ("compare", "difference", "change", "increase", "decrease")
 SUBJECTS = ("land", "land_state", "vegetation", "phenology")
 """Words that say what a question is about."""
 AVERAGE = "the comparison with an average, for it is not clear which"
+ONE_END = "a period of which only one end is named"
 VALUES, DEVIATION = "values for this subject", "the deviation from other years for this subject"
 """Asked for a value of something that no index stands for."""
 
@@ -187,9 +188,17 @@ def missing_of(question: str, intent: Intent, whens: tuple[When, ...]) -> tuple[
         *(abilities.index_title(name) for name in indices),
         *((VALUES,) if values else ()),
         *((DEVIATION,) if intent == "recommend" and somewhere and asked_output(question, whens) == "anomaly" else ()),
+        *((ONE_END,) if intent == "compute" and _is_open(question, whens) else ()),
         *((AVERAGE,) if intent == "compute" and _mean_unclear(question, whens) else ()),
         *(abilities.KINDS[kind] for kind in kinds if intent == "compute" or somewhere),
     )
+
+
+def _is_open(question: str, whens: tuple[When, ...]) -> bool:
+    """Tell whether a time has one end only: "before June 2024", "until May"."""
+    word = rf"(?<!\w)(?:{lexicon.alternatives('open_time')})\s*(?:(?:{lexicon.alternatives('article')})\s*)?$"
+    ahead = (lexicon.fold(question[: when.start]) for when in whens)
+    return find_shift(question) is None and any(re.search(word, text) for text in ahead)
 
 
 def _mean_unclear(question: str, whens: tuple[When, ...]) -> bool:

@@ -6,7 +6,7 @@ from typing import Literal
 
 from assistant import lexicon
 from tools.period_words import CANONICAL, FILLERS, PHRASES
-from tools.periods import ATOM, DAYS, MONTH, MONTHS, OF_A_SPAN, PART, SEASON, UNIT, YEAR
+from tools.periods import ATOM, DAYS, MONTH, MONTHS, NAMED, OF_A_SPAN, PART, SEASON, UNIT, YEAR
 
 Ends = Literal["bounds", "compared", "changed", "unclear"]
 """What "between A and B" means: one period, two, two where both are the same month, or what its form suggests."""
@@ -29,7 +29,13 @@ _SHARED_YEAR = re.compile(
 _SHARED_HEAD = re.compile(rf"(?<![\w.-])(?P<first>(?P<head>{HEAD}) {YEAR}) {_BETWEEN}(?P<second>{YEAR})(?![\w.]*\d)")
 _JOINED_YEAR, _JOINED_HEAD = (re.compile(one.pattern.replace(_BETWEEN, "and ")) for one in (_SHARED_YEAR, _SHARED_HEAD))
 """Two that share a year or a name although nothing is compared: "May and June 2024"."""
+_JOINED_PART = re.compile(
+    rf"(?<![\w.-])(?P<first>early|mid|late|[1-5]) and (?P<second>(?:early|mid|late|[1-5])(?P<noun> half| week)?)"
+    rf" (?P<rest>(?:{MONTH}|{SEASON})(?: {YEAR})?)(?![\w.]*\d)"
+)
+"""Two parts of one month or season: "first and second half of June"."""
 _PARTLY = re.compile(
+    rf"(?<![\w.-])(?:{NAMED}|(?:{MONTH}) \d{{1,2}}) ?(?:to|-) ?(?:{NAMED}|(?:{MONTH}) \d{{1,2}})(?!\w)|"
     rf"(?<![\w.-])(?:(?:{OF_A_SPAN}) (?:{MONTH}|{SEASON})|(?:\d{{1,2}}|{DAYS}) (?:{MONTH})"
     rf"|(?:{MONTH}) (?:\d{{1,2}}|{DAYS})(?= \||$))(?!\w)"
 )
@@ -123,7 +129,7 @@ def _token(match: "re.Match[str]") -> _Token:
 def _first(joined: str, position: int, ends: Ends) -> "re.Match[str] | None":
     """Find the next mention; where things are compared, two that share a year or a month count as one mention."""
     shared = (_SHARED_HEAD, _SHARED_YEAR) if ends == "compared" else (_JOINED_HEAD, _JOINED_YEAR)
-    patterns = (*shared, _PERIOD)
+    patterns = (*shared, _JOINED_PART, _PERIOD)
     matches = [match for pattern in patterns if (match := pattern.search(joined, position))]
     return min(matches, key=lambda match: match.start(), default=None)
 
@@ -134,6 +140,9 @@ def _parts(words: _Words, match: "re.Match[str]", ends: Ends) -> tuple[str, ...]
         return words.original(match, "first"), f"{match['head']} {match['second']}"
     if match.re in (_SHARED_YEAR, _JOINED_YEAR):
         return f"{words.original(match, 'first')} {match['year']}", words.original(match, "second")
+    if match.re is _JOINED_PART:
+        first, second, rest = (words.original(match, group) for group in ("first", "second", "rest"))
+        return f"{first}{match['noun'] or ''} {rest}", f"{second} {rest}"
     both = _RANGE.fullmatch(words.joined, *match.span())
     if not both or not _are_two(words, both, ends):
         return ()

@@ -122,6 +122,12 @@ def test_a_part_that_is_not_there_is_refused() -> None:
         ("ahora mismo", "2025-07-20", "2025-07-20"),
         ("in questo momento", "2025-07-20", "2025-07-20"),
         ("seit drei Jahren", "2022-07-21", "2025-07-20"),
+        ("28 February to 3 March", "2025-02-28", "2025-03-03"),
+        ("15 December to 10 January", "2024-12-15", "2025-01-10"),
+        ("May to July", "2025-05-01", "2025-07-20"),
+        ("November to March 2019", "2018-11-01", "2019-03-31"),
+        ("dal 28 febbraio al 3 marzo", "2025-02-28", "2025-03-03"),
+        ("du 2 mai jusqu'au 3 juin", "2025-05-02", "2025-06-03"),
     ],
 )
 def test_reads_words(text: str, start: str, end: str) -> None:

@@ -6,10 +6,11 @@ from typing import get_args
 import pytest
 
 from assistant import abilities, conversation, slots
+from assistant.answers import compose
 from assistant.layers import LayerRequest, subject
 from assistant.picks import Pick
 from tools.periods import parse_period
-from tools.schema import Output
+from tools.schema import Output, ToolResult
 from tools.toolbox import Toolbox
 
 TODAY = date(2025, 9, 10)
@@ -59,6 +60,11 @@ def test_a_comparison_is_one_computation_of_two_periods(question: str) -> None:
         ("Is Lille greener in 2025 than in 2024?", [("2025-01-01", "2025-09-10"), ("2024-01-01", "2024-12-31")]),
         ("NDVI in Lille for the last two months", [("2025-07-11", "2025-09-10")]),
         ("NDVI of Lille in spring", [("2025-03-01", "2025-05-31")]),
+        ("NDVI in Lille, 28 February to 3 March", [("2025-02-28", "2025-03-03")]),
+        ("NDVI of Lille in the first and second half of June",
+         [("2025-06-01", "2025-06-15"), ("2025-06-16", "2025-06-30")]),
+        ("NDVI di Lille, prima e seconda settimana di giugno 2024",
+         [("2024-06-01", "2024-06-07"), ("2024-06-08", "2024-06-14")]),
         ("NDVI-Karte von Lille vom 3. Juni 2025 bis 5. Juli 2025", [("2025-06-03", "2025-07-05")]),
     ],
 )  # fmt: skip
@@ -288,6 +294,7 @@ def test_what_is_computable_comes_from_the_toolbox(monkeypatch: pytest.MonkeyPat
     question = "Forecast the NDVI of the districts of Metz in May 2025"
     assert conversation.read(question).missing
     monkeypatch.setattr(Toolbox, "TOOLS", (*Toolbox.TOOLS, "forecast"))
+    conversation.read.cache_clear()
     assert conversation.read(question).missing == ()
 
 
@@ -341,3 +348,14 @@ def test_values_and_season_dates_are_told_apart(question: str) -> None:
 )
 def test_a_comparison_with_a_mean_that_is_not_understood_is_told(question: str, missing: bool) -> None:
     assert (slots.AVERAGE in conversation.read(question).missing) == missing
+
+
+@pytest.mark.parametrize(
+    "question",
+    ["NDVI of Lille before June 2024", "NDVI de Lille jusqu'en mai 2024", "NDVI di Lille prima di giugno 2024"],
+)
+def test_a_period_with_one_end_is_asked_for_its_other(question: str) -> None:
+    found = conversation.read(question)
+    assert found.missing == (slots.ONE_END,)
+    assert "Give both ends" in compose(found, [ToolResult(text="")])
+    assert not conversation.read("NDVI of Lille from May until June 2024").missing

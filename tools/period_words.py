@@ -339,6 +339,8 @@ PHRASES = {
     "a finales de": "late",
     "a meta": "mid",
     "prima meta": "1 half",
+    "prima di": "before",
+    **dict.fromkeys(("jusqu'au", "jusqu'a", "jusqu'en", "bis zum", "fino a", "fino al"), "to"),
     "seconda meta": "2 half",
     "last fortnight": "last 2 week",
     "past fortnight": "last 2 week",

@@ -84,8 +84,8 @@ ATOM = (
 )
 PERIOD = re.compile(rf"(?:since )?\b(?:{ATOM})(?: ?(?:/|-|to) ?(?:{ATOM}))?(?![\w.]*\d)")
 NAMED = rf"(?:\d{{1,2}} )?(?:{MONTH})|{PART}(?:{MONTH})|{PART}(?:{SEASON})|quarter [1-4]"
-SHARED_YEAR = re.compile(rf"({NAMED}) ?(?:to|-) ?((?:{NAMED}) ({YEAR}))")
-"""The first date borrows the year of the second: "May to July 2019"."""
+FROM_TO = re.compile(rf"({NAMED}|(?:{MONTH}) \d{{1,2}}) ?(?:to|-) ?({NAMED}|(?:{MONTH}) \d{{1,2}})(?: ({YEAR}))?")
+"""The first date borrows the year of the second ("May to July 2019"); without one, the latest begun is meant."""
 SHIFTED = re.compile(rf"(\d{{1,3}}) ({UNIT}) (before|after) (.+)")
 """A period so much earlier or later than another one: "1 year before June 2026"."""
 PARTED = re.compile(rf"(?!\d half {YEAR}$)({OF_A_SPAN}) (?!ago)(.+)")
@@ -199,6 +199,10 @@ def _span(words: str, text: str, *, today: date, southern: bool) -> Span:
         except ValueError as error:
             raise PeriodInvalid(f"{text.strip()!r} names a part that is not there.", EXAMPLES_HINT) from error
 
+    def ends(both: "re.Match[str]", year: int) -> Span:
+        first, last = (atom(f"{name} {year}") for name in both.group(1, 2))
+        return _from_to(first if first[0] <= last[1] else atom(f"{both[1]} {year - 1}"), last, text)
+
     if shifted := SHIFTED.fullmatch(words):
         base = _span(shifted[4], text, today=today, southern=southern)
         return moved(base, int(shifted[1]) * (1 if shifted[3] == "after" else -1), shifted[2])
@@ -208,8 +212,9 @@ def _span(words: str, text: str, *, today: date, southern: bool) -> Span:
     separated = re.fullmatch(rf"({ATOM}) ?(?:/|-|to) ?({ATOM})", words)
     if separated:
         return _from_to(atom(separated[1]), atom(separated[2]), text)
-    if shared := SHARED_YEAR.fullmatch(words):
-        return _from_to(atom(f"{shared[1]} {shared[3]}"), atom(shared[2]), text)
+    if both := FROM_TO.fullmatch(words):
+        years = [int(both[3])] if both[3] else range(today.year + 1, today.year - 2, -1)
+        return next((span for year in years if (span := ends(both, year))[0] <= today), ends(both, years[0]))
     bounded = re.match(rf"(?:{DAYS}) (?:{MONTH})", words)  # "dal 1 al 15 maggio": "since" is no more than "from"
     if not bounded and (since or re.search(r"\bonwards?$", text.strip().casefold())):
         first = atom(words)[0]
