@@ -1,6 +1,7 @@
 """Users told apart: who may ask, what is theirs at every door, and how much they may use in a day."""
 
 import base64
+import itertools
 import json
 import re
 import time
@@ -291,18 +292,17 @@ async def test_pixels_are_taken_whole_or_not_at_all(tmp_path: Path) -> None:
         access.count("pixels", 1000)
 
 
-async def test_each_route_is_for_the_roles_that_it_is_for(
-    app: FastAPI, door: httpx.AsyncClient, keys: dict[str, str], folder: Path
-) -> None:
+async def test_each_route_is_for_the_roles_that_it_is_for(app: FastAPI, keys: dict[str, str], folder: Path) -> None:
     drawn = folder / "page" / "background-2.json.gz"  # drawing takes seconds
     drawn.parent.mkdir(exist_ok=True)
     drawn.touch()
     routes = _routes(app)
     assert FOR_ROLES.keys() <= set(routes)
-    for method, path in routes:
-        filled = _filled(path)
-        for name, role in ROLES.items():
-            reply = await door.request(method, filled, headers=_as(keys[name]))
+    # The small assistant has no catalogue, so asking for products fails: past the roles.
+    transport = httpx.ASGITransport(app, raise_app_exceptions=False)
+    async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1") as door:
+        for (method, path), (name, role) in itertools.product(routes, ROLES.items()):
+            reply = await door.request(method, _filled(path), headers=_as(keys[name]))
             refused = role not in FOR_ROLES.get((method, path), (role,))
             assert (reply.status_code == 403) == refused, (method, path, role)
             if refused:
