@@ -17,6 +17,7 @@ from langchain_core.tools import BaseTool, StructuredTool
 from langchain_core.tools.base import create_schema_from_function
 from langgraph.types import Command
 
+from assistant import window
 from assistant.schema import ArtifactEvent, Event, QuestionEvent, ToolCall, ToolFinished, ToolProgress, ToolStarted
 from assistant.telemetry import log_failure
 from knowledge.errors import ClmsError
@@ -63,6 +64,10 @@ class Run:
     toolbox: Toolbox
     model: "BaseChatModel"
     prompt: str
+    needed: frozenset[str] = frozenset()
+    """Tools that the question needs, as rules read it."""
+    context_tokens: int = 0
+    """What fits into the model's context; 0 for no limit."""
     steps: list[tuple[ToolCall, ToolResult] | None] = field(default_factory=list)
     """In the order in which the calls were made; None while one is under way."""
     invalid: int = 0
@@ -143,8 +148,7 @@ class Net(AgentMiddleware):
         if self.run.invalid >= MAX_INVALID_CALLS:
             raise ModelUnusable("its tool calls had wrong arguments")
         try:
-            prompt = SystemMessage(self.run.prompt)
-            response = await handler(request.override(model=self.run.model, system_message=prompt))
+            response = await handler(self._fitted(request))
         except Exception as error:  # providers raise their own trees of errors
             log_failure(logger, "The language model")
             raise ModelUnusable("it did not answer") from error
@@ -161,6 +165,17 @@ class Net(AgentMiddleware):
         if self.run.usage.get("total_tokens", 0) > self.run.max_tokens:
             raise ModelUnusable(f"it used more than {self.run.max_tokens} tokens")
         return response
+
+    def _fitted(self, request: ModelRequest[Any]) -> ModelRequest[Any]:
+        """Give the request with the run's model and prompt, cut to what fits into the model's context."""
+        run, prompt = self.run, SystemMessage(self.run.prompt)
+        request = request.override(model=run.model, system_message=prompt)
+        if not run.context_tokens:
+            return request
+        tools = window.fitted_menu(request.tools, run.needed, run.context_tokens)
+        room = run.context_tokens - window.REPLY_TOKENS - window.count([prompt], tools)
+        messages: list[Any] = list(window.fitted(request.messages, room))
+        return request.override(tools=tools, messages=messages)
 
     async def awrap_tool_call(
         self,

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from assistant import answers, pending
+from assistant import answers, pending, window
 from assistant.agreement import is_of_same
 from assistant.asked import Asked
 from assistant.menu import ModelUnusable, Net, Run, current_run, make_tools
@@ -90,6 +90,9 @@ async def _run(
     )
     most = settings.max_tool_calls, settings.max_turn_tokens, settings.max_turn_pixels
     run = Run(emit, *most, toolbox, model, prompt)
+    if not isinstance(model, OfflinePlanner):
+        run.needed = frozenset(name for name, _ in calls_for(asked.question, asked.state))
+        run.context_tokens = settings.llm_context_tokens
     turns = [turn for turn in asked.history if turn[0] != "user" or not pending.is_reply(turn[1])]
     told = [HumanMessage(text) if role == "user" else AIMessage(text) for role, text in turns]
     state: Any = {"messages": [*told, HumanMessage(asked.question)]}
@@ -103,6 +106,8 @@ async def _run(
     finally:
         current_run.reset(token)
     messages = list(final["messages"])
+    if run.context_tokens:
+        messages = window.fitted(messages, run.context_tokens - window.REPLY_TOKENS)
     draft = Draft(str(messages[-1].text).strip(), run, messages, model, prompt)
     _refuse_unusable(draft, asked, toolbox)
     return draft

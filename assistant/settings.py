@@ -89,6 +89,8 @@ class Settings(BaseSettings):
     """Seconds to wait for one reply of the model."""
     llm_retries: int = Field(default=1, ge=0, le=10)
     """How often a call of the model that fails is tried again."""
+    llm_context_tokens: int = Field(default=8192, ge=2048)
+    """Tokens of the model's context: earlier turns and tool results are cut to fit, below 7,200 the menu, too."""
     llm_fallback_model: str | None = None
     """Second model, asked when the first is not usable; then the offline planner answers."""
     llm_fallback_base_url: str | None = None
