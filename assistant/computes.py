@@ -5,17 +5,16 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Literal
 
 from assistant import abilities, lexicon
-from assistant.picks import Pick, of_change, read_pick, speaks_of_change
+from assistant.picks import NUTS_LEVEL, Pick, of_change, read_pick, speaks_of_change
 from assistant.spans import compared_places
 from assistant.times import When, is_day
 from assistant.yearly import Yearly, asked_output, asked_periods
-from tools.schema import Output
+from tools.schema import Output, UnitKind
 
 if TYPE_CHECKING:
     from assistant.slots import Slots
 
-Units = Literal["place", "parcels", "districts"]
-
+NUTS_KINDS: tuple[UnitKind, ...] = ("nuts0", "nuts1", "nuts2", "nuts3")
 MAX_COMPUTES = 4
 DIFFERENCE_KINDS = ("difference", "change")
 """Kinds of results that the difference of two periods gives."""
@@ -28,7 +27,7 @@ class ComputeRequest:
 
     output: Output
     period: str
-    units: Units
+    units: UnitKind
     index: str = abilities.DEFAULT_INDEX
     place: str = ""
     against: str = ""
@@ -37,8 +36,10 @@ class ComputeRequest:
     """What to pick from the polygons."""
 
 
-def find_units(text: str) -> Literal["any", "parcels", "districts"]:
-    """Tell how small the units are that a text speaks of."""
+def find_units(text: str) -> UnitKind | Literal["any"]:
+    """Tell of which units a text speaks; of NUTS regions only where it tells their level."""
+    if (level := NUTS_LEVEL.search(text)) and not lexicon.has(text, "parcels"):
+        return NUTS_KINDS[int(level[1])]
     if lexicon.has(text, "districts"):
         return "districts"
     return "parcels" if lexicon.has(text, "parcels") else "any"
@@ -204,7 +205,7 @@ def output_of(clause: str, periods: list[str] | None = None) -> Output | None:
     return "per_polygon" if find_units(clause) != "any" else None
 
 
-def _units(question: str, before: ComputeRequest | None) -> Units:
+def _units(question: str, before: ComputeRequest | None) -> UnitKind:
     units = find_units(question)
     if units != "any":
         return units

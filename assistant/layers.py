@@ -1,14 +1,17 @@
 """What a question wants to know of a product layer: the mean or the areas for a place or its units."""
 
 import re
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import dataclass, field
 
 from assistant import lexicon
+from assistant.picks import Pick
 from assistant.times import find_periods
+from tools.schema import UnitKind
 
 GIVEN = ("difference", "change", "area", "ranking")
 """Kinds of results, named as in `abilities.KINDS`, that statistics of a layer give."""
+UNITS = ("nuts", "districts", "parcels")
+"""Words for the parts of a place."""
 BEYOND = ("forecast", "phenology", "anomaly")
 """Kinds that need more than a layer: with them no layer is asked for."""
 
@@ -20,9 +23,11 @@ class LayerRequest:
     place: str
     period: str
     against: str
-    units: Literal["place", "parcels", "districts"]
+    units: UnitKind
     words: str = ""
     """The earlier question that names the layer, where this one only changes it; empty: the question itself."""
+    pick: Pick = field(default_factory=Pick)
+    """What to pick from the polygons."""
 
 
 def asks_how_much(question: str) -> bool:
@@ -33,12 +38,17 @@ def asks_how_much(question: str) -> bool:
 
 def names_land(question: str) -> bool:
     """Tell whether a question speaks of a kind of land; parts of a town are none, though some are called Stadtteile."""
-    return lexicon.has(_without(question, "districts", "parcels"), "land", "land_state")
+    return lexicon.has(_without(question, *UNITS), "land", "land_state")
 
 
 def subject(question: str) -> str:
-    """Leave out the words for how much and for which units: they name no layer and lead the search astray."""
-    return _without(question, "amount", "area", "per", "districts", "parcels")
+    """Leave out the words for how much, which rank and which units: they name no layer and lead the search astray."""
+    return _without(question, "amount", "area", "per", "threshold", "most", "least", *UNITS)
+
+
+def without_regions(question: str) -> str:
+    """Leave out the NUTS regions that values are wanted for: no product is about them."""
+    return _without(question, "nuts")
 
 
 def status_subject(question: str, wanted: LayerRequest) -> str:

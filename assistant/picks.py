@@ -15,7 +15,9 @@ COUNT, ALL_COUNT = 5, 20
 MAX_COUNT = 1000
 MAX_PLAIN = 1
 """A whole number above this is a year, a share or a number of things, not a value of an index."""
-_NUMBER = r"(?P<number>-?\d{1,4}(?:[.,]\d{1,6})?)(?![\d.,]*\d)(?!\s*(?:%|‰|per ?cent|pour ?cent|prozent|por ciento))"
+_PERCENT = r"(?!\s*(?:%|‰|per ?cent|pour ?cent|prozent|por ciento))"
+_NUMBER = r"(?P<number>-?\d{1,4}(?:[.,]\d{1,6})?)(?![\d.,]*\d)"
+NUTS_LEVEL = re.compile(r"(?<!\w)nuts[\s-]?([0-3])(?!\w)", re.I)
 _WHOLE = re.compile(r"(?<![\w.,-])(\d{1,3})(?![\d.,]*\d|\w|\s*%)")
 
 
@@ -38,14 +40,21 @@ class Pick:
         return frozenset([*(["threshold"] if threshold else []), *(["ranking"] if self.rank else [])])
 
 
-def read_pick(question: str, whens: tuple[When, ...]) -> Pick:
-    """Read thresholds and rankings in a question; numbers in its periods count for neither."""
-    text = without_radius(without_periods(question, whens))
-    if inside := _between(text):
+def read_pick(question: str, whens: tuple[When, ...], *, of_layer: bool = False) -> Pick:
+    """Read thresholds and rankings in a question; numbers in its periods count for neither.
+
+    Args:
+        question: What is asked.
+        whens: Its periods.
+        of_layer: The values are percentages: a share is a value, and so is a whole number.
+    """
+    text = without_radius(NUTS_LEVEL.sub("|", without_periods(question, whens)))
+    if inside := _between(text, of_layer=of_layer):
         return Pick(*inside)
-    above, rest = _threshold(text, "above")
-    below, rest = _threshold(rest, "below")
-    rank: Rank = "lowest" if lexicon.has(rest, "lowest") else "highest" if lexicon.has(rest, "highest") else ""
+    above, rest = _threshold(text, "above", of_layer=of_layer)
+    below, rest = _threshold(rest, "below", of_layer=of_layer)
+    low, high = (("lowest", "least"), ("highest", "most")) if of_layer else (("lowest",), ("highest",))
+    rank: Rank = "lowest" if lexicon.has(rest, *low) else "highest" if lexicon.has(rest, *high) else ""
     if lexicon.has(rest, "ranking"):
         return Pick(above, below, rank or "highest", _count(rest) or (COUNT if rank else ALL_COUNT))
     return Pick(above, below, rank, _count(rest) or COUNT)
@@ -76,24 +85,25 @@ def without_periods(question: str, whens: tuple[When, ...]) -> str:
     return question
 
 
-def _between(text: str) -> tuple[float, float] | None:
+def _between(text: str, *, of_layer: bool) -> tuple[float, float] | None:
     """Give the two numbers of "between 0.3 and 0.5"."""
     between, joiner = lexicon.alternatives("between"), lexicon.alternatives("joiner")
-    first, second = (_NUMBER.replace("<number>", f"<{name}>") for name in ("low", "high"))
-    match = re.search(rf"(?<!\w)(?:{between})\s+{first}\s+(?:{joiner})\s+{second}", lexicon.fold(text))
+    number = _NUMBER if of_layer else _NUMBER + _PERCENT
+    first, second = (number.replace("<number>", f"<{name}>") for name in ("low", "high"))
+    match = re.search(rf"(?<!\w)(?:{between})\s+{first}\s*%?\s+(?:{joiner})\s+{second}", lexicon.fold(text))
     if not match:
         return None
     numbers = [float(match[name].replace(",", ".")) for name in ("low", "high")]
-    index_like = all(abs(one) <= MAX_PLAIN or one != int(one) for one in numbers)
+    index_like = of_layer or all(abs(one) <= MAX_PLAIN or one != int(one) for one in numbers)
     return (min(numbers), max(numbers)) if index_like else None
 
 
-def _threshold(text: str, slot: str) -> tuple[float | None, str]:
+def _threshold(text: str, slot: str, *, of_layer: bool) -> tuple[float | None, str]:
     """Give the number after a word for above or below, and the text without it."""
-    cue = re.compile(rf"(?<!\w)(?:{lexicon.alternatives(slot)})\s+{_NUMBER}")
+    cue = re.compile(rf"(?<!\w)(?:{lexicon.alternatives(slot)})\s+{_NUMBER}{'' if of_layer else _PERCENT}")
     for match in cue.finditer(lexicon.fold(text)):
         number = match["number"].replace(",", ".")
-        if "." in number or abs(float(number)) <= MAX_PLAIN:
+        if of_layer or "." in number or abs(float(number)) <= MAX_PLAIN:
             return float(number), text[: match.start()] + "|" * (match.end() - match.start()) + text[match.end() :]
     return None, text
 

@@ -17,9 +17,10 @@ from langchain_core.utils.function_calling import convert_to_openai_tool
 from assistant import abilities, answers, comparison, computes, conversation, lexicon, tasks
 from assistant.conversation import ConversationState
 from assistant.follow_ups import refers_back
-from assistant.layers import LayerRequest, status_subject, subject
+from assistant.layers import LayerRequest, status_subject, subject, without_regions
 from assistant.pending import is_reply
 from assistant.slots import Slots
+from tools.advice import UNIT_M
 from tools.schema import ToolResult
 
 CHECKER = "checker"
@@ -148,7 +149,7 @@ def _own_calls(read: Slots, told: Sequence[str]) -> list[Call]:
         period = read.periods[0] if read.periods else answers.DEFAULT_PERIOD
         return [("search_scenes", {"place": read.place, "period": period})]
     computes = [_compute_call(read, wanted) for wanted in read.computes]
-    return [_search_call(read, question), *computes] if read.intent == "compute" else computes
+    return [_search_call(read, without_regions(question)), *computes] if read.intent == "compute" else computes
 
 
 def _about_products(read: Slots, question: str, told: Sequence[str]) -> list[Call]:
@@ -166,30 +167,29 @@ def _about_products(read: Slots, question: str, told: Sequence[str]) -> list[Cal
         return [_search_call(read, question)]
     words = subject(read.layer.words or question)
     name, args = _search_call(read, words)
-    units = "any" if read.layer.units == "place" else read.layer.units
+    units = read.layer.units if read.layer.units in UNIT_M else "any"
     return [(name, {**args, "units": units}), _layer_call(read.layer, words)]
 
 
 def _search_call(read: Slots, question: str) -> Call:
     """Ask for a product that has data in all the periods."""
+    units = computes.find_units(question)
     return (
         "search_products",
         {
             "question": abilities.with_long_names(read.subject or question),
             "place": read.place,
             "period": _whole_period(read.periods),
-            "units": computes.find_units(question),
+            "units": units if units in UNIT_M else "any",
         },
     )
 
 
 def _layer_call(wanted: LayerRequest, question: str) -> Call:
     """Ask for statistics of the layer that the question is about."""
-    args = {"layer": question, "place": wanted.place, "period": wanted.period, "units": wanted.units}
-    if not wanted.against:
-        return "layer_statistics", args
-    layer = status_subject(question, wanted)
-    return "layer_statistics", {**args, "layer": layer, "against": wanted.against}
+    layer = status_subject(question, wanted) if wanted.against else question
+    args = {"layer": layer, "place": wanted.place, "period": wanted.period, "units": wanted.units}
+    return "layer_statistics", {**args, **_picks(wanted)}
 
 
 def _whole_period(periods: tuple[str, ...]) -> str:
@@ -214,7 +214,7 @@ def _compute_call(read: Slots, wanted: computes.ComputeRequest) -> Call:
     )
 
 
-def _picks(wanted: computes.ComputeRequest) -> dict[str, Any]:
+def _picks(wanted: computes.ComputeRequest | LayerRequest) -> dict[str, Any]:
     """Give the arguments for a difference, a threshold and a ranking, where they are asked for."""
     pick = wanted.pick
     found = {"against": wanted.against or None, "above": pick.above, "below": pick.below, "rank": pick.rank or None}

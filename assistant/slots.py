@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from assistant import abilities, layers, lexicon
 from assistant.computes import ComputeRequest, find_units, year_meant
-from assistant.picks import read_pick, without_periods
+from assistant.picks import Pick, of_change, read_pick, without_periods
 from assistant.shifts import find_shift, without_shift
 from assistant.spans import find_places, is_known_place
 from assistant.times import Ends, When, find_periods
@@ -219,25 +219,29 @@ def with_layer(found: Slots, question: str) -> Slots:
         # A layer has no curve: its change from one year to another is that of two editions.
         found = replace(found, compares=True, periods=period_words(question, find_periods(question, ends="compared")))
     two = found.compares and len(found.periods) > 1
-    wants = VALUES in found.missing or two or lexicon.has(question, "amount") or layers.asks_how_much(question)
+    units = find_units(question)
+    own = units != "any" or is_about_attachment(question)
+    pick = read_pick(question, find_periods(question), of_layer=True) if own else Pick()
+    amount = lexicon.has(question, "amount", "area") or layers.asks_how_much(question)
+    wants = VALUES in found.missing or two or bool(pick) or amount
     place = found.place or next(filter(is_known_place, [place_of(question, "compute")]), "")
     if not (dates or (wants and layers.names_land(question))) or not (place or is_about_attachment(question)):
         return found
-    units = find_units(question)
     request = layers.LayerRequest(
         place=place,
         period=found.periods[0] if found.periods else "",
         against=found.periods[1] if two else "",
         units="place" if units == "any" else units,
+        pick=of_change(pick, question) if two else pick,
     )
-    given = {VALUES, *(abilities.KINDS[kind] for kind in layers.GIVEN)}
+    given = {VALUES, *(abilities.KINDS[kind] for kind in (*layers.GIVEN, *pick.kinds))}
     missing = tuple(words for words in found.missing if words not in given)
     return replace(found, place=place, layer=request, missing=missing)
 
 
 def _wants_values(question: str, somewhere: bool) -> bool:
     """Tell whether a question wants numbers, a curve or a map made, not just the data to make them from."""
-    per, units = lexicon.alternatives("per"), lexicon.alternatives("parcels", "districts")
+    per, units = lexicon.alternatives("per"), lexicon.alternatives(*layers.UNITS)
     per_unit = re.search(rf"(?<!\w)(?:{per})\s+(?:{units})", lexicon.fold(question))
     drawn = lexicon.has(question, "show") and lexicon.has(question, "map", "series")
     return bool(per_unit) or (somewhere and (drawn or lexicon.has(question, "amount")))

@@ -118,7 +118,7 @@ def _with_kind(text: str, match: "re.Match[str]", ending: int) -> str:
     ahead = text[max(0, match.start() - _NEAR) : match.start()]
     behind = text[match.end() :][:_NEAR]
     before, after = kind_around(ahead, "" if _ONE_BY_ONE.match(lexicon.fold(behind)) else behind)
-    each = rf"(?<!\w)(?:{lexicon.alternatives('per')})\s+{re.escape(lexicon.fold(before))}\s*$"
+    each = rf"(?<!\w)(?:{lexicon.alternatives('per', 'ask')})\s+{re.escape(lexicon.fold(before))}\s*$"
     if before and re.search(each, lexicon.fold(ahead)):
         before = ""  # "each district of Rennes": parts of the place, not what the place is
     return f"{before} {name} {after}".strip()

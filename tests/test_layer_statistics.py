@@ -2,6 +2,7 @@
 
 import csv
 import json
+import re
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import date
@@ -97,7 +98,7 @@ def services(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Services]:
         )
 
 
-def _ask(services: Services, layer: str, *names: str, **more: str) -> ToolResult:
+def _ask(services: Services, layer: str, *names: str, **more: str | float) -> ToolResult:
     context = Context(today=date(2026, 9, 20), session_id="test", area=_area(*(names or ("West", "East"))))
     return Toolbox(services, context).layer_statistics(layer, "", **more)  # type: ignore[arg-type]  # test keywords
 
@@ -127,6 +128,29 @@ def test_the_mean_of_a_density_is_that_of_numpy(services: Services, words: str, 
         assert (row.valid_pixels, row.total_pixels) == (int((part <= 100).sum()), part.size)
     first = max(("West", "East"), key=lambda name: _mean(values, name))
     assert f"1. {first}: {_mean(values, first):.2f} %" in found.data["finding"]
+
+
+def test_polygons_of_a_layer_are_picked_and_their_share_is_told_in_hectares(services: Services) -> None:
+    high, low = sorted(("West", "East"), key=lambda name: -_mean(TREES[2018], name))
+    middle = (_mean(TREES[2018], high) + _mean(TREES[2018], low)) / 2
+    found = _ask(services, "tree cover", period="2018", above=middle, rank="lowest")
+    assert found.data["threshold"]["units"] == [high]
+    assert [one["label"] for one in found.data["ranking"]["units"]] == [low, high]
+    part = TREES[2018][:, slice(*UNITS[high])]
+    hectares = part[part <= 100].sum() / 100 * PIXEL_M**2 / 10_000
+    told = re.search(rf"As areas .*: {high} ([\d.]+) ha", found.data["finding"])
+    assert told
+    assert float(told[1]) == pytest.approx(hectares, abs=0.006)
+    context = Context(today=date(2026, 9, 20), session_id="test")
+    with pytest.raises(ToolInputError, match="of polygons"):
+        Toolbox(services, context).layer_statistics("tree cover", "4.0, 48.6, 4.1, 48.7", rank="highest")
+
+
+def test_classes_are_ranked_by_the_share_of_those_asked_for(services: Services) -> None:
+    found = _ask(services, "broadleaved forest type", rank="highest")
+    shares = {one["label"]: one["wanted_percent"] for one in found.data["classes"]}
+    assert {one["label"]: one["value"] for one in found.data["ranking"]["units"]} == shares
+    assert found.data["ranking"]["units"][0]["label"] == max(shares, key=lambda name: shares[name])
 
 
 def test_the_reference_date_and_the_edition_are_told_and_the_map_has_the_official_colours(services: Services) -> None:

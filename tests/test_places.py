@@ -12,12 +12,13 @@ from pathlib import Path
 
 import pytest
 from pyproj import Geod
-from shapely.geometry import Point, shape
+from shapely.geometry import Point, box, mapping, shape
 
-from tools.errors import BackendUnavailable, PlaceAmbiguous, PlaceNotFound
+from tools.errors import BackendUnavailable, NotCovered, PlaceAmbiguous, PlaceNotFound
 from tools.gazetteer import DATABASE
-from tools.nuts import FILE_NAME, GISCO_URL, NutsSource
+from tools.nuts import FILE_NAME, GISCO_URL, NutsSource, find_regions
 from tools.places import find_places, place_sources, resolve_place
+from tools.schema import Place
 
 
 @pytest.mark.parametrize(
@@ -345,6 +346,20 @@ def test_a_nuts_file_of_the_users_own_needs_no_network(gisco: tuple[str, Path], 
     (folder / "broken.geojson").write_text("{")
     with pytest.raises(PlaceNotFound, match=r"broken\.geojson"):
         resolve_place("FRH0", nuts=NutsSource(folder))
+
+
+def test_the_nuts_regions_of_a_place_are_those_it_has_ground_in(tmp_path: Path) -> None:
+    squares = {"FRH01": box(0, 0, 1, 1), "FRH02": box(1, 0, 2, 1), "FRH03": box(1.95, 1, 3, 2), "FRH0": box(0, 0, 3, 2)}
+    features = [
+        {"type": "Feature", "properties": {"NUTS_ID": code, "NAME_LATN": "Some"}, "geometry": mapping(square)}
+        for code, square in squares.items()
+    ]
+    (tmp_path / "mine.geojson").write_text(json.dumps({"type": "FeatureCollection", "features": features}))
+    place = Place(name="There", kind="box", bbox=(0, 0, 2.02, 1.02), area_km2=1, source="")
+    found = find_regions(3, place, NutsSource(tmp_path))
+    assert found.names == ["Some (FRH01)", "Some (FRH02)"]  # of FRH03 it has a sliver
+    with pytest.raises(NotCovered, match="NUTS 1"):
+        find_regions(1, place, NutsSource(tmp_path))
 
 
 def test_a_large_namesake_is_asked_about_and_another_name_is_not() -> None:

@@ -184,6 +184,10 @@ def test_nothing_is_missing_where_the_tools_do_it(question: str) -> None:
     assert conversation.read(question).missing == ()
 
 
+def _picked(place: str, pick: Pick) -> LayerRequest:
+    return LayerRequest(place, "", "", "districts", pick=pick)
+
+
 @pytest.mark.parametrize(
     ("question", "request_"),
     [
@@ -194,6 +198,15 @@ def test_nothing_is_missing_where_the_tools_do_it(question: str) -> None:
         ("How sealed are my parcels?", LayerRequest("", "", "", "parcels")),
         ("Quanto è impermeabilizzata Siena nel 2018?", LayerRequest("Siena", "2018", "", "place")),
         ("Tree cover of Metz, 2018 against 2021", LayerRequest("Metz", "2018", "2021", "place")),
+        ("Mean tree cover density of Metz in 2018", LayerRequest("Metz", "2018", "", "place")),
+        ("Mean tree cover per NUTS 3 region of Malta", LayerRequest("Malta", "", "", "nuts3")),
+        ("Couverture arborée moyenne par région NUTS 3 de Malte", LayerRequest("Malte", "", "", "nuts3")),
+        ("Mittlerer Versiegelungsgrad je NUTS-2-Region von Malta", LayerRequest("Malta", "", "", "nuts2")),
+        ("¿Qué distrito de Soria tiene menos árboles?", _picked("Soria", Pick(rank="lowest"))),
+        ("Which commune of Metz has the most tree cover?", _picked("Metz", Pick(rank="highest"))),
+        ("Quale quartiere di Siena è più impermeabilizzato?", _picked("Siena", Pick(rank="highest"))),
+        ("How many districts of Metz are more than 30 % sealed?", _picked("Metz", Pick(above=30))),
+        ("Quelles communes de Metz ont moins de 5 % d'arbres ?", _picked("Metz", Pick(below=5))),
         ("Which product shows sealed soil in Metz?", None),
         ("I need imperviousness for Metz in 2018", None),
         ("How do I get tree cover data for France?", None),
@@ -212,6 +225,7 @@ def test_numbers_of_a_layer_are_asked_for(question: str, request_: LayerRequest 
         ("Tree cover per district in Metz", "Tree cover in Metz"),
         ("Wie versiegelt ist Trier?", "Wie versiegelt ist Trier?"),
         ("Quelle part ?", "?"),
+        ("Which NUTS 3 regions of Malta have more than 30 % tree cover?", "Which of Malta have % tree cover?"),
         ("per district", "per district"),
     ],
 )

@@ -64,6 +64,20 @@ def by_unit(rows: Sequence[StatisticsRow], work: LayerWork, wanted: Sequence[int
     return found
 
 
+def share_rows(units: Sequence[dict[str, Any]]) -> tuple[StatisticsRow, ...]:
+    """Make one row for each polygon with the share of the classes asked for, percent; none where none is asked for."""
+    return tuple(
+        StatisticsRow(
+            label=unit["label"],
+            value=unit.get("wanted_percent"),
+            valid_pixels=unit["valid_pixels"],
+            total_pixels=unit["total_pixels"],
+            outcome=unit["outcome"],
+        )
+        for unit in units
+    )
+
+
 def class_lines(units: Sequence[dict[str, Any]], work: LayerWork) -> list[str]:
     """Tell each polygon's classes, the polygons ranked by what was asked for; equal areas share a place."""
     known = [unit for unit in units if unit["outcome"] == "ok"]

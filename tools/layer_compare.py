@@ -13,7 +13,9 @@ from tools.layer_change import pair_up, run_change
 from tools.layer_plan import LayerWork, Subject, look_up_product, prepare_layer
 from tools.layer_report import marked, not_held
 from tools.layer_search import Release
+from tools.layer_transitions import net_rows
 from tools.schema import Period, ToolResult
+from tools.selection import CLOSE_PERCENT, select, selection_lines
 from tools.telling import overall_outcome, quality, result_of
 
 if TYPE_CHECKING:
@@ -55,9 +57,12 @@ def compare_editions(
     verdict = _verdict(services.retriever.catalogue, rule, official)
     # What may be done is part of the finding; what may not is a caution.
     allowed = rule is not None and rule.allowed is True
-    lines = [*said, verdict] if allowed else said
+    values = net_rows(made.data["change"]) if "change" in made.data else rows
+    picked = select(values, subject.selection, close=CLOSE_PERCENT)
+    lines = [*selection_lines(picked), *said, *([verdict] * allowed)]
     outcome = overall_outcome(rows)
     data: dict[str, Any] = {key: value for key, value in made.data.items() if key != "lines"}
+    data |= picked
     data["comparable"] = rule.allowed if rule else None
     data["finding"] = marked(lines, work) if outcome == "ok" else ""
     title = f"{work.recipe.title}, {after.release.label} against {before.release.label}, {work.plan.place.name}"

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import date
 from typing import TYPE_CHECKING, Any
 
@@ -39,6 +39,7 @@ from tools.planning import (
     with_distinct_names,
 )
 from tools.schema import Bbox, Estimate, LayerChoice, Period, Place, Plan, Polygons
+from tools.selection import Selection
 from tools.stac import StacService
 from tools.timings import expected_seconds, timed
 
@@ -65,6 +66,8 @@ class Subject:
     releases: tuple[Release, ...]
     held_elsewhere: tuple[str, ...]
     """Collections that hold the product, but not here."""
+    selection: Selection = field(default_factory=Selection)
+    """What to pick from the polygons."""
 
 
 @dataclass(frozen=True)
@@ -94,7 +97,7 @@ def look_up(
     collections = stac.collections()
     polygons = context.area
     if polygons is None and units != "place":
-        polygons = find_units(stac, collections, where, units)
+        polygons = find_units(stac, collections, where, units, nuts=services.nuts)
     polygons = with_distinct_names(polygons) if polygons else None
     bbox = polygons.bbox if polygons else where.bbox
     product, advice = find_product(services, layer, bbox=where.bbox, spoken=(place, *years))

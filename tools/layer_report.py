@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from datetime import date, timedelta
 
-from tools.layer_plan import LayerWork, Subject
+from tools.layer_plan import PERCENT, LayerWork, Subject
 from tools.phenology_report import in_words
-from tools.planning import Prepared
+from tools.planning import Prepared, area_km2
 from tools.schema import StatisticsRow, ToolResult
 from tools.words import counted
 from tools.zonal import summary
@@ -29,7 +29,8 @@ def density_lines(rows: Sequence[StatisticsRow], work: LayerWork) -> list[str]:
     title, unit = work.prepared.recipe.title, work.prepared.recipe.unit
     mark = "" if unit == "1" else f" {unit}"
     if len(rows) == 1:
-        return [f"{title} of {row.label}: mean {row.value:.2f}{mark} ({pixels(row)})." for row in known]
+        lines = [f"{title} of {row.label}: mean {row.value:.2f}{mark} ({pixels(row)})." for row in known]
+        return [*lines, *hectare_lines(rows, work)]
     lines = [f"{title}: {len(known)} of {counted(len(rows), 'polygon')} with a value.", *ranked_lines(rows, mark)]
     if len(known) > 1:
         found = summary(rows)
@@ -37,8 +38,27 @@ def density_lines(rows: Sequence[StatisticsRow], work: LayerWork) -> list[str]:
             f"Mean of the polygon means: {found['mean_of_means']:.2f}{mark} (each polygon counts once); weighted by "
             f"valid pixels: {found['mean_weighted_by_valid_pixels']:.2f}{mark}."
         )
+    lines += hectare_lines(rows, work)
     lines += [f"{row.label}: {row.outcome.replace('_', ' ')} ({pixels(row)})." for row in rows if row.value is None][:8]
     return lines
+
+
+def hectare_lines(rows: Sequence[StatisticsRow], work: LayerWork) -> list[str]:
+    """Tell what the mean share of each polygon is in hectares of its ground with a value, the largest first."""
+    if work.prepared.recipe.unit != PERCENT:
+        return []
+    features = work.prepared.units.collection["features"]
+    found = [
+        (row.label, row.value, ground)
+        for row, one in zip(rows, features, strict=True)
+        if row.value is not None and (ground := 100 * area_km2(one["geometry"]) * row.valid_share) > 0
+    ]
+    found.sort(key=lambda one: -one[1] * one[2])
+    told = "; ".join(
+        f"{label} {share / 100 * ground:.2f} ha ({share:.2f} % × {ground:.2f} ha)"
+        for label, share, ground in found[:ROWS_IN_TEXT]
+    )
+    return [f"As areas (share times ground with a value): {told}."] if told else []
 
 
 def date_lines(rows: Sequence[StatisticsRow], work: LayerWork) -> list[str]:

@@ -68,15 +68,20 @@ def find_product(
 ) -> tuple[Product | None, Advice]:
     """Return the product that words mean, by name or by search, with what the catalogue advises.
 
-    A product that is only the nearest one found is none: nothing is computed on a guess.
+    A product that is only the nearest one found is none: nothing is computed on a guess. Where none that is published
+    for the place is meant, it is the one that is meant anywhere: the archive may hold more than is published.
     """
     catalogue = services.retriever.catalogue
     advice = advise(services.retriever, words, bbox=bbox, spoken=spoken)
     try:
         return catalogue.get(words), advice
     except ProductNotFound:
-        sure = advice.recommendation is not None and advice.recommendation.certain
-        return (advice.matches[0].product if sure and advice.matches else None), advice
+        return _sure(advice) or _sure(advise(services.retriever, words, spoken=spoken)), advice
+
+
+def _sure(advice: Advice) -> Product | None:
+    sure = advice.recommendation is not None and advice.recommendation.certain
+    return advice.matches[0].product if sure and advice.matches else None
 
 
 def find_holdings(

@@ -10,6 +10,7 @@ from tools.layer_classes import (
     by_unit,
     class_lines,
     draw_classes,
+    share_rows,
     wanted_codes,
     write_classes,
 )
@@ -21,6 +22,7 @@ from tools.layer_report import date_lines, density_lines, how, marked, not_held,
 from tools.run_files import make_files
 from tools.runs import Made, run_once
 from tools.schema import Artifact, Statistics, StatisticsRow, ToolResult
+from tools.selection import CLOSE_PERCENT, Selection, select, selection_lines
 from tools.telling import overall_outcome, quality, result_of
 from tools.zonal import summary, table_rows
 
@@ -29,11 +31,21 @@ if TYPE_CHECKING:
 
 
 def layer_statistics(
-    services: "Services", context: "Context", *, layer: str, place: str, period: str, units: str, against: str
+    services: "Services",
+    context: "Context",
+    *,
+    layer: str,
+    place: str,
+    period: str,
+    units: str,
+    against: str,
+    selection: Selection,
 ) -> ToolResult:
     """Look up a layer, compute its statistics, and tell them; with `against`, the difference of two editions."""
     context.on_progress("Looking up place, product and layers")
     subject = look_up(services, context, layer=layer, place=place, units=units, years=(period, against))
+    selection.check("per_polygon" if subject.polygons else "composite")
+    subject = replace(subject, selection=selection)
     reference = read_reference(period, context)
     if against.strip():
         other = read_reference(against, context)
@@ -99,11 +111,13 @@ def tell_layer(
     data: dict[str, Any] = {"layer": prepared.plan.layer.model_dump() if prepared.plan.layer else None}
     if work.rules.classes:
         data["classes"] = by_unit(rows, work, wanted_codes(work.rules, subject.words))
-        lines = class_lines(data["classes"], work)
+        lines, values = class_lines(data["classes"], work), share_rows(data["classes"])
     else:
-        data["summary"] = summary(rows)
+        data["summary"], values = summary(rows), rows
         lines = date_lines(rows, work) if work.rules.date else density_lines(rows, work)
-    lines = [*lines, reference_sentence(subject, work)]
+    picked = select(values, subject.selection, close=CLOSE_PERCENT)
+    data |= picked
+    lines = [*selection_lines(picked), *lines, reference_sentence(subject, work)]
     outcome = overall_outcome(rows)
     data["finding"] = marked(lines, prepared) if outcome == "ok" else ""
     what = "per polygon" if prepared.plan.polygons else "of the place as a whole"

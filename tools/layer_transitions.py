@@ -37,6 +37,20 @@ def balances(
     return found
 
 
+def net_rows(units: Sequence[dict[str, Any]]) -> tuple[StatisticsRow, ...]:
+    """Make one row for each polygon: hectares that the classes asked for gained net, else all that changed."""
+    return tuple(
+        StatisticsRow(
+            label=unit["label"],
+            value=unit["wanted"]["net_ha"] if "wanted" in unit else unit["changed_ha"],
+            valid_pixels=unit["valid_pixels"],
+            total_pixels=unit["total_pixels"],
+            outcome=unit["outcome"],
+        )
+        for unit in units
+    )
+
+
 def transition_lines(units: Sequence[dict[str, Any]]) -> list[str]:
     """Tell each polygon's change, its largest transitions and the net change of its classes; most changed first."""
     known = sorted((unit for unit in units if unit["outcome"] == "ok"), key=lambda unit: -unit["changed_ha"])

@@ -5,9 +5,13 @@ import logging
 import re
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-from tools.errors import BackendUnavailable, PlaceNotFound
-from tools.schema import Place
+from tools.errors import BackendUnavailable, NotCovered, PlaceNotFound
+from tools.schema import Place, Polygons
+
+if TYPE_CHECKING:
+    from shapely.geometry.base import BaseGeometry
 
 logger = logging.getLogger(__name__)
 
@@ -17,6 +21,8 @@ FILE_NAME = "NUTS_RG_10M_2024_4326_LEVL_{level}.geojson"
 GISCO_SOURCE = "GISCO NUTS 2024, 1:10 million (© EuroGeographics for the administrative boundaries)"
 OWN_FILE_HINT = "Try again later, or put a NUTS file (GeoJSON) in the folder `nuts` of the data folder."
 MAX_BYTES = 60_000_000
+LEAST_SHARE = 0.1
+"""Share of a region, or of a place inside it, that they must have in common."""
 CODE = re.compile(r"(?:NUTS\s*)?([A-Z]{2}[A-Z0-9]{0,3})")
 COUNTRIES = """
 AL AT BA BE BG CH CY CZ DE DK EE EL ES FI FR HR HU IE IS IT LI LT LU LV ME MK MT NL NO PL PT RO RS SE SI SK TR UK XK
@@ -61,32 +67,100 @@ def find_nuts(text: str, source: NutsSource | None) -> Place | None:
     raise PlaceNotFound(f"NUTS 2024 has no region {code}.", hint="Older editions had other codes; name the region.")
 
 
+def find_regions(level: int, place: Place, source: NutsSource | None) -> Polygons:
+    """Return the NUTS regions of a level that a place consists of or lies in.
+
+    A neighbour whose outline, drawn at another scale, only comes a little over the border is none of them.
+
+    Raises:
+        NotCovered: No file here has regions of this level there, and the network is not allowed.
+        BackendUnavailable: GISCO does not answer.
+    """
+    files = sorted(source.folder.glob("*.geojson")) if source and source.folder.is_dir() else []
+    found = next((regions for path in files if (regions := _regions_in(path, level, place))), None)
+    if not found and source and source.url:
+        found = _regions_in(_fetch(source, level=level), level, place)
+    if not found:
+        raise NotCovered(
+            f"Boundaries of NUTS {level} regions of {place.name} are not here.",
+            hint="Set CLMS_FETCH_NUTS=true to fetch them from GISCO, put a NUTS file (GeoJSON) in the folder `nuts` of "
+            "the data folder, or attach a file with your regions.",
+        )
+    return found
+
+
+def _regions_in(path: Path, level: int, place: Place) -> Polygons | None:
+    from shapely.geometry import box, shape
+
+    around = shape(place.geometry) if place.geometry else box(*place.bbox)
+    kept = []
+    for feature in _features(path):
+        code = str(feature["properties"].get("NUTS_ID", ""))
+        if len(code) != level + 2:
+            continue
+        outline = _outline(feature, path)
+        shared = outline.intersection(around).area
+        if shared > LEAST_SHARE * min(outline.area, around.area):
+            properties = {"name": f"{_name(feature)} ({code})"}
+            kept.append({"type": "Feature", "id": code, "properties": properties, "geometry": feature["geometry"]})
+    if not kept:
+        return None
+    collection = {"type": "FeatureCollection", "features": kept}
+    return Polygons(name=f"NUTS {level} regions of {place.name}", source=_source(path, level), collection=collection)
+
+
 def _read(path: Path, code: str) -> Place | None:
     from pyproj import Geod
-    from shapely.errors import ShapelyError
-    from shapely.geometry import shape
 
-    try:
-        features = json.loads(path.read_text(encoding="utf-8"))["features"]
-        feature = next((one for one in features if one["properties"].get("NUTS_ID") == code), None)
-        if feature is None:
-            return None
-        outline = shape(feature["geometry"])
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, ShapelyError) as error:
-        raise PlaceNotFound(
-            f"{path.name} in the NUTS folder cannot be read.", hint="Use a GISCO NUTS file in EPSG:4326, as GeoJSON."
-        ) from error
+    feature = next((one for one in _features(path) if one["properties"].get("NUTS_ID") == code), None)
+    if feature is None:
+        return None
+    outline = _outline(feature, path)
     area = abs(Geod(ellps="WGS84").geometry_area_perimeter(outline)[0]) / 1e6
-    name = feature["properties"].get("NAME_LATN") or feature["properties"].get("NUTS_NAME") or code
-    fetched = path.name == FILE_NAME.format(level=len(code) - 2)
     return Place(
-        name=f"{name} ({code})",
+        name=f"{_name(feature)} ({code})",
         kind="NUTS region",
         bbox=outline.bounds,
         geometry=feature["geometry"],
         area_km2=round(area, 2),
-        source=GISCO_SOURCE if fetched else f"{path.name}, the user's own file of NUTS regions",
+        source=_source(path, len(code) - 2),
     )
+
+
+def _features(path: Path) -> list[dict[str, Any]]:
+    """Read the features of a file that have properties."""
+    try:
+        features = json.loads(path.read_text(encoding="utf-8"))["features"]
+        return [one for one in features if isinstance(one["properties"], dict)]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise _unreadable(path) from error
+
+
+def _outline(feature: dict[str, Any], path: Path) -> "BaseGeometry":
+    from shapely import make_valid
+    from shapely.errors import ShapelyError
+    from shapely.geometry import shape
+
+    try:
+        return make_valid(shape(feature["geometry"]))
+    except (ValueError, KeyError, TypeError, AttributeError, ShapelyError) as error:
+        raise _unreadable(path) from error
+
+
+def _unreadable(path: Path) -> PlaceNotFound:
+    return PlaceNotFound(
+        f"{path.name} in the NUTS folder cannot be read.", hint="Use a GISCO NUTS file in EPSG:4326, as GeoJSON."
+    )
+
+
+def _name(feature: dict[str, Any]) -> str:
+    properties = feature["properties"]
+    return str(properties.get("NAME_LATN") or properties.get("NUTS_NAME") or properties["NUTS_ID"])
+
+
+def _source(path: Path, level: int) -> str:
+    fetched = path.name == FILE_NAME.format(level=level)
+    return GISCO_SOURCE if fetched else f"{path.name}, the user's own file of NUTS regions"
 
 
 def _fetch(source: NutsSource, *, level: int) -> Path:

@@ -12,7 +12,7 @@ from tools.coverage import name_what_is_covered
 from tools.errors import NoScenes, NotCovered, TooLarge, ToolInputError
 from tools.indices import RADAR, Recipe, check_units, get_recipe, lacking, missing_bands, needs_reflectance, used_layers
 from tools.layers import Layers, is_synthetic, is_vector, read_layers
-from tools.nuts import NutsSource
+from tools.nuts import NutsSource, find_regions
 from tools.periods import parse_period
 from tools.places import resolve_place
 from tools.schema import Bbox, Estimate, Output, Period, Place, Plan, Polygons, Scene
@@ -68,7 +68,7 @@ def prepare(
     collections = stac.collections()
     polygons = context.area if context.area and output != "composite" else None
     if polygons is None and output == "per_polygon":
-        polygons = find_units(stac, collections, where, units)
+        polygons = find_units(stac, collections, where, units, nuts=services.nuts)
     polygons = with_distinct_names(polygons) if polygons else None
     bbox = polygons.bbox if polygons else where.bbox
     layers = choose_collection(
@@ -183,10 +183,14 @@ def _named(collections: Sequence[Layers]) -> str:
     return ", ".join(one.collection_id for one in collections[:MAX_NAMED]) + more
 
 
-def find_units(stac: StacService, collections: Sequence[dict[str, Any]], place: Place, kind: str) -> Polygons:
-    """Return the archive's polygons of a kind that touch the place, real ones before invented ones."""
+def find_units(
+    stac: StacService, collections: Sequence[dict[str, Any]], place: Place, kind: str, *, nuts: NutsSource | None
+) -> Polygons:
+    """Return the NUTS regions of a place, or the archive's polygons of a kind that touch it, real before invented."""
     from shapely.geometry import box, shape
 
+    if kind.startswith("nuts"):
+        return find_regions(int(kind[-1]), place, nuts)
     vectors = sorted((one for one in collections if is_vector(one) and kind in str(one.get("id"))), key=is_synthetic)
     around = shape(place.geometry) if place.geometry else box(*place.bbox)
     for collection in vectors:

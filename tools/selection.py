@@ -11,7 +11,7 @@ from tools.words import counted
 
 Rank = Literal["", "highest", "lowest"]
 
-CLOSE = 0.01
+CLOSE, CLOSE_PERCENT = 0.01, 1.0
 """Values nearer to each other, or to a threshold, than this are told: noise could turn them round."""
 DECIMALS = 3
 """Values are told with so many decimals; equal in all of them is a tie."""
@@ -53,14 +53,20 @@ class Selection(Frozen):
             )
 
 
-def select(rows: Sequence[StatisticsRow], selection: Selection) -> dict[str, Any]:
-    """Pick from the rows that have a value; those without one are counted apart, never as low."""
+def select(rows: Sequence[StatisticsRow], selection: Selection, *, close: float = CLOSE) -> dict[str, Any]:
+    """Pick from the rows that have a value; those without one are counted apart, never as low.
+
+    Args:
+        rows: One for each polygon.
+        selection: What to pick.
+        close: Difference of two values below which it is told that noise could turn them round.
+    """
     found: dict[str, Any] = {}
     known = sorted(((row, row.value) for row in rows if row.value is not None), key=lambda pair: -pair[1])
     if selection.has_threshold:
-        found["threshold"] = _threshold(known, selection, without=len(rows) - len(known))
+        found["threshold"] = _threshold(known, selection, without=len(rows) - len(known), close=close)
     if selection.rank:
-        found["ranking"] = _ranking(known if selection.rank == "highest" else known[::-1], selection)
+        found["ranking"] = _ranking(known if selection.rank == "highest" else known[::-1], selection, close)
     return found
 
 
@@ -74,38 +80,41 @@ def selection_lines(found: dict[str, Any]) -> list[str]:
     return lines
 
 
-def _threshold(known: Sequence[tuple[StatisticsRow, float]], selection: Selection, *, without: int) -> dict[str, Any]:
+def _threshold(
+    known: Sequence[tuple[StatisticsRow, float]], selection: Selection, *, without: int, close: float
+) -> dict[str, Any]:
     low = float("-inf") if selection.above is None else selection.above
     high = float("inf") if selection.below is None else selection.below
     inside = [row.label for row, value in known if low < value < high]
     limits = [limit for limit in (selection.above, selection.below) if limit is not None]
     return {
         "words": selection.threshold_words,
+        "close": close,
         "above": selection.above,
         "below": selection.below,
         "count": len(inside),
         "polygons_with_value": len(known),
         "share_percent": round(100 * len(inside) / len(known), 1) if known else None,
         "units": inside,
-        "close_units": [row.label for row, value in known if any(abs(value - limit) < CLOSE for limit in limits)],
+        "close_units": [row.label for row, value in known if any(abs(value - limit) < close for limit in limits)],
         "without_value": without,
     }
 
 
-def _ranking(ranked: Sequence[tuple[StatisticsRow, float]], selection: Selection) -> dict[str, Any]:
+def _ranking(ranked: Sequence[tuple[StatisticsRow, float]], selection: Selection, close: float) -> dict[str, Any]:
     taken, rest = ranked[: selection.count], ranked[selection.count :]
     last = round(taken[-1][1], DECIMALS) if taken else None
     pairs = zip(taken, [*taken[1:], *rest[:1]], strict=False)
     return {
         "order": selection.rank,
-        "asked": selection.count,
+        "close": close,
         "polygons_with_value": len(ranked),
         "units": [
             {"label": row.label, "value": value, "valid_pixels": row.valid_pixels, "total_pixels": row.total_pixels}
             for row, value in taken
         ],
         "tied_with_last": [row.label for row, value in rest if round(value, DECIMALS) == last],
-        "close_pairs": [[one.label, other.label] for (one, a), (other, b) in pairs if abs(a - b) < CLOSE],
+        "close_pairs": [[one.label, other.label] for (one, a), (other, b) in pairs if abs(a - b) < close],
     }
 
 
@@ -120,7 +129,8 @@ def _threshold_lines(found: dict[str, Any]) -> list[str]:
     if found["without_value"]:
         lines.append(f"{counted(found['without_value'], 'polygon')} without a value, counted on neither side.")
     if found["close_units"]:
-        lines.append(f"Within {CLOSE:g} of the threshold, so easily on the other side: {listed(found['close_units'])}.")
+        near = f"Within {found['close']:g} of the threshold, so easily on the other side"
+        lines.append(f"{near}: {listed(found['close_units'])}.")
     return lines
 
 
@@ -129,13 +139,11 @@ def _ranking_lines(found: dict[str, Any]) -> list[str]:
     if not named:
         return []
     lines = [f"The {len(found['units'])} {found['order']} of {found['polygons_with_value']} with a value: {named}."]
-    if found["asked"] > len(found["units"]):
-        lines.append(f"Asked for {found['asked']}; no more have a value.")
     if found["tied_with_last"]:
         lines.append(f"Tied with the last one and not listed: {listed(found['tied_with_last'])}.")
     if found["close_pairs"]:
         pairs = [f"{one} and {other}" for one, other in found["close_pairs"]]
-        lines.append(f"Less than {CLOSE:g} apart, so their order is not certain: {listed(pairs)}.")
+        lines.append(f"Less than {found['close']:g} apart, so their order is not certain: {listed(pairs)}.")
     return lines
 
 

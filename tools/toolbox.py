@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import date
-from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
+from functools import wraps
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, ParamSpec
 
 from pydantic import Field
 
@@ -13,13 +14,15 @@ from tools.backend_login import Logins
 from tools.backend_mapping import BackendMapping, find_mapping
 from tools.credits import Charge, free
 from tools.errors import JobFailed, PlaceAmbiguous, ToolInputError
-from tools.schema import MAX_CLOUD_PERCENT, Bbox, Output, Period, Polygons, Question, ToolResult
+from tools.schema import MAX_CLOUD_PERCENT, Bbox, Output, Period, Polygons, Question, ToolResult, UnitKind
 from tools.selection import Rank, Selection
 
 if TYPE_CHECKING:
     from knowledge.retrieval import Retriever
     from tools.nuts import NutsSource
     from tools.workspace import Workspace
+
+_Args = ParamSpec("_Args")
 
 Words = Annotated[str, Field(description="The user's question or its subject, in plain words.", max_length=4000)]
 PlaceName = Annotated[
@@ -59,11 +62,11 @@ SearchUnits = Annotated[
     Literal["any", "parcels", "districts"],
     Field(description="Smallest units the product must tell apart; not used when an area is attached."),
 ]
-UnitKind = Annotated[
-    Literal["place", "parcels", "districts"],
+Units = Annotated[
+    UnitKind,
     Field(
-        description="The place as a whole, or its parcels or districts; per_polygon is of parcels where nothing is "
-        "said; not used when an area is attached."
+        description="The place as a whole, its parcels, its districts or communes, or its NUTS regions of a level; "
+        "per_polygon is of parcels where nothing is said; not used when an area is attached."
     ),
 ]
 MaxCloud = Annotated[float, Field(description="Most cloud in a scene, in percent of it.", ge=0, le=100)]
@@ -79,10 +82,6 @@ LayerYear = Annotated[
 ]
 LayerAgainst = Annotated[
     str, Field(description="Second reference year, to get the difference (later minus earlier).", max_length=200)
-]
-LayerUnits = Annotated[
-    Literal["place", "parcels", "districts"],
-    Field(description="The place as a whole, or its parcels or districts; not used when an area is attached."),
 ]
 ClassMethod = Annotated[
     Literal["kmeans", "random_forest", "thresholds"],
@@ -169,6 +168,21 @@ class Context:
         """Raise JobFailed when the user has stopped the question."""
         if self.cancelled():
             raise JobFailed("The computation was stopped.", "Ask again to start it anew.")
+
+
+def _asking_back(tool: Callable[_Args, ToolResult]) -> Callable[_Args, ToolResult]:
+    """Let a tool hand the choice between several places to the user."""
+
+    @wraps(tool)
+    def asking(*args: _Args.args, **kwargs: _Args.kwargs) -> ToolResult:
+        try:
+            return tool(*args, **kwargs)
+        except PlaceAmbiguous as error:
+            options = tuple(error.options)
+            text = f"{error.message} Options: {'; '.join(options)}."
+            return ToolResult(text=text, outcome="not_run", question=Question(text=error.message, options=options))
+
+    return asking
 
 
 class Toolbox:
@@ -273,14 +287,12 @@ class Toolbox:
 
         return compare_products(self.services.retriever, first, second)
 
+    @_asking_back
     def find_place(self, name: PlaceName) -> ToolResult:
         """Find where a named place is."""
         from tools.planning import choose_place
 
-        try:
-            place = choose_place(name, self.context.area, self.services.nuts)
-        except PlaceAmbiguous as error:
-            return _ask_back(error)
+        place = choose_place(name, self.context.area, self.services.nuts)
         west, south, east, north = place.bbox
         text = (
             f"{place.name} ({place.kind}): {west:.4f}, {south:.4f}, {east:.4f}, {north:.4f} (west, south, east, north)"
@@ -290,22 +302,21 @@ class Toolbox:
             data={"place": place.model_dump(mode="json")},
         )
 
+    @_asking_back
     def search_scenes(self, place: PlaceName, period: PeriodWords) -> ToolResult:
         """List the satellite scenes that exist for a place and a period."""
         from tools.scenes import list_scenes
 
-        try:
-            return list_scenes(self.services, self.context, place=place, period=period)
-        except PlaceAmbiguous as error:
-            return _ask_back(error)
+        return list_scenes(self.services, self.context, place=place, period=period)
 
+    @_asking_back
     def compute(
         self,
         index: IndexName,
         place: PlaceName,
         period: PeriodWords,
         output: OutputKind,
-        units: UnitKind = "place",
+        units: Units = "place",
         against: Against = "",
         above: Above = None,
         below: Below = None,
@@ -321,35 +332,38 @@ class Toolbox:
 
         selection = Selection(above=above, below=below, rank=rank, count=count)
         context = replace(self.context, max_cloud_percent=max_cloud)
-        try:
-            return compute_kind(
-                self.services, context, recipe_id=index, place=place, period=period, against=against,
-                output=output, units=units, selection=selection,
-            )  # fmt: skip
-        except PlaceAmbiguous as error:
-            return _ask_back(error)
+        return compute_kind(
+            self.services, context, recipe_id=index, place=place, period=period, against=against,
+            output=output, units=units, selection=selection,
+        )  # fmt: skip
 
+    @_asking_back
     def layer_statistics(
         self,
         layer: LayerWords,
         place: PlaceName,
         period: LayerYear = "",
-        units: LayerUnits = "place",
+        units: Units = "place",
         against: LayerAgainst = "",
+        above: Above = None,
+        below: Below = None,
+        rank: RankOrder = "",
+        count: RankCount = 5,
     ) -> ToolResult:
         """Compute statistics of a land product layer per polygon: mean tree cover or sealing, or hectares of classes.
 
-        With `against`, the difference of two years, where the editions may be subtracted.
+        With `against`, the difference of two years, where the editions may be subtracted; `above`, `below` and `rank`
+        pick from the polygons by that value, of classes by their share in percent.
         """
         from tools.layer_statistics import layer_statistics
 
-        try:
-            return layer_statistics(
-                self.services, self.context, layer=layer, place=place, period=period, units=units, against=against
-            )
-        except PlaceAmbiguous as error:
-            return _ask_back(error)
+        selection = Selection(above=above, below=below, rank=rank, count=count)
+        return layer_statistics(
+            self.services, self.context, layer=layer, place=place, period=period, units=units, against=against,
+            selection=selection,
+        )  # fmt: skip
 
+    @_asking_back
     def classify(
         self,
         method: ClassMethod,
@@ -364,11 +378,9 @@ class Toolbox:
         from tools.classify import Asked, classify
 
         asked = Asked(method, count=classes, label=label, index=index, breaks=breaks)
-        try:
-            return classify(self.services, self.context, place=place, period=period, asked=asked)
-        except PlaceAmbiguous as error:
-            return _ask_back(error)
+        return classify(self.services, self.context, place=place, period=period, asked=asked)
 
+    @_asking_back
     def feature_stack(
         self,
         place: PlaceName,
@@ -380,17 +392,7 @@ class Toolbox:
         """Make one file of bands and indices, all dates or their median, for machine learning: masked and scaled."""
         from tools.feature_stack import make_stack
 
-        try:
-            return make_stack(
-                self.services, self.context, bands=bands, place=place, period=period, format=format,
-                composite=composite,
-            )  # fmt: skip
-        except PlaceAmbiguous as error:
-            return _ask_back(error)
-
-
-def _ask_back(error: PlaceAmbiguous) -> ToolResult:
-    """Hand the choice between several places to the user."""
-    options = tuple(error.options)
-    text = f"{error.message} Options: {'; '.join(options)}."
-    return ToolResult(text=text, outcome="not_run", question=Question(text=error.message, options=options))
+        return make_stack(
+            self.services, self.context, bands=bands, place=place, period=period, format=format,
+            composite=composite,
+        )  # fmt: skip
