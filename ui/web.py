@@ -31,7 +31,8 @@ from ui.trainer import Trainer
 from ui.turn import Turn, stopped
 
 _log = logging.getLogger(__name__)
-_ASKS_AT_ONCE = 8
+_ASKS_AT_ONCE = 64
+"""More wait in line with nothing to see; how many may compute at once is told elsewhere."""
 
 _SHOW_ANSWER = """() => setTimeout(() => {
   const told = [...document.querySelectorAll('#chat [data-testid="bot"]')].pop();
@@ -137,6 +138,8 @@ class Page:
             self._session: gr.State = gr.State(None, delete_callback=self._end)
             self._area: gr.State = gr.State(None)
             self._turn: gr.State = gr.State(None)
+            # One question at a time: two answers would write over each other, so the next one stays in the box.
+            self._busy: gr.State = gr.State(value=False)
             # Which conversations were begun in this browser; their ids are the only way to them.
             self._own: gr.BrowserState = gr.BrowserState([], storage_key="clms-conversations", secret="clms-assistant")  # noqa: S106
             self._parts = Layout(self._mind, self._build_cards)
@@ -164,10 +167,10 @@ class Page:
         parts, plan, hidden = self._parts, self._plan, _HIDDEN
         ask: Any = {
             "fn": self._ask,
-            "inputs": [parts.box, parts.chat, self._session, self._area, parts.language, self._own],
+            "inputs": [parts.box, parts.chat, self._session, self._area, parts.language, self._own, self._busy],
             "outputs": [
                 parts.box, parts.chat, self._session, parts.result, parts.map, parts.send, parts.stop, parts.again,
-                self._turn, self._own, parts.kept, parts.tab,
+                self._turn, self._own, parts.kept, parts.tab, self._busy,
             ],
             "concurrency_limit": _ASKS_AT_ONCE,
             "concurrency_id": "ask",
@@ -195,7 +198,7 @@ class Page:
                 self._kept.remembered, [self._session, self._own, parts.language], [self._own, parts.kept], **hidden
             )
             run.then(None, js=_SHOW_ANSWER, **hidden)
-        buttons = [parts.send, parts.stop]
+        buttons = [self._busy, parts.send, parts.stop]
         parts.stop.click(self._on_stop, [parts.chat, parts.language], [parts.chat, *buttons], cancels=runs, **hidden)
         fresh = [parts.chat, parts.tab, self._session, self._turn, parts.result, parts.map, *buttons, parts.again]
         for trigger in (parts.reset.click, parts.chat.clear, self._trainer.restart.click):
@@ -254,26 +257,33 @@ class Page:
         area: Polygons | None,
         language: Language,
         own: list[str],
+        busy: bool,
     ) -> AsyncIterator[Updates]:
-        if not question.strip():
+        if busy or not question.strip():
+            yield {self._parts.box: question}
             return
         parts, session_id, turn = self._parts, session_id or uuid4().hex, Turn(question.strip())
         # Said with every update: the page drops what it has not drawn yet when the next update comes.
-        busy = {parts.send: button_shown(False), parts.again: button_shown(False), parts.stop: button_shown(True)}
+        runs: Updates = {
+            parts.send: button_shown(False),
+            parts.again: button_shown(False),
+            parts.stop: button_shown(True),
+        }
         # Listed before it is answered: a page that is loaded again meanwhile finds the conversation.
         kept, listed = self._kept.remembered(session_id, own, language)
         known = {self._session: session_id, self._own: kept, parts.kept: listed, parts.tab: session_id}
-        yield {parts.box: "", parts.chat: before + turn.messages(language), **known, **busy}
+        yield {parts.box: "", parts.chat: before + turn.messages(language), self._busy: True, **known, **runs}
         async with aclosing(self._events(turn.question, session_id, area)) as events:
             async for event in events:
                 turn.take(event)
-                yield {parts.chat: before + turn.messages(language), **busy, **self._results(turn, language)}
+                yield {parts.chat: before + turn.messages(language), **runs, **self._results(turn, language)}
         yield {
             parts.map: await asyncio.to_thread(self._shown.map, language, session_id, turn, area),
             parts.send: button_shown(True),
             parts.stop: button_shown(False),
             parts.again: button_shown(True),
             self._turn: turn,
+            self._busy: False,
         }
 
     async def _events(self, question: str, session_id: str, area: Polygons | None) -> AsyncGenerator[Event, None]:
@@ -325,11 +335,11 @@ class Page:
         return (turn.question if turn else ""), messages[: asked[-1]] if asked else messages
 
     def _on_stop(self, messages: Messages, language: Language) -> tuple[Any, ...]:
-        return stopped(messages, language), button_shown(True), button_shown(False)
+        return stopped(messages, language), False, button_shown(True), button_shown(False)
 
     def _on_reset(self, session_id: str | None, language: Language) -> tuple[Any, ...]:
         self._end(session_id)
-        shown = [button_shown(True), button_shown(False), button_shown(False)]
+        shown = [False, button_shown(True), button_shown(False), button_shown(False)]
         return [], "", None, None, empty_html(language), self._shown.map(language, None, None, None), *shown
 
     def _end(self, session_id: str | None) -> None:

@@ -69,6 +69,20 @@ def test_stop_ends_the_running_question_and_the_page_takes_the_next(page: Page, 
     page.get_by_text("Mean NDVI is 0 in P1.").wait_for()
 
 
+def test_a_question_waits_in_the_box_while_another_is_answered(page: Page, assistant: ScriptedAssistant) -> None:
+    ask(page, "wait for it")
+    page.get_by_text("Finding the place: Rennes").wait_for()
+    page.get_by_role("button", name="Lessons and sharing").click()
+    next_one = page.locator("#lesson button").first
+    next_one.click()
+    expect(page.get_by_label("Your question")).to_have_value(next_one.inner_text())
+    page.get_by_role("button", name="Stop").click()
+    page.get_by_text("Stopped.").wait_for()
+    assert assistant.questions[-1] == "wait for it"
+    page.get_by_role("button", name="Ask", exact=True).click()
+    page.get_by_text("Mean NDVI is 0 in P1.").wait_for()
+
+
 def test_failures_are_a_sentence_and_a_hint(page: Page) -> None:
     ask(page, "fail")
     page.get_by_text("The hub does not answer.").wait_for()

@@ -13,7 +13,7 @@ const HOME = [[34, -25], [71, 42]];
 const map = L.map(board, { zoomControl: true, attributionControl: true, worldCopyJump: false, minZoom: 2, maxZoom: 19, zoomSnap: 0.25, doubleClickZoom: false });
 map.attributionControl.setPrefix(false);
 map.fitBounds(HOME);
-L.control.scale({ imperial: false }).addTo(map);
+L.control.scale({ imperial: false, position: "topright" }).addTo(map);
 map.createPane("ground").style.zIndex = 150;
 let words = {}, layers = new Map(), units = null, area = null, conversation = null, drawing = null, tiles = null, shape = null, question = "", turn = "";
 
@@ -71,12 +71,14 @@ function legend(one) {
 function row(one) {
   const item = make("li"), label = make("label"), box = make("input", undefined, { type: "checkbox" });
   const fade = make("input", undefined, { type: "range", min: 0, max: 100, value: 100, "aria-label": `${words.opacity}: ${one.title}` });
+  const faded = make("label", undefined, { class: "map-fade" });
+  faded.append(make("span", words.opacity), fade);
   box.checked = one.shown;
   fade.value = Math.round(100 * one.image.options.opacity);
   box.addEventListener("change", () => { show(one, box.checked); clip(); });
   fade.addEventListener("input", () => one.image.setOpacity(fade.value / 100));
   label.append(box, make("strong", one.title));
-  item.append(label, make("span", one.dates, { class: "map-dates" }), legend(one), fade);
+  item.append(label, make("span", one.dates, { class: "map-dates" }), legend(one), faded);
   item.append(make("p", one.source, { class: one.synthetic ? "map-fake" : "map-source" }), ...(one.licence ? [make("p", `${words.licence}: ${one.licence}`, { class: "map-source" })] : []));
   return item;
 }
