@@ -9,6 +9,7 @@ from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import replace
 from datetime import UTC, date, datetime
+from functools import partial
 from time import perf_counter
 from typing import Any
 
@@ -20,6 +21,7 @@ from assistant.jobs import Jobs, Running
 from assistant.menu import ModelUnusable, Run
 from assistant.minds import Draft
 from assistant.models import model_name
+from assistant.phrases import translate
 from assistant.roles import users_words
 from assistant.schema import (
     Answer,
@@ -38,6 +40,7 @@ from assistant.telemetry import counting, log_failure, span
 from knowledge.errors import ClmsError
 from knowledge.lexicon import Language
 from tools.schema import Polygons
+from tools.spoken import speak
 from tools.toolbox import Services, Toolbox
 
 logger = logging.getLogger(__name__)
@@ -226,6 +229,7 @@ class Assistant:
             asked = await asyncio.to_thread(self._recall, asked)
             asked = await asyncio.to_thread(self._take_up, asked)
             emit = translation.speaking(plain, asked.language)
+            speak(asked.language, partial(translate, language=asked.language))
             draft = await self._draft(asked, emit, cancelled)
             try:
                 answer = await self._checked(asked, draft, started)

@@ -1,6 +1,8 @@
 """Maps and charts: readable pictures, honest about no data and invented data."""
 
+from contextvars import copy_context
 from datetime import date
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +13,13 @@ from affine import Affine
 from matplotlib.image import imread
 from rasterio.warp import transform_geom
 
+from assistant.phrases import translate
 from tools.charts import render_chart
 from tools.errors import JobFailed
+from tools.figures import add_footer, add_watermark, new_figure
 from tools.render import NDVI_RANGE, render_map, short_names
 from tools.schema import Output, Period, Place, Plan, Polygons, Statistics, StatisticsRow
+from tools.spoken import speak, spoken
 from tools.workspace import Workspace
 
 SOURCE = "Contains modified Copernicus Sentinel data 2026. Places: GeoNames, CC BY 4.0."
@@ -170,3 +175,15 @@ def test_no_chart_is_drawn_of_nothing(tmp_path: Path) -> None:
         render_chart(
             Workspace(tmp_path), statistics, make_plan("composite"), title="t", synthetic=False, source_line=SOURCE
         )
+
+
+def test_a_picture_speaks_the_language_of_who_asked_for_it() -> None:
+    def draw() -> tuple[str, str]:
+        speak("fr", partial(translate, language="fr"))
+        figure, axes = new_figure(4, 3)
+        add_footer(figure, "Grey: no data.")
+        add_watermark(axes, faint=True)
+        return figure.get_supxlabel(), axes.texts[0].get_text()
+
+    assert copy_context().run(draw) == ("Gris : pas de données.", "DONNÉES SYNTHÉTIQUES")
+    assert spoken("Grey: no data.") == "Grey: no data."

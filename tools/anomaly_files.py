@@ -15,6 +15,7 @@ from tools.planning import Prepared
 from tools.render import render_map, symmetric_range
 from tools.run_files import source_line
 from tools.schema import Artifact, Statistics
+from tools.spoken import spoken
 from tools.workspace import Workspace
 
 MAX_BARS = 40
@@ -97,6 +98,6 @@ def _draw_units(axes: Any, work: Prepared, known: Sequence[dict[str, Any]]) -> s
     axes.set_yticks(list(places), [shortened(row["label"], 30) for row in shown], fontsize=8)
     axes.invert_yaxis()
     axes.axvline(0, color="black", linewidth=0.8)
-    axes.set_xlabel(f"{work.recipe.title} minus the mean of other years")
+    axes.set_xlabel(spoken(f"{work.recipe.title} minus the mean of other years"))
     left_out = f" Shown: {MAX_BARS} of {len(known)} units." if len(known) > MAX_BARS else ""
     return f"Lines: one standard deviation of the other years on either side of their mean.{left_out}"

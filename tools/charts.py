@@ -16,6 +16,7 @@ from tools.figures import (
 )
 from tools.map_style import chart_style
 from tools.schema import Artifact, Plan, Statistics, StatisticsRow
+from tools.spoken import spoken
 from tools.workspace import Workspace
 
 MAX_LINES = 8
@@ -102,5 +103,5 @@ def _draw_bars(axes: Any, rows: list[StatisticsRow]) -> str:
 
 def _bar_words(row: StatisticsRow) -> str:
     if row.value is None:
-        return "not covered" if row.outcome == "not_covered" else "no data"
+        return spoken("not covered" if row.outcome == "not_covered" else "no data")
     return f"{row.value:.2f}" + (f"  ({row.valid_share:.0%})" if row.valid_pixels < row.total_pixels else "")

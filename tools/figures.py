@@ -6,6 +6,7 @@ from typing import Any
 from tools.export import subject
 from tools.map_style import MapStyle, dates_words
 from tools.schema import Artifact, Plan
+from tools.spoken import spoken
 from tools.workspace import Workspace
 
 WATERMARK = "SYNTHETIC DEMO DATA"
@@ -34,12 +35,14 @@ def save_figure(
 
 def heading(title: str, plan: Plan) -> str:
     """Give the title of a picture: at most two lines, then the dates."""
-    return "\n".join((*textwrap.wrap(_plain(title), 75)[:2], dates_words(plan)))
+    return "\n".join((*textwrap.wrap(_plain(spoken(title)), 75)[:2], spoken(dates_words(plan))))
 
 
 def add_footer(figure: Any, text: str) -> None:
     """Write source and notes under a picture."""
-    figure.supxlabel("\n".join(textwrap.wrap(_plain(text), 115)), fontsize=7, color="#444444", x=0.01, ha="left")
+    figure.supxlabel(
+        "\n".join(textwrap.wrap(_plain(spoken(text)), 115)), fontsize=7, color="#444444", x=0.01, ha="left"
+    )
 
 
 def add_watermark(axes: Any, *, faint: bool) -> None:
@@ -48,7 +51,7 @@ def add_watermark(axes: Any, *, faint: bool) -> None:
 
     halo = [] if faint else [withStroke(linewidth=2, foreground="white", alpha=0.5)]
     axes.text(
-        0.5, 0.5, WATERMARK, fontsize=26, fontweight="bold", color="#b00020", alpha=0.25 if faint else 0.5,
+        0.5, 0.5, spoken(WATERMARK), fontsize=26, fontweight="bold", color="#b00020", alpha=0.25 if faint else 0.5,
         ha="center", va="center", rotation=25, transform=axes.transAxes, zorder=10, path_effects=halo,
     )  # fmt: skip
 
@@ -56,7 +59,7 @@ def add_watermark(axes: Any, *, faint: bool) -> None:
 def axis_label(plan: Plan, unit: str) -> str:
     """Name the value; an index without a unit has its name alone."""
     name = f"{subject(plan)}{' difference' if plan.against else ''}"
-    return name if unit in ("", "1") else f"{name} ({unit})"
+    return spoken(name) if unit in ("", "1") else f"{spoken(name)} ({spoken(unit)})"
 
 
 def shortened(text: str, length: int) -> str:

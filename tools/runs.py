@@ -20,6 +20,7 @@ from tools.errors import ArtifactNotFound
 from tools.locks import one_at_a_time
 from tools.planning import Prepared
 from tools.schema import Artifact, Frozen, Statistics
+from tools.spoken import spoken_language
 from tools.timings import note_run
 from tools.workspace import Workspace, file_sha256
 
@@ -99,6 +100,8 @@ def run_key(services: "Services", work: Prepared, graphs: Any) -> str:
         "scenes": sorted((scene.collection_id, scene.id, scene.version) for scene in work.scenes),
         "service": services.rerun_url or services.openeo_url,
         "version": _version(),
+        # Other words in the pictures are other files.
+        **({"language": spoken_language()} if spoken_language() != "en" else {}),
     }
     return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()[:32]
 
