@@ -118,7 +118,8 @@ def several(tmp_path_factory: pytest.TempPathFactory) -> Retriever:
     folder = tmp_path_factory.mktemp("several")
     (folder / "sealing.md").write_text(
         "---\ntitle: HRL Imperviousness Density - manual\n---\n# Accuracy\n\nThe overall accuracy is 92 percent.\n\n"
-        "# Errors\n\nGreen roofs are a frequent cause of omission.\n\n# Codes\n\n| Value | Meaning |\n| --- | --- |\n"
+        "# Errors\n\nGreen roofs are a frequent cause of omission.\n\n"
+        "# Size\n\nPatches have a width of at least 30 m.\n\n# Codes\n\n| Value | Meaning |\n| --- | --- |\n"
         "| 7 | outside Europe |\n| 254 | no image |\n"
     )
     (folder / "grass.md").write_text(
@@ -141,6 +142,9 @@ def several(tmp_path_factory: pytest.TempPathFactory) -> Retriever:
         ("Quelle est la précision de l'imperméabilisation ?", "The overall accuracy is 92 percent."),
         ("¿Qué causa la omisión en la impermeabilización?", "Green roofs are a frequent cause of omission."),
         ("Per quanto tempo sono conservati gli ordini?", "Download orders are kept for 72 hours."),
+        ("What is the minimum width of imperviousness patches?", "Patches have a width of at least 30 m."),
+        ("Wie breit muss die Versiegelung mindestens sein?", "Patches have a width of at least 30 m."),
+        ("Quelle est la hauteur minimale de l'imperméabilisation ?", ""),
         ("what does 254 mean in imperviousness", "| 254 | no image |"),
         ("what does 7 mean in imperviousness", "| 7 | outside Europe |"),
         ("how accurate is tree cover density?", ""),

@@ -29,7 +29,7 @@ _IDLE_WORDS = """
     tell know known explain describe define definition exactly happen happens call called say says said manual manuals
     document documents documentation according possible mean means meaning long often still really copernicus clms layer
     layers come comes look looks lie lies use used uses using make makes made take takes taken need needs work works go
-    goes back quickly soon there
+    goes back quickly soon there maximum minimum
 """
 _IDLE = frozenset(map(stem, _IDLE_WORDS.split()))
 """Words of asking: no passage must hold them."""
