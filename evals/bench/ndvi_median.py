@@ -4,7 +4,9 @@
 runs both sides in turns. The hub's side is what a user waits for: request, graph, computation, GeoTIFF, download.
 The plain side ends with the array in memory. NDVI reads two of the four bands, and SCL, on both sides.
 Elapsed time depends on who else uses the machine, processor time hardly does: both are told.
-`--local-connection PYTHON` adds the LocalConnection of the `openeo` client, see `local_connection.py`.
+`--local-connection PYTHON` adds the LocalConnection of the `openeo` client, see `local_connection.py`, and
+`--titiler PYTHON` titiler-openeo, see `titiler_openeo.py`. `--memory PIXELS` only tells the most memory that the hub's
+side takes for images of so many pixels a side (Linux).
 """
 
 import argparse
@@ -13,6 +15,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -40,7 +43,6 @@ SCALE, OFFSET = 0.0001, -0.1
 CORNER = (600_000.0, 5_340_000.0)
 CRS = "EPSG:32630"
 FINE = Grid(CRS, (10.0, 0.0, CORNER[0], 0.0, -10.0, CORNER[1]), SIZE_PX, SIZE_PX)
-COARSE = Grid(CRS, (20.0, 0.0, CORNER[0], 0.0, -20.0, CORNER[1]), SIZE_PX // 2, SIZE_PX // 2)
 DAYS = [date(2023, month, 15) for month in range(1, 13)]
 BANDS = {
     name: Band(name, 10.0, common_name, SCALE, OFFSET, 0)
@@ -53,30 +55,78 @@ def main() -> None:
     """Make the files, time both sides in turns, compare the results and print the ratio."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--local-connection", metavar="PYTHON", help="interpreter with openeo[localprocessing]")
-    other = parser.parse_args().local_connection
+    parser.add_argument("--titiler", metavar="PYTHON", help="interpreter with titiler-openeo and uvicorn")
+    parser.add_argument("--memory", metavar="PIXELS", type=int, help="tell the peak of memory for images of this size")
+    given = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        hub_dir = Path(folder)
-        print(f"Making {len(DAYS)} dates of {SIZE_PX} x {SIZE_PX} pixels ...")
-        plan, box = make_archive(hub_dir)
-        layers = read_layers(Archive(hub_dir).collection(COLLECTION) or {})
-        graph = build_graphs(plan, layers, whole_area(box), box)["raster"]
-        target = hub_dir / "median.tif"
-        # Nothing is kept between rounds: each one reads and computes everything.
-        with running_hub(hub_dir, limits=Limits(kept_bytes=0)) as url:
-            backend = OpenEOBackend(f"{url}/openeo", timeout_s=600)
-            # The first round also pays for imports; it is shown but not counted.
-            rounds = [
-                (seconds(lambda: backend.run_raster(graph, target)), seconds(lambda: plain_median(hub_dir)))
-                for _ in range(ROUNDS + 1)
-            ]
-            elsewhere = local_connection(other, f"{url}/stac", hub_dir) if other else []
+        if given.memory:
+            tell_memory(Path(folder), given.memory)
+        else:
+            compare(Path(folder), given.local_connection, given.titiler)
+
+
+def compare(hub_dir: Path, local_python: str | None, titiler_python: str | None) -> None:
+    """Time all sides in turns."""
+    print(f"Making {len(DAYS)} dates of {SIZE_PX} x {SIZE_PX} pixels ...")
+    graph, target = ndvi_graph(hub_dir, SIZE_PX), hub_dir / "median.tif"
+    # Nothing is kept between rounds: each one reads and computes everything.
+    with running_hub(hub_dir, limits=Limits(kept_bytes=0)) as url:
+        backend = OpenEOBackend(f"{url}/openeo", timeout_s=600)
+        # The first round also pays for imports; it is shown but not counted.
+        rounds = [
+            (seconds(lambda: backend.run_raster(graph, target)), seconds(lambda: plain_median(hub_dir)))
+            for _ in range(ROUNDS + 1)
+        ]
+        elsewhere = local_connection(local_python, f"{url}/stac", hub_dir) if local_python else []
         report(rounds, elsewhere, difference=largest_difference(target, plain_median(hub_dir)))
+        if titiler_python:
+            against_titiler(titiler_python, url, hub_dir)
 
 
-def make_archive(hub_dir: Path) -> tuple[Plan, Bbox]:
+def ndvi_graph(hub_dir: Path, size_px: int) -> Json:
+    """Make the files and the graph that the assistant builds for them."""
+    plan, box = make_archive(hub_dir, size_px)
+    layers = read_layers(Archive(hub_dir).collection(COLLECTION) or {})
+    return build_graphs(plan, layers, whole_area(box), box)["raster"]
+
+
+def tell_memory(hub_dir: Path, size_px: int) -> None:
+    """Run the hub's side once and print the process's memory before and at its peak."""
+    status, graph = Path("/proc/self/status"), ndvi_graph(hub_dir, size_px)
+    with running_hub(hub_dir, limits=Limits(values=10**10, kept_bytes=0)) as url:
+        Path("/proc/self/clear_refs").write_text("5", encoding="ascii")  # the peak is counted from here
+        before = dict(line.split(":") for line in status.read_text("utf-8").splitlines())["VmRSS"].strip()
+        took = seconds(lambda: OpenEOBackend(f"{url}/openeo", timeout_s=3600).run_raster(graph, hub_dir / "median.tif"))
+        peak = dict(line.split(":") for line in status.read_text("utf-8").splitlines())["VmHWM"].strip()
+    print(
+        f"{len(DAYS)} dates of {size_px} x {size_px} pixels: {told(took)}; memory {before} before, {peak} at its peak"
+    )
+
+
+def against_titiler(python: str, url: str, hub_dir: Path) -> None:
+    """Time the same graph on the hub and on titiler-openeo, in turns, and compare the results."""
+    from evals.bench.titiler_openeo import graph_of, result, running_titiler
+
+    graph = graph_of(COLLECTION, FINE.bounds, CRS, ("B04_10m", "B08_10m"), ("2023-01-01", "2024-01-01"))
+    ours, theirs = hub_dir / "ours.tif", hub_dir / "theirs.tif"
+    with running_titiler(python, f"{url}/stac", hub_dir) as (titiler, token):
+        rounds = [
+            (
+                seconds(lambda: result(f"{url}/openeo", graph, ours))[0],
+                seconds(lambda: result(titiler, graph, theirs, token))[0],
+            )
+            for _ in range(ROUNDS + 1)
+        ]
+    hub, other = (statistics.median(side[1:]) for side in zip(*rounds, strict=True))  # the first is not counted
+    difference = largest_difference(ours, read(theirs))
+    print(f"NDVI of unmasked medians: hub {hub:.2f} s, titiler-openeo {other:.2f} s, ratio {other / hub:.1f} elapsed")
+    print(f"largest difference of the results: {difference:.1e} (titiler-openeo takes medians of whole numbers)")
+
+
+def make_archive(hub_dir: Path, size_px: int = SIZE_PX) -> tuple[Plan, Bbox]:
     """Write the files and their STAC; return the plan of the median over all of them."""
     rng = np.random.default_rng(1)
-    items = [write_date(hub_dir, day, rng) for day in DAYS]
+    items = [write_date(hub_dir, day, rng, size_px) for day in DAYS]
     head: Json = {
         "id": COLLECTION,
         "title": "Benchmark",
@@ -98,21 +148,23 @@ def make_archive(hub_dir: Path) -> tuple[Plan, Bbox]:
     return plan, box
 
 
-def write_date(hub_dir: Path, day: date, rng: np.random.Generator) -> Json:
+def write_date(hub_dir: Path, day: date, rng: np.random.Generator, size_px: int) -> Json:
     """Write one date's files: smooth reflectances with noise, and blocks of cloud in SCL."""
-    waves = np.sin(np.linspace(0, 20, SIZE_PX))[:, None] * np.cos(np.linspace(0, 15, SIZE_PX))[None, :]
+    fine = replace(FINE, width=size_px, height=size_px)
+    coarse = Grid(CRS, (20.0, 0.0, CORNER[0], 0.0, -20.0, CORNER[1]), size_px // 2, size_px // 2)
+    waves = np.sin(np.linspace(0, 20, size_px))[:, None] * np.cos(np.linspace(0, 15, size_px))[None, :]
     assets: Json = {}
     for number, (name, band) in enumerate(BANDS.items()):
         level = 1600 + 700 * number + 400 * waves + rng.normal(0, 60, waves.shape)
-        write_cog(path_of(hub_dir, day, name), level.round().astype(np.uint16), FINE, nodata=0)
-        assets[name] = raster_asset(href_of(day, name), band, FINE, data_type="uint16", title=name)
+        write_cog(path_of(hub_dir, day, name), level.round().astype(np.uint16), fine, nodata=0)
+        assets[name] = raster_asset(href_of(day, name), band, fine, data_type="uint16", title=name)
     classes = rng.choice(np.array([4, 5, 8, 9, 3], np.uint8), (16, 16), p=[0.5, 0.2, 0.1, 0.1, 0.1])
     classes[0, 0] = 9  # cloudy on every date: both sides must say "no value" there
-    scl = np.kron(classes, np.ones((SIZE_PX // 32, SIZE_PX // 32), np.uint8))
-    write_cog(path_of(hub_dir, day, SCL.name), scl, COARSE, nodata=0)
-    assets[SCL.name] = raster_asset(href_of(day, SCL.name), SCL, COARSE, data_type="uint8", title=SCL.name)
+    scl = np.kron(classes, np.ones((size_px // 32, size_px // 32), np.uint8))
+    write_cog(path_of(hub_dir, day, SCL.name), scl, coarse, nodata=0)
+    assets[SCL.name] = raster_asset(href_of(day, SCL.name), SCL, coarse, data_type="uint8", title=SCL.name)
     properties = {"datetime": f"{day}T10:30:00Z", "eo:cloud_cover": 30.0, "clms:synthetic": True}
-    return item_json(f"bench-{day}", COLLECTION, geometry=FINE.footprint, properties=properties, assets=assets)
+    return item_json(f"bench-{day}", COLLECTION, geometry=fine.footprint, properties=properties, assets=assets)
 
 
 def href_of(day: date, band: str) -> str:
