@@ -33,7 +33,8 @@ from assistant.users import ApiKeys
 from tests.servers.loopback import running
 from tests.servers.menu import SmallToolbox, small_assistant
 from tools.errors import ToolInputError
-from ui.api import check_exposure, create_app, make_access
+from ui.api import create_app, make_access
+from ui.gate import check_exposure
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 NAMES = ("alice", "bob", "dora", "root")

@@ -9,6 +9,7 @@ import openeo
 import pytest
 import rasterio
 from affine import Affine
+from click.testing import CliRunner
 from openeo.api.process import Parameter
 from openeo.processes import process
 from openeo.rest import OpenEoApiError
@@ -18,7 +19,8 @@ from assistant.settings import Settings
 from tools.hub.add import add_files
 from tools.hub.app import create_hub
 from tools.hub.server import running_hub
-from ui.gate import allow_origins
+from ui.cli import main
+from ui.gate import guard
 
 RED, NIR = 2.0, 6.0
 
@@ -139,16 +141,25 @@ def test_what_cannot_be_saved_is_refused_with_its_code(
     assert reply.json()["code"].startswith(code)
 
 
-def test_the_web_editor_may_ask_where_the_settings_name_its_address(tmp_path: Path) -> None:
+def test_pages_elsewhere_may_ask_only_where_the_settings_name_them(tmp_path: Path) -> None:
     editor = "https://editor.openeo.org"
     for origins, allowed in ((editor, editor), (None, None)):
         app = create_hub(tmp_path / "hub")
-        allow_origins(app, Settings(data_dir=tmp_path, cors_origins=origins))
+        guard(app, Settings(data_dir=tmp_path, cors_origins=origins))
         asked = {"Origin": editor, "Access-Control-Request-Method": "PATCH"}
-        with TestClient(app) as client:
-            assert (
-                client.options("/openeo/jobs/j-1", headers=asked).headers.get("access-control-allow-origin") == allowed
-            )
+        with TestClient(app, base_url="http://127.0.0.1") as client:
+            before = client.options("/openeo/jobs/j-1", headers=asked)
             capabilities = client.get("/openeo/", headers={"Origin": editor})
-        assert capabilities.headers.get("access-control-allow-origin") == allowed
+            started = client.post("/openeo/jobs/j-1/results", headers={"Origin": editor})
+            renamed = client.get("/stac", headers={"Host": "rebound.example"})
+        assert before.headers.get("access-control-allow-origin") == allowed
         assert ("Location" in capabilities.headers.get("access-control-expose-headers", "")) == bool(allowed)
+        assert started.status_code == (404 if allowed else 403)  # there is no such job
+        assert renamed.status_code == 400
+
+
+def test_a_hub_that_others_reach_needs_a_login(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("CLMS_DATA_DIR", str(tmp_path))
+    result = CliRunner().invoke(main, ["hub", "serve", "--host", "0.0.0.0", "--port", "0"])
+    assert result.exit_code == 1
+    assert "CLMS_AUTH=required" in result.output

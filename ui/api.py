@@ -11,12 +11,11 @@ from assistant.access import Access, Quotas, find_user_also
 from assistant.agent import Assistant
 from assistant.settings import Settings
 from assistant.setup import needs_hub
-from tools.errors import ToolInputError
 from tools.hub.app import create_hub
 from ui.artifact_api import artifact_router
 from ui.chat_api import chat_router
 from ui.errors import FAILED, add_error_handlers, close_paths
-from ui.gate import Gate, allow_origins
+from ui.gate import check_exposure, guard
 from ui.health_api import health_router
 from ui.mcp_api import create_mcp_server
 from ui.openai_api import openai_router
@@ -111,29 +110,9 @@ def add_doors(app: FastAPI, assistant: Assistant, settings: Settings, turns: Tur
 
         app.include_router(login_router(settings))
     close_paths(app, ("/api", "/v1", "/artifacts"))
-    allow_origins(app, settings)
-    # Added last, so it is the first that a request meets; what it answers is packed, files and streams are not.
-    app.add_middleware(Gate, settings=settings)
+    guard(app, settings)
+    # What the gate answers is packed, too; files and streams are not.
     app.add_middleware(GZipMiddleware, minimum_size=PACKED_BYTES, exclude_content_types=UNPACKED)
-
-
-def check_exposure(settings: Settings) -> None:
-    """Refuse to serve where anybody could use what is not theirs.
-
-    Raises:
-        ToolInputError: The address is public and nobody need log in; or tokens are taken from whoever they are for.
-    """
-    if settings.oidc_issuer and not settings.oidc_audience:
-        raise ToolInputError(
-            "CLMS_OIDC_ISSUER is set without CLMS_OIDC_AUDIENCE: tokens made for other services would be taken.",
-            "Set the audience that the provider puts into tokens for this service.",
-        )
-    if settings.is_local or settings.auth == "required" or settings.public_without_auth:
-        return
-    raise ToolInputError(
-        f"The address {settings.host or '(all)'} can be reached by others, and nobody need log in.",
-        "Set CLMS_AUTH=required and give keys with 'clms-assistant users add NAME', or CLMS_PUBLIC_WITHOUT_AUTH=true.",
-    )
 
 
 def _own_url(settings: Settings) -> str:

@@ -145,7 +145,8 @@ def serve(host: str | None, port: int | None) -> None:
     import uvicorn
 
     from assistant.agent import Assistant
-    from ui.api import check_exposure, create_app
+    from ui.api import create_app
+    from ui.gate import check_exposure
 
     settings = _settings(host=host, port=port)
     check_exposure(settings)
@@ -358,13 +359,14 @@ def hub_serve(host: str, port: int) -> None:
     import uvicorn
 
     from tools.hub.app import create_hub
-    from ui.gate import allow_origins
+    from ui.gate import check_exposure, guard
 
-    settings = _settings()
+    settings = _settings(host=host)
+    check_exposure(settings)
     port = _usable_port(host, port)
     click.echo(f"STAC: http://{host}:{port}/stac  openEO: http://{host}:{port}/openeo")
     app = create_hub(settings.hub_dir, settings.hub_limits)
-    allow_origins(app, settings)
+    guard(app, settings)
     uvicorn.run(app, host=host, port=port, log_level=settings.log_level.lower())
 
 

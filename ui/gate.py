@@ -23,6 +23,7 @@ from assistant.access import NotAuthenticated, User, acting_as
 from assistant.settings import LOOPBACK, Settings
 from assistant.telemetry import metrics, request_id
 from knowledge.errors import ClmsError
+from tools.errors import ToolInputError
 from ui.errors import error_response, told
 
 logger = logging.getLogger(__name__)
@@ -237,8 +238,27 @@ def credential(headers: Headers) -> str:
     return headers.get("x-api-key", "") or cookie_parser(headers.get("cookie", "")).get(TOKEN_COOKIE, "")
 
 
-def allow_origins(app: Starlette, settings: Settings) -> None:
-    """Let the pages of other sites ask that the settings name: the openEO Web Editor, for one."""
+def check_exposure(settings: Settings) -> None:
+    """Refuse to serve where anybody could use what is not theirs.
+
+    Raises:
+        ToolInputError: The address is public and nobody need log in; or tokens are taken from whoever they are for.
+    """
+    if settings.oidc_issuer and not settings.oidc_audience:
+        raise ToolInputError(
+            "CLMS_OIDC_ISSUER is set without CLMS_OIDC_AUDIENCE: tokens made for other services would be taken.",
+            "Set the audience that the provider puts into tokens for this service.",
+        )
+    if settings.is_local or settings.auth == "required" or settings.public_without_auth:
+        return
+    raise ToolInputError(
+        f"The address {settings.host or '(all)'} can be reached by others, and nobody need log in.",
+        "Set CLMS_AUTH=required and give keys with 'clms-assistant users add NAME', or CLMS_PUBLIC_WITHOUT_AUTH=true.",
+    )
+
+
+def guard(app: Starlette, settings: Settings) -> None:
+    """Put the gate before an application; pages elsewhere may ask that the settings name: the openEO Web Editor."""
     if settings.cors_origins:
         app.add_middleware(
             CORSMiddleware,
@@ -248,6 +268,8 @@ def allow_origins(app: Starlette, settings: Settings) -> None:
             expose_headers=["X-Turn-Id", "X-Request-Id", "Location", "Link", "OpenEO-Identifier"],
             allow_private_network=True,  # a page on the web may ask a server of the user's own network
         )
+    # Added last, so it is the first that a request meets.
+    app.add_middleware(Gate, settings=settings)
 
 
 def words(setting: str | None) -> tuple[str, ...]:
