@@ -10,10 +10,13 @@ _USER = "user|human|utilisateur|utilisatrice|nutzer|benutzer|usuario|usuaria|ute
 _MARK = re.compile(
     rf"<\|im_start\|>\s*(?P<opened>\w+)|<\|(?P<bar>{_OTHERS}|{_USER})\|>|[<\[]\s*(?P<tag>{_OTHERS}|{_USER})\s*[>\]]"
     rf"|<<(?P<sys>SYS)>>|<\|[^|<>]{{0,40}}\|>|[<\[]/\s*(?:{_OTHERS}|{_USER})\s*[>\]]|<</SYS>>|\[/?INST\]"
-    rf"|(?:^|(?<=[\n.!?>]\s)|(?<=\n))\s*(?P<label>{_OTHERS}|{_USER})\s*:",
+    rf"|(?:^|(?<=[\n.!?>]\s)|(?<=\n))\s*(?P<label>{_OTHERS}|{_USER})\s*:"
+    rf"|#{{2,6}}\s*(?P<head>{_OTHERS}|{_USER}|instructions?|response|question|input)\s*:",
     re.I,
 )
-"""Where another voice begins or ends: tags, the marks of chat templates, and `SYSTEM:` at the start of a sentence."""
+"""Where another voice begins or ends: tags, the marks of chat templates, `SYSTEM:` at the start of a sentence."""
+_HIDDEN = re.compile(r'<!--.*?(?:-->|\Z)|\{[^{}]*"role"\s*:\s*"(?!user")\w+"[^{}]*\}', re.I | re.S)
+"""Comments and messages of a chat API: nobody says them."""
 _SENTENCE = re.compile(r"(?<=[.!?\n])\s+|\n+|\\n")
 _LABEL = re.compile(r"[\W_]*(?:[\w'’]+\s){0,2}[\w'’]+\s*:")
 
@@ -23,9 +26,10 @@ def users_words(question: str) -> str:
 
     The question stays as it is where nothing of it would be left.
     """
-    parts = [part for part in _SENTENCE.split("\n".join(_own(question))) if part.strip()]
+    said = _HIDDEN.sub("\n", question)
+    parts = [part for part in _SENTENCE.split("\n".join(_own(said))) if part.strip()]
     kept = " ".join(" ".join(part for part in parts if not _poses(part)).split())
-    changed = _MARK.search(question) or any(map(_poses, parts))
+    changed = said != question or _MARK.search(said) or any(map(_poses, parts))
     return kept if changed and re.search(r"\w{3}", kept) else question
 
 
@@ -34,8 +38,8 @@ def _own(question: str) -> list[str]:
     kept, start, own = [], 0, True
     for mark in _MARK.finditer(question):
         kept += [question[start : mark.start()]] * own
-        role = next((mark[name] for name in ("opened", "bar", "tag", "sys", "label") if mark[name]), "")
-        own, start = not role or re.fullmatch(_USER, role, re.I) is not None, mark.end()
+        role = next((mark[name] for name in ("opened", "bar", "tag", "sys", "label", "head") if mark[name]), "")
+        own, start = not role or re.fullmatch(f"{_USER}|question|input", role, re.I) is not None, mark.end()
     kept += [question[start:]] * own
     return [part for part in kept if part.strip()] or [question]
 

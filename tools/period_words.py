@@ -311,6 +311,7 @@ PHRASES = {
     "a partir de": "since",
     "a partire da": "since",
     "from now": "today",
+    "from now on": "henceforth",
     **dict.fromkeys(("right now", "just now", "at present"), "today"),
     **dict.fromkeys(("en ce moment", "pour le moment"), "today"),
     **dict.fromkeys(("zurzeit", "zur zeit"), "today"),
