@@ -129,10 +129,12 @@ def test_quotes_links_code_and_names_are_copied(language: Foreign) -> None:
     assert told != text
 
 
-@pytest.mark.parametrize("field", ["choose_when", "cautions", "not_for", "access", "summary"])
+@pytest.mark.parametrize("field", ["choose_when", "cautions", "not_for", "access", "summary", "reasons"])
 @pytest.mark.parametrize("language", FOREIGN)
 def test_each_sentence_that_products_show_is_known_in_each_language(language: Foreign, field: str) -> None:
-    shown = [getattr(product, field) for product in load_catalogue().products]
+    products = load_catalogue().products
+    reasons = [[rule.reason for rule in one.comparable_with] for one in products]
+    shown = reasons if field == "reasons" else [getattr(product, field) for product in products]
     texts = {text for one in shown for text in ([one] if isinstance(one, str) else one)}
     told = {text: translate(text, language) for text in texts if any(word.islower() for word in text.split())}
     assert [text for text in sorted(told) if told[text] == text or is_english(told[text])] == []
