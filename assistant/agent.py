@@ -119,6 +119,10 @@ class Assistant:
         """Forget a conversation: its turns, the runs that wait in it, and its login at a back-end."""
         self.access.need("session", session_id)
         self.sessions.delete(session_id)
+        self.log_out(session_id)
+
+    def log_out(self, session_id: str) -> None:
+        """Forget the login of a conversation at a back-end."""
         with self._lock:
             if self._services:
                 self._services.logins.forget(session_id)

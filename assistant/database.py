@@ -77,8 +77,8 @@ def tables() -> "MetaData":
     def text(name: str, **more: Any) -> "Column[str]":
         return Column(name, Text, nullable=False, **more)
 
-    def when(name: str) -> "Column[datetime]":
-        return Column(name, DateTime, nullable=False, default=utc_now)
+    def when(name: str, **more: Any) -> "Column[datetime]":
+        return Column(name, DateTime, nullable=False, default=utc_now, **more)
 
     def number() -> "Column[int]":
         return Column("id", Integer, primary_key=True)
@@ -133,7 +133,7 @@ def tables() -> "MetaData":
         text("progress"),
         Column("followed", Boolean, nullable=False),
         when("asked_at"),
-        when("seen_at"),
+        when("seen_at", index=True),
     )
     Table(
         "event",
@@ -141,7 +141,7 @@ def tables() -> "MetaData":
         text("job_id", primary_key=True),
         Column("number", Integer, primary_key=True),
         text("session_id", index=True),
-        when("happened_at"),
+        when("happened_at", index=True),
         text("event"),
     )
     Table(

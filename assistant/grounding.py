@@ -4,7 +4,7 @@ import math
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any
 
 from assistant.claims import Claims, Day, Number, Reading, is_month, read_claims, remove_links, without_list_marks
@@ -23,6 +23,8 @@ _OF = re.compile(r"\b(\d+) (?:of|out of|von|sur|de|su) (\d+)\b|\b(\d+)/(\d+)\b")
 NO_YEAR = 0
 """Year of a date that was told without one: it supports the same day without a year, and no other."""
 NO_UNIT = "none"
+SOURCES_KEPT = 2048
+"""So many texts are kept as they were read: most of what tools say of products is said again and again."""
 BOUND_BEFORE = 30
 """So many letters before a number the word may stand that makes it a bound."""
 _NUMBERED = re.compile(r"\D*\w*\d+|\d+\D*")
@@ -70,15 +72,13 @@ class Evidence:
         self._read.add(text)
         for label in self._labels:
             text = text.replace(label, " ")
-        rest = "\n".join(rest for _, rest in without_list_marks(text))
-        self.texts.append(fold(rest))
-        claims = read_claims(rest, language=language_of(rest))
+        rest, folded, claims, plain = _read_source(text)
+        self.texts.append(folded)
         self.add_names(*claims.names)
         self.links.update(claims.links)
         for day in claims.days:
             for year, month, number in day.readings:
                 self._add_date(year, month, number)
-        plain = fold(claims.text)
         for claim in claims.numbers:
             for reading in (one for readings in claim.readings for one in readings):
                 if claim.percent or claim.share:
@@ -199,6 +199,14 @@ class Check:
     text: str
     invented: tuple[str, ...]
     """Numbers, dates and links, as written, that nothing supports."""
+
+
+@lru_cache(maxsize=SOURCES_KEPT)
+def _read_source(text: str) -> tuple[str, str, Claims, str]:
+    """Give a text without its list marks, the same folded, what it claims, and what that refers to, folded."""
+    rest = "\n".join(rest for _, rest in without_list_marks(text))
+    claims = read_claims(rest, language=language_of(rest))
+    return rest, fold(rest), claims, fold(claims.text)
 
 
 def _unit_of(key: str) -> str:

@@ -30,6 +30,7 @@ SIGN_OF_LIFE = timedelta(seconds=20)
 """Who has not written for so long has died."""
 KEPT = timedelta(days=1)
 """So long events can be followed again."""
+INTERRUPTED = ErrorEvent(message="The question was interrupted: the process that answered it ended.", hint="Ask again.")
 _BROKEN = (OSError, sqlite3.Error, DatabaseUnavailable)
 _EVENT: TypeAdapter[Event] = TypeAdapter(Event)
 

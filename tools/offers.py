@@ -11,10 +11,11 @@ from tools.schema import Frozen, Recommendation
 
 if TYPE_CHECKING:
     from tools.layer_search import Holding
+    from tools.stac import StacService
     from tools.toolbox import Services
 
 KEPT_S = 300
-"""How long the list of collections is believed; layers are added seldom, questions come often."""
+"""How long is believed what an archive holds; layers are added seldom, questions come often."""
 PATIENCE_S = 5.0
 """A recommendation does not wait longer than this for an archive."""
 INDEX_OF = {
@@ -63,10 +64,20 @@ def with_offer(
 
 
 @lru_cache(maxsize=4)
-def _collections(url: str, _: int) -> tuple[dict[str, Any], ...]:
+def _collections(url: str, when: int) -> tuple[dict[str, Any], ...]:
+    return tuple(_service(url, when).collections())
+
+
+@lru_cache(maxsize=4)
+def _service(url: str, _: int) -> "StacService":
     from tools.stac import StacService
 
-    return tuple(StacService(url, timeout_s=PATIENCE_S).collections())
+    return StacService(url, timeout_s=PATIENCE_S)
+
+
+@lru_cache(maxsize=1024)
+def _has(url: str, collection_id: str, bbox: Bbox, when: int) -> bool:
+    return _service(url, when).covers(collection_id, bbox)
 
 
 class _Archive:
@@ -75,13 +86,12 @@ class _Archive:
     def __init__(self, url: str, bbox: Bbox | None) -> None:
         self.url = url
         self.bbox = bbox
-        self.collections = _collections(url, int(time.monotonic() // KEPT_S))
+        self._when = int(time.monotonic() // KEPT_S)
+        self.collections = _collections(url, self._when)
 
     def has(self, collection_id: str) -> bool:
         """Tell whether a collection has an item at the place: its own box also spans what lies between its items."""
-        from tools.stac import StacService
-
-        return self.bbox is None or StacService(self.url, timeout_s=PATIENCE_S).covers(collection_id, self.bbox)
+        return self.bbox is None or _has(self.url, collection_id, self.bbox, self._when)
 
 
 def _own_layer(services: "Services", product: Product, archive: _Archive, place: str) -> Offer | None:

@@ -12,7 +12,7 @@ from typing import Any
 
 from assistant.access import current_user
 from assistant.agent import Assistant
-from assistant.jobs import PULSE_S, Jobs, Kept
+from assistant.jobs import INTERRUPTED, PULSE_S, Jobs, Kept
 from assistant.schema import AnswerEvent, ErrorEvent, Event
 from tools.errors import ArtifactNotFound
 
@@ -20,7 +20,6 @@ MAX_TURNS = 200
 """So many turns are kept in memory for whoever comes back; the oldest finished one goes first."""
 BUSY = ErrorEvent(message="Too many questions are being answered.", hint="Ask again in a minute.")
 STOPPED = ErrorEvent(message="The question was stopped.", hint="Ask again to start it anew.")
-INTERRUPTED = ErrorEvent(message="The question was interrupted: the process that answered it ended.", hint="Ask again.")
 _QUIET = 6
 """Looks at a question that is done and tells nothing more, until its end is told for it."""
 ENDED: dict[str, ErrorEvent] = {"stopped": STOPPED, "interrupted": INTERRUPTED}

@@ -1,8 +1,8 @@
 """Many chats at once against a server of this machine: errors, seconds, memory, and what a killed server has lost.
 
 `python -m evals.bench.load --chats 100` starts a server of its own on loopback, in the data folder of the settings.
-Each of the first 160 chats asks something else, all of products and places: what is computed is told by other benches.
-The processor's seconds a question are told too: they stay the same however busy the machine is otherwise.
+Each of the first 200 chats asks something else, 25 subjects in 8 wordings: what is computed is told by other benches.
+Processor time and memory are those of the server with all its processes (`CLMS_WORKERS`).
 """
 
 import argparse
@@ -13,25 +13,45 @@ import statistics
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import httpx
 
 WORDS = (
-    "Which product shows tree cover in {}?",
-    "Where can I see how much soil was sealed in {} since 2018?",
-    "Is there a map of crops for {} at 10 m?",
-    "Which product shows the snow of last winter in {}?",
-    "Welche Daten zeigen Wasserflächen in {}?",
-    "Quel produit donne l'humidité du sol en {} ?",
-    "How did land cover change in {} between 2012 and 2018?",
-    "I need ten-day NDVI of {}, which product is it?",
+    "Which product shows {} in {}?",
+    "Where can I see how much {} there was in {} since 2018?",
+    "Is there a map of {} for {} at 10 m?",
+    "I need data on {} of last winter in {}.",
+    "Welche Daten zeigen {} in {}?",
+    "Quel produit donne {} en {} ?",
+    "How did {} change in {} between 2012 and 2018?",
+    "I need {} every ten days for {}, which product is it?",
 )
+SUBJECTS = """
+    tree cover, sealed soil, crops, snow, water bodies, soil moisture, land cover, NDVI, burnt area, grassland,
+    wetlands, ground motion, leaf area, lake temperature, river ice, built-up area, urban green, small woody features,
+    phenology, evapotranspiration, coastal erosion, population, forest type, soil water, vegetation productivity
+"""
 PLACES = """
     Estonia Lyon Bavaria Andalusia Sicily Normandy Crete Lapland Vienna Lisbon
     Poland Galicia Tyrol Hungary Flanders Zealand Corsica Moravia Dublin Bulgaria
 """
-QUESTIONS = tuple(words.format(place) for place in PLACES.split() for words in WORDS)
+
+
+def made(words: Sequence[str], subjects: Sequence[str], places: Sequence[str]) -> tuple[str, ...]:
+    """Put subjects and places into wordings: as many questions as there are pairs of wording and subject."""
+    count = len(words) * len(subjects)
+    return tuple(
+        words[at % len(words)].format(subjects[at % len(subjects)], places[at % len(places)]) for at in range(count)
+    )
+
+
+QUESTIONS = made(WORDS, [one.strip() for one in SUBJECTS.split(",")], PLACES.split())
+
+
+AT_REST_S = 0.2
+"""A server that works less than this in a second has loaded all it needs."""
 
 
 async def ask(client: httpx.AsyncClient, number: int) -> tuple[float, str, str]:
@@ -55,7 +75,7 @@ async def burst(url: str, chats: int) -> list[tuple[float, str, str]]:
 
 
 def start() -> tuple[subprocess.Popen[str], str]:
-    """Start a server and give its address, once the first question is answered."""
+    """Start a server and give its address, once the first question is answered and it rests."""
     command = [sys.executable, "-m", "ui.cli", "serve", "--port", "0"]
     run = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     url = re.findall(r"http://\S+", run.stdout.readline() if run.stdout else "")[0]
@@ -66,19 +86,29 @@ def start() -> tuple[subprocess.Popen[str], str]:
         except httpx.ConnectError:
             time.sleep(0.2)
     asyncio.run(burst(url, 2))
+    worked = 0.0
+    while (now := processor_s(run.pid)) - worked > AT_REST_S:  # other processes of it still load
+        worked = now
+        time.sleep(1)
     return run, url
 
 
+def family(pid: int) -> list[int]:
+    """Give a process and those that it started."""
+    begun = Path(f"/proc/{pid}/task").glob("*/children")
+    return [pid, *(one for file in begun for child in file.read_text().split() for one in family(int(child)))]
+
+
 def processor_s(pid: int) -> float:
-    """Give the seconds that processors have worked for a process."""
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+    """Give the seconds that processors have worked for a process and those that it started."""
+    fields = [Path(f"/proc/{one}/stat").read_text().rpartition(")")[2].split() for one in family(pid)]
+    return sum(int(one[11]) + int(one[12]) for one in fields) / os.sysconf("SC_CLK_TCK")
 
 
 def memory_mb(pid: int) -> float:
-    """Give the memory that a process holds."""
-    status = Path(f"/proc/{pid}/status").read_text()
-    return int(re.findall(r"VmRSS:\s+(\d+)", status)[0]) / 1000
+    """Give the memory that a process and those that it started hold."""
+    told = [Path(f"/proc/{one}/status").read_text() for one in family(pid)]
+    return sum(int(re.findall(r"VmRSS:\s+(\d+)", one)[0]) for one in told) / 1000
 
 
 def main() -> None:
