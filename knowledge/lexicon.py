@@ -24,6 +24,8 @@ LANGUAGES: tuple[Language, ...] = ("en", "fr", "de", "es", "it")
 FOREIGN: tuple[Foreign, ...] = ("fr", "de", "es", "it")
 FILE = Path(__file__).with_name("lexicon.yaml")
 MANUALS = Path(__file__).with_name("manual_words.yaml")
+PART_LETTERS = 4
+"""Parts of a German compound are looked up from this length on: shorter ones are endings."""
 _INFLECTIONS: dict[Foreign, tuple[tuple[str, str], ...]] = {
     "fr": ((r"$", r"(?:e?s?|x)"),),
     "de": ((r"$", r"(?:e[nrsm]?|n|s)?"),),
@@ -129,7 +131,11 @@ def _found(question: str, *, manuals: bool = False) -> tuple[tuple[str, str], ..
         return ()
     text = _even(question)
     pattern, terms = _pattern(language, manuals=manuals)
-    parts = [(match.start(), terms[int(str(match.lastgroup)[1:])], "") for match in pattern.finditer(text)]
+    parts = []
+    for match in pattern.finditer(text):
+        term, stem = terms[int(str(match.lastgroup)[1:])]
+        parts.append((match.start(), term, ""))
+        parts += _rest_of_compound(match, stem, pattern, terms) if language == "de" else []
     text = pattern.sub(lambda match: " " * len(match[0]), text)
     for match in re.finditer(r"\w(?:[\w-]*\w)?\+?", text):
         asking = _asking(language, manuals=manuals)
@@ -139,6 +145,16 @@ def _found(question: str, *, manuals: bool = False) -> tuple[tuple[str, str], ..
         ):
             parts.append((match.start(), "", match[0]))
     return tuple((term, words) for _, term, words in sorted(parts))
+
+
+def _rest_of_compound(
+    match: re.Match[str], stem: str, pattern: re.Pattern[str], terms: list[tuple[str, str]]
+) -> list[tuple[int, str, str]]:
+    """Read the other parts of a German compound: of "Weizenpreis" the price is asked, not the wheat alone."""
+    at = match[0].find(stem)
+    ends = ((0, match[0][: max(at, 0)]), (at + len(stem), match[0][at + len(stem) :] if at >= 0 else ""))
+    found = ((start, pattern.fullmatch(part)) for start, part in ends if len(part) >= PART_LETTERS)
+    return [(match.start() + start, terms[int(str(one.lastgroup)[1:])][0], "") for start, one in found if one]
 
 
 def _even(text: str) -> str:
@@ -181,8 +197,8 @@ def _asking(language: Foreign, *, manuals: bool = False) -> re.Pattern[str]:
 
 
 @cache
-def _pattern(language: Foreign, *, manuals: bool = False) -> tuple[re.Pattern[str], list[str]]:
-    """Give one pattern for all words of a language, the longest first; the group's number leads to the term."""
+def _pattern(language: Foreign, *, manuals: bool = False) -> tuple[re.Pattern[str], list[tuple[str, str]]]:
+    """Give one pattern for all words of a language, the longest first; the group's number leads to term and word."""
     words = [(fold(word), term) for term, languages in _terms(manuals=manuals).items() for word in languages[language]]
     words.sort(key=lambda pair: -len(pair[0].strip("*")))
     by_letter: dict[str, list[str]] = {}
@@ -193,7 +209,7 @@ def _pattern(language: Foreign, *, manuals: bool = False) -> tuple[re.Pattern[st
         f"(?:{'|'.join(names)})" if letter == "*" else f"(?={letter})(?:{'|'.join(names)})"
         for letter, names in sorted(by_letter.items(), key=lambda item: item[0] == "*")
     ]
-    return re.compile(rf"(?<!\w)(?:{'|'.join(groups)})(?!\w)"), [term for _, term in words]
+    return re.compile(rf"(?<!\w)(?:{'|'.join(groups)})(?!\w)"), [(term, word.strip("*")) for word, term in words]
 
 
 def _expression(word: str, language: Foreign) -> str:

@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterable, Sequence
 
 from knowledge.asked import products_named
+from knowledge.asked_cues import kinds_in
 from knowledge.asked_service import subject_stems
 from knowledge.catalogue import Catalogue
 from knowledge.fitness import differences, shortfalls, suited
@@ -49,7 +50,8 @@ def yes_or_no(question: str, need: Need, catalogue: Catalogue, spoken: Sequence[
     for name in sorted({named[0].title, named[0].id.replace("-", " "), *plain}, key=len, reverse=True):
         text = re.sub(rf"(?<!\w){re.escape(fold(name))}(?!\w)", " ", text)
     years = [int(one) for one in _YEAR.findall(text)]
-    if len(years) == 1 and _PUBLISHED.search(text) and need.bbox is None:
+    # Who asks for something newer than a year has that year.
+    if len(years) == 1 and _PUBLISHED.search(text) and need.bbox is None and "versions" not in kinds_in(text):
         return _edition(named[0], years[0])
     if not (need.bbox and _COVERS.search(text)):
         return ""

@@ -68,6 +68,9 @@ def index_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ("Is CLC 2018 superseded?", "corine-land-cover", "No. clc-2018 is not superseded."),
         ("Is CLC 2018 still produced?", "corine-land-cover", "Production of clc-2018 today: not verified."),
         ("DOI of CLC", "corine-land-cover", "DOI: clc-2018: 10.2909/960998c1"),
+        ("Was ist der Nachfolger des LAI 1 km?", "leaf-area-index", "Editions: lai_global_1km_10daily_v2 (1999"),
+        ("¿Hay algo más nuevo que EGMS 2015-2021?", "ground-motion", "update 3: 2019-01 to 2023-12."),
+        ("Quelle est la résolution de l'imperméabilité ?", "imperviousness", "Resolution: 10 m"),
     ],
 )
 def test_a_fact_is_told_by_its_kind_and_what_is_unknown_is_not_made_up(

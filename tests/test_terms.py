@@ -43,6 +43,8 @@ def test_the_language_of_a_text(text: str, language: str) -> None:
         ("los SETOS y las masas de agua", "water bodies"),
         ("i boschi e i laghi della Lombardia", "forest"),
         ("le FORETS de la region", "forest"),
+        ("der Weizenpreis in Bayern", "wheat price"),
+        ("die Waldtemperatur im Sommer", "forest temperature"),
     ],
 )
 def test_inflected_words_compounds_and_missing_accents_are_found(text: str, term: str) -> None:
