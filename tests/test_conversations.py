@@ -1,52 +1,27 @@
 """A conversation goes on after a restart, in SQLite and in PostgreSQL, with a language model and without."""
 
-from collections.abc import Iterator
-
-import pytest
-from pydantic import SecretStr
-
 from assistant.database import _engine
 from assistant.settings import Settings
 from tests.servers.chat import calls, chat_server, says
 from tests.servers.menu import small_assistant
-from tests.servers.postgres import postgres_programs, postgres_server
 
 QUESTION = "How green are the parcels around Rennes this summer?"
 COMPUTE = ("compute", {"index": "ndvi", "place": "Rennes", "period": "this summer", "output": "per_polygon"})
 
 
-@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
-def database(request: pytest.FixtureRequest) -> Iterator[str | None]:
-    """The address of a server; None for the file in the data folder."""
-    if request.param == "sqlite":
-        yield None
-        return
-    if (programs := postgres_programs()) is None:
-        pytest.skip("PostgreSQL is not installed here")
-    with postgres_server(programs) as url:
-        yield url
-        _engine(url).dispose()
-
-
-@pytest.fixture
-def kept(settings: Settings, database: str | None) -> Settings:
-    """Settings whose conversations lie in that database."""
-    return settings.model_copy(update={"database_url": SecretStr(database) if database else None})
-
-
-def _restart(database: str | None) -> None:
+def _restart(kept: Settings) -> None:
     """Forget what this process holds of the database, as a new process would."""
-    if database:
-        _engine(database).dispose()
+    if kept.database_url:
+        _engine(kept.database.where).dispose()
     _engine.cache_clear()
 
 
-async def test_a_model_goes_on_after_a_restart_with_what_was_checked(kept: Settings, database: str | None) -> None:
+async def test_a_model_goes_on_after_a_restart_with_what_was_checked(kept: Settings) -> None:
     invented = says("Parcel A has an NDVI of 0.6. The yield is 17 t.")
     with chat_server(calls(COMPUTE), invented, invented, says("Parcel A had 0.6.")) as chat:
         told = kept.model_copy(update={"llm_base_url": chat.base_url, "llm_model": "stand-in"})
         first = await small_assistant(told).ask(QUESTION)
-        _restart(database)
+        _restart(kept)
         second = await small_assistant(told).ask("What did Parcel A have?", session_id=first.session_id)
         other = await small_assistant(told).ask("What did Parcel A have?")
     followed, alone = chat.requests[3]["messages"], chat.requests[-1]["messages"]
@@ -57,18 +32,18 @@ async def test_a_model_goes_on_after_a_restart_with_what_was_checked(kept: Setti
     assert "0.6" not in other.text
 
 
-async def test_the_planner_goes_on_after_a_restart(kept: Settings, database: str | None) -> None:
+async def test_the_planner_goes_on_after_a_restart(kept: Settings) -> None:
     first = await small_assistant(kept).ask(QUESTION)
-    _restart(database)
+    _restart(kept)
     second = await small_assistant(kept).ask("And in July 2025?", session_id=first.session_id)
     assert second.plan is not None
     assert (second.plan.place.name, second.plan.period.label) == ("Rennes", "July 2025")
 
 
-async def test_a_forgotten_conversation_leaves_nothing_behind(kept: Settings, database: str | None) -> None:
+async def test_a_forgotten_conversation_leaves_nothing_behind(kept: Settings) -> None:
     assistant = small_assistant(kept)
     session_id = (await assistant.ask(QUESTION)).session_id
     assistant.forget(session_id)
-    _restart(database)
+    _restart(kept)
     assert small_assistant(kept).sessions.history(session_id) == ()
     assert session_id not in [one.session_id for one in assistant.sessions.listed()]

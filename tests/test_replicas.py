@@ -1,18 +1,20 @@
-"""Two processes on one database, of which one is killed: what is asked at one is followed and stopped at the other."""
+"""Two processes on one database, SQLite or PostgreSQL, of which one is killed: both know what was asked at either."""
 
 import json
+import os
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
-from pathlib import Path
+from functools import partial
 from typing import Any
 
 import httpx
 
 from assistant.database import Database, tables, utc_now
+from assistant.feedback import FeedbackStore
 from assistant.jobs import Jobs, Running
 from assistant.schema import Answer, AnswerEvent
 from assistant.sessions import Sessions
@@ -22,13 +24,16 @@ from tests.servers.menu import small_assistant
 
 QUESTION = {"question": "How green are the parcels around Rennes this summer?", "today": "2026-08-20"}
 SESSION = "a-conversation-of-a-test"
+get, post, delete = partial(httpx.get, timeout=30), partial(httpx.post, timeout=30), partial(httpx.delete, timeout=30)
 
 
 @contextmanager
-def replica(folder: Path) -> Iterator[tuple[str, "subprocess.Popen[str]"]]:
-    """Serve the same folder from a process of its own."""
-    command = [sys.executable, "-m", "tests.servers.replica", str(folder)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as run:
+def replica(settings: Settings) -> Iterator[tuple[str, "subprocess.Popen[str]"]]:
+    """Serve the same folder and database from a process of its own."""
+    command = [sys.executable, "-m", "tests.servers.replica", str(settings.data_dir)]
+    url = settings.database_url.get_secret_value() if settings.database_url else ""
+    environment = {**os.environ, "CLMS_DATABASE_URL": url}
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as run:
         try:
             assert run.stdout
             yield run.stdout.readline().strip(), run
@@ -62,40 +67,47 @@ def wait_for(condition: Callable[[], bool]) -> None:
         time.sleep(0.05)
 
 
-def test_what_one_process_is_asked_another_follows_and_stops_and_a_kill_loses_nothing(settings: Settings) -> None:
-    assistant = small_assistant(settings)
-    with replica(settings.data_dir) as (one, run), served(assistant) as other:
+def test_what_one_process_is_asked_another_follows_and_stops_and_a_kill_loses_nothing(kept: Settings) -> None:
+    kept.data_dir.mkdir(exist_ok=True)
+    assistant = small_assistant(kept)
+    with replica(kept) as (one, run), served(assistant) as other:
         stopped, _ = begin(one)
-        assert httpx.get(f"{other}/api/jobs/{stopped}").json()["state"] == "running"
-        assert httpx.delete(f"{other}/api/jobs/{stopped}").status_code == 204
-        wait_for((settings.data_dir / "stopped").exists)
-        assert httpx.get(f"{other}/api/jobs/{stopped}").status_code == 404
+        assert get(f"{other}/api/jobs/{stopped}").json()["state"] == "running"
+        assert delete(f"{other}/api/jobs/{stopped}").status_code == 204
+        wait_for((kept.data_dir / "stopped").exists)
+        assert get(f"{other}/api/jobs/{stopped}").status_code == 404
 
         finished, last = begin(one)
-        (settings.data_dir / "go").touch()
+        (kept.data_dir / "go").touch()
         rest = followed(other, finished, last)
         assert [number for number, _ in rest] == list(range(last + 1, last + 1 + len(rest)))
         assert "0.500" in rest[-1][1]["text"]
-        job = httpx.get(f"{other}/api/jobs/{finished}").json()
+        job = get(f"{other}/api/jobs/{finished}").json()
         assert (job["state"], job["answer"]["text"]) == ("done", rest[-1][1]["text"])
 
-        (settings.data_dir / "go").unlink()
+        session = rest[-1][1]["session_id"]
+        assert post(f"{one}/api/feedback", json={"session_id": session, "rating": "up"}).status_code == 201
+        assert [given.session_id for given in FeedbackStore(kept.database).all()] == [session]
+        told = [get(f"{url}/api/sessions/{session}").json()["turns"] for url in (one, other)]
+        assert told[0] == told[1] != []
+
+        (kept.data_dir / "go").unlink()
         broken, last = begin(one, session_id=SESSION)
-        listed = {job["job_id"]: job["state"] for job in httpx.get(f"{other}/api/jobs").json()}
+        listed = {job["job_id"]: job["state"] for job in get(f"{other}/api/jobs").json()}
         assert listed == {finished: "done", broken: "running"}
         run.kill()
         run.wait()
-        assert httpx.get(f"{other}/api/sessions/{SESSION}").json()["interrupted"] == []  # it may still be alive
-        with Database(settings.database.where).begin() as db:  # half a minute later
+        assert get(f"{other}/api/sessions/{SESSION}").json()["interrupted"] == []  # it may still be alive
+        with Database(kept.database.where).begin() as db:  # half a minute later
             db.execute(tables().tables["job"].update().values(seen_at=utc_now() - timedelta(seconds=30)))
-        assert "interrupted" in httpx.get(f"{other}/api/jobs/{broken}").json()["progress"]
+        assert "interrupted" in get(f"{other}/api/jobs/{broken}").json()["progress"]
         assert followed(other, broken, last)[-1][1]["message"].startswith("The question was interrupted")
-        conversation = httpx.get(f"{other}/api/sessions/{SESSION}").json()
+        conversation = get(f"{other}/api/sessions/{SESSION}").json()
         assert (conversation["turns"], conversation["interrupted"]) == ([], [QUESTION["question"]])
 
-        again = httpx.post(f"{other}/api/chat", json={**QUESTION, "session_id": SESSION}, timeout=30)
+        again = post(f"{other}/api/chat", json={**QUESTION, "session_id": SESSION})
         assert "0.500" in again.text
-        conversation = httpx.get(f"{other}/api/sessions/{SESSION}").json()
+        conversation = get(f"{other}/api/sessions/{SESSION}").json()
         assert (len(conversation["turns"]), conversation["interrupted"]) == (1, [])
 
 
