@@ -6,6 +6,8 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, get_args
 
 from assistant import lexicon
+from knowledge.lexicon import in_english, is_function_word, language_of
+from knowledge.words import stems
 from tools.indices import all_recipes, get_recipe, long_names, recipe_ids
 from tools.schema import Output
 from tools.toolbox import OutputKind, Toolbox
@@ -29,6 +31,10 @@ KINDS = {
 """Kinds of results people ask for, each with its cue words in the lexicon, and what to call it."""
 _LOWER_CASE_INDEX = re.compile(r"nd\w+|\w*[vw]i\d?")
 """Shapes of index names that are no words; others, such as GLI or VARI, count only as they are spelt."""
+_COMPOUND = re.compile(r"(\w{3,}?)s?-?index(?!\w)", re.I)
+_AROUND = 3
+"""Words beside "index" that may say which one is meant."""
+_PLAIN = {"vegetation", "index"}
 _TOKEN = re.compile(r"[A-Za-z][A-Za-z0-9]+")
 
 
@@ -63,6 +69,37 @@ def find_indices(text: str) -> tuple[str, ...]:
     longs = [long_name for long_name in _long_names() if long_name in folded]
     whole = [one for one in longs if not any(one != other and one in other for other in longs)]
     return tuple(dict.fromkeys([*short, *(_long_names()[one] for one in whole)]))
+
+
+def named_in_words(text: str) -> str:
+    """Give the words by which a text names an index that it does not name in full: radar vegetation index.
+
+    Empty where it names none so, or a product that is called an index; "vegetation index" alone means the usual one.
+    """
+    product = _product_names().search(lexicon.fold(text))
+    if find_indices(text) or (product and {*stems(product[0])} - _PLAIN):
+        return ""
+    parted = _COMPOUND.sub(r"\1 index", in_english(text))
+    match = lexicon.pattern("index_noun").search(lexicon.fold(parted))
+    if not match:
+        return ""
+    before, after = parted[: match.start()].split(), parted[match.end() :].split()
+    leads = language_of(text) in ("en", "de")
+    near = before[-_AROUND:] if leads else [*before[-_AROUND:], *after[:_AROUND]]
+    words = [said for word in near if (said := _index_word(word))]
+    if leads and before and not _index_word(before[-1]) and _is_name_part(before[-1]):
+        words.append(before[-1])
+    return " ".join([*words, "index"]) if {*stems(" ".join(words))} - _PLAIN else ""
+
+
+def _index_word(word: str) -> str:
+    """Give a word in English where the long name of an index has it; empty where none has."""
+    found = word if {*stems(word)} & _index_words() else in_english(word)
+    return found if {*stems(found)} & _index_words() - {"greennes"} else ""
+
+
+def _is_name_part(word: str) -> bool:
+    return word.isalpha() and word.islower() and not (is_function_word(word, "en") or lexicon.is_cue(word))
 
 
 def with_long_names(text: str) -> str:
@@ -154,7 +191,6 @@ def product_id(name: str) -> str:
 def foreign_product(words: str) -> str:
     """Give the title of the product that words of another language name once put into English; empty when none does."""
     from knowledge.lexicon import to_english
-    from knowledge.words import stems
 
     spoken = frozenset(stems(to_english(words)))
     found = [(len(name), title) for name, title in _stemmed_names() if name <= spoken]
@@ -214,6 +250,12 @@ def _in_lower_case() -> Mapping[str, str]:
 
 
 @lru_cache(maxsize=1)
+def _index_words() -> frozenset[str]:
+    """Give the stems of the words in the long names of all indices."""
+    return frozenset(stem for one in all_recipes() for stem in stems(one.long_name))
+
+
+@lru_cache(maxsize=1)
 def _long_names() -> Mapping[str, str]:
     """Give lower-case long names of three and more words."""
     spaced = {lexicon.fold(long).replace("-", " "): name for name, long in _spyndex().items()}
@@ -252,8 +294,6 @@ def _titles() -> "re.Pattern[str]":
 @lru_cache(maxsize=1)
 def _stemmed_names() -> tuple[tuple[frozenset[str], str], ...]:
     """Give titles and aliases of several words as word stems, with the title of their product."""
-    from knowledge.words import stems
-
     named = ((frozenset(stems(name)), one.title) for one in catalogue().products for name in (one.title, *one.aliases))
     return tuple((name, title) for name, title in named if len(name) > 1)
 

@@ -68,9 +68,9 @@ def find_computes(
             for text, own in parts
         )
         return tuple(one for text, own, part in asked for one in find_computes(text, own, part, before))[:MAX_COMPUTES]
-    named = abilities.find_indices(question)
+    named, in_words = abilities.find_indices(question), abilities.named_in_words(question)
     usual = before.index if before and not lexicon.has(question, "vegetation") else abilities.DEFAULT_INDEX
-    indices = [name for name in named if name in abilities.indices()] if named else [usual]
+    indices = [name for name in named if name in abilities.indices()] if named else [in_words or usual]
     pair = compared_places(question) if found.compares else ()
     places = pair if len(pair) > 1 else (found.place,)
     kept = _kept(question, whens, before)

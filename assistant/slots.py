@@ -81,7 +81,7 @@ def intent_of(question: str, whens: tuple[When, ...]) -> Intent:
     asks_help = rf"(?:{lexicon.alternatives('help')})(?:\W*(?:{lexicon.alternatives('courtesy')}))?\W*$"
     if re.search(asks_help, lexicon.fold(question)) and not place_of(question, "help"):
         return "help"
-    named = abilities.find_indices(question)
+    named = abilities.find_indices(question) or abilities.named_in_words(question)
     if not named and lexicon.has(question, "elsewhere") and not lexicon.has(question, *EVIDENCE):
         return "out_of_scope"
     # Two periods to compare and no subject at all: the subject is what can be computed.
@@ -225,7 +225,8 @@ def with_layer(found: Slots, question: str) -> Slots:
     amount = lexicon.has(question, "amount", "area") or layers.asks_how_much(question)
     wants = VALUES in found.missing or two or bool(pick) or amount
     place = found.place or next(filter(is_known_place, [place_of(question, "compute")]), "")
-    if not (dates or (wants and layers.names_land(question))) or not (place or is_about_attachment(question)):
+    about = layers.names_land(question) or abilities.names_product(question)
+    if not (dates or (wants and about)) or not (place or is_about_attachment(question)):
         return found
     request = layers.LayerRequest(
         place=place,

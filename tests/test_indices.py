@@ -15,13 +15,15 @@ from affine import Affine
 from numpy.typing import NDArray
 from rasterio.warp import transform_bounds
 
+from assistant import conversation
 from knowledge.ingest import build_index
 from knowledge.retrieval import Retriever
 from tools import formulas, indices
 from tools.areas import parse_geojson
-from tools.errors import ToolInputError
+from tools.errors import Ambiguous, ToolInputError
 from tools.hub.add import add_files
 from tools.hub.server import running_hub
+from tools.indices import get_recipe
 from tools.layers import Layer, Layers
 from tools.schema import Polygons, ToolResult
 from tools.toolbox import Context, Services, Toolbox
@@ -310,3 +312,30 @@ def test_red_edges_of_one_name_are_told_apart() -> None:
     assert indices.find_band(new, "RE1") is None
     assert getattr(indices.find_band(new, "RE2"), "name", "") == "x"
     assert getattr(indices.find_band(landsat, "N"), "name", "") == "B5"
+
+
+@pytest.mark.parametrize(
+    ("question", "words"),
+    [
+        ("Radar vegetation index around Metz this summer", "Radar vegetation index"),
+        ("Indice de végétation radar autour de Metz cet été", "vegetation radar index"),
+        ("Radar-Vegetationsindex um Metz diesen Sommer", "radar vegetation index"),
+        ("Índice de vegetación radar de Soria en julio de 2026", "vegetation radar index"),
+        ("Indice di vegetazione radar a Siena, estate 2026", "vegetation radar index"),
+        ("Wasserindex von Metz im Juli 2026", "water index"),
+        ("Vegetation condition index in Metz in June 2026", "Vegetation condition index"),
+        ("Mean vegetation index of Metz in June 2026", "ndvi"),
+        ("Vegetationsindex der Parzellen um Metz im Juni 2026", "ndvi"),
+    ],
+)
+def test_another_index_is_never_computed_in_the_place_of_the_one_asked_for(question: str, words: str) -> None:
+    assert [one.index for one in conversation.read(question).computes] == [words]
+
+
+def test_an_index_named_by_some_of_its_words_is_asked_about() -> None:
+    with pytest.raises(Ambiguous) as asked:
+        get_recipe("vegetation radar index")
+    assert asked.value.options == ("DpRVIHH", "DpRVIVV", "QpRVI")
+    assert get_recipe("dual polarized radar vegetation index VV").title == "DpRVIVV"
+    with pytest.raises(ToolInputError, match="no index called 'vegetation condition index'"):
+        get_recipe("vegetation condition index")

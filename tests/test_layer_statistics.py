@@ -15,12 +15,14 @@ import rasterio
 from affine import Affine
 
 from knowledge.catalogue import load_catalogue
+from knowledge.decoding import Rules
 from knowledge.ingest import build_index
 from knowledge.retrieval import Retriever
 from tools.areas import parse_geojson
 from tools.errors import NoScenes, TooLarge, ToolInputError
 from tools.hub.add import add_files
 from tools.hub.server import running_hub
+from tools.layer_classes import wanted_codes
 from tools.layer_graphs import equal_area_epsg, is_equal_area
 from tools.layer_search import identify
 from tools.map_style import read_style
@@ -144,6 +146,21 @@ def test_polygons_of_a_layer_are_picked_and_their_share_is_told_in_hectares(serv
     context = Context(today=date(2026, 9, 20), session_id="test")
     with pytest.raises(ToolInputError, match="of polygons"):
         Toolbox(services, context).layer_statistics("tree cover", "4.0, 48.6, 4.1, 48.7", rank="highest")
+
+
+@pytest.mark.parametrize(
+    ("words", "codes"),
+    [
+        ("Share of forest in Metz", {311, 312, 313}),
+        ("superfici agricole", {211, 212, 213, 221, 222, 223, 231, 241, 242, 243, 244}),
+        ("broadleaved forest and vineyards", {311, 221}),
+        ("Gains and losses of urban fabric", {111, 112}),
+        ("CORINE Land Cover", set()),
+    ],
+)
+def test_the_classes_asked_for_are_those_whose_name_fits_best(words: str, codes: set[int]) -> None:
+    corine = Rules("1", 1.0, 0.0, classes=tuple(load_catalogue().legend("clc_44").classes))
+    assert set(wanted_codes(corine, words)) == codes
 
 
 def test_classes_are_ranked_by_the_share_of_those_asked_for(services: Services) -> None:

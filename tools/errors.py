@@ -65,13 +65,17 @@ class NotApproved(ClmsError):
         """What would run, and what it would cost."""
 
 
-class PlaceAmbiguous(ToolInputError):
-    """Several places have this name; only the user can choose."""
+class Ambiguous(ToolInputError):
+    """Several things could be meant; only the user can choose."""
 
     def __init__(self, message: str, options: tuple[str, ...]) -> None:
         super().__init__(message, hint=f"Choose one: {'; '.join(options)}.")
         self.options = options
-        """Names to choose from; each resolves to one place."""
+        """Names to choose from; each is of one thing."""
+
+
+class PlaceAmbiguous(Ambiguous):
+    """Several places have this name."""
 
 
 class LoginRefused(BackendUnavailable):

@@ -8,7 +8,7 @@ from typing import Any
 from pydantic import Field, ValidationError
 
 from tools import formulas
-from tools.errors import ToolInputError
+from tools.errors import Ambiguous, ToolInputError
 from tools.layers import Layer, Layers
 from tools.schema import Frozen
 
@@ -19,7 +19,7 @@ RADAR = ("VV", "VH", "HH", "HV")
 """Polarisations of radar, named alike in every collection: backscatter as linear power, not in decibels."""
 OTHER_NAMES = {"N": ("nir08",), "RE1": ("rededge",), "RE2": ("rededge",), "RE3": ("rededge",)}
 """Further common names a band goes by: Landsat's only near infrared, and the three red edges of older metadata."""
-MAX_NAMED = 12
+MAX_NAMED, MAX_OPTIONS = 12, 8
 
 
 class Recipe(Frozen):
@@ -76,12 +76,20 @@ class _OwnRecipe(Frozen):
 
 
 def get_recipe(name: str) -> Recipe:
-    """Return a recipe by id or short name, as spelt or, where that is clear, in any case."""
+    """Return a recipe by id or short name, as spelt or in any case, or by words of its long name.
+
+    Raises:
+        Ambiguous: Several could be meant.
+        ToolInputError: There is none.
+    """
     known = recipe_ids()
     found = known.get(name.strip()) or known.get(name.strip().lower())
     if found is None:
-        same = [one for title, one in known.items() if title.lower() == name.strip().lower()]
-        if len(same) != 1:
+        same = [one for title, one in known.items() if title.lower() == name.strip().lower()] or _called(name)
+        if len(same) > 1:
+            titles = sorted((_recipes()[one].title for one in same), key=_by_use)[:MAX_OPTIONS]
+            raise Ambiguous(f"Several indices could be meant by {name.strip()[:80]!r}.", options=tuple(titles))
+        if not same:
             raise _unknown(name)
         found = same[0]
     return _recipes()[found]
@@ -146,9 +154,21 @@ def lacking(recipe: Recipe, layers: Layers) -> ToolInputError:
 
 def possible(layers: Layers) -> list[str]:
     """Return the short names of the indices whose bands a collection has, the usual ones first."""
-    usual = {title: place for place, title in enumerate(_reading()["usual"])}
-    fit = [one.title for one in _recipes().values() if not missing_bands(one, layers)]
-    return sorted(fit, key=lambda title: (usual.get(title, len(usual)), title))
+    return sorted((one.title for one in _recipes().values() if not missing_bands(one, layers)), key=_by_use)
+
+
+def _by_use(title: str) -> tuple[int, str]:
+    """Sort the usual indices first."""
+    usual = _reading()["usual"]
+    return usual.index(title) if title in usual else len(usual), title
+
+
+def _called(words: str) -> list[str]:
+    """Give the ids of the indices whose long name has all the words, at least one beside "index"."""
+    from knowledge.words import stems
+
+    asked = {*stems(words)} - {"index"}
+    return [key for key, one in _recipes().items() if asked and asked <= {*stems(one.long_name)}]
 
 
 def check_units(recipe: Recipe, layers: Layers) -> None:

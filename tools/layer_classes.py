@@ -2,6 +2,7 @@
 
 import csv
 import io
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,6 +22,12 @@ if TYPE_CHECKING:
 
 NEGATIVE = ("non", "no", "not", "all non")
 """A label that begins so names what is left when the class sought is not there."""
+GENERIC = {"land", "area", "areas", "cover", "class", "classes", "surfac"}
+"""Stems that stand in the names of most classes."""
+STEM = 7
+"""Letters by which words are compared: agricultural and agriculture are one subject."""
+LEAST_FIT = 0.5
+"""Of a further name: it must be made of the words that are left, not only hold one of them."""
 CLASSES_IN_TEXT = 6
 UNITS_IN_TEXT = 12
 
@@ -31,12 +38,26 @@ def area_rows(mean: ZonalJson, count: ZonalJson, names: Sequence[str], work: Lay
 
 
 def wanted_codes(rules: Rules, words: str) -> tuple[int, ...]:
-    """Give the classes that words speak of; else all but what a legend calls the rest; empty where it has no rest."""
-    asked = {stem for stem in stems(in_english(words)) if len(stem) > 3}  # "of", "per" are no subjects
-    positive = [one for one in rules.classes if not _is_rest(one)]
-    named = [one.code for one in positive if asked & set(stems(_all_words(one)))]
+    """Give the classes that words speak of; else all but what a legend calls the rest; empty where it has no rest.
+
+    Of all names of classes and of groups of classes those count that the words fit best: "forest" is the group Forests,
+    neither the larger one Forest and semi natural areas nor Mixed forest alone. What they leave is looked up again.
+    """
+    least = min((one.code for one in rules.classes), default=0)
+    positive = [one for one in rules.classes if one.code > least or not _is_negative(one)]
+    names = {(level, name): _subjects(name) for one in positive for level, name in enumerate(_names(one)) if name}
+    asked = _subjects(in_english(words)) & frozenset().union(*names.values())
+    named: set[tuple[int, str]] = set()
+    while asked:
+        fit = {key: 2 * len(asked & own) / (len(asked) + len(own)) for key, own in names.items()}
+        top = max(fit.values())
+        if named and top < LEAST_FIT:
+            break
+        best = [key for key, value in fit.items() if value == top]
+        named |= {key for key in best if key[0] == min(best)[0]}
+        asked -= frozenset().union(*(names[key] for key in best))
     if named:
-        return tuple(named)
+        return tuple(one.code for one in positive if named & set(enumerate(_names(one))))
     return tuple(one.code for one in positive) if len(positive) < len(rules.classes) else ()
 
 
@@ -150,10 +171,17 @@ def _entry(one: LegendClass, area_ha: float, total_ha: float) -> dict[str, Any]:
     return {"code": one.code, "label": one.label, "area_ha": area_ha, "share_percent": share, "colour": one.color}
 
 
-def _is_rest(one: LegendClass) -> bool:
+def _is_negative(one: LegendClass) -> bool:
     label = one.label.lower().replace("-", " ")
     return any(label.startswith(f"{word} ") for word in NEGATIVE)
 
 
-def _all_words(one: LegendClass) -> str:
-    return " ".join(part for part in (one.label, one.group, one.level1, one.level2) if part)
+def _names(one: LegendClass) -> tuple[str, ...]:
+    """Give the names of a class and its groups, the largest group first."""
+    return one.level1 or "", one.level2 or "", one.group or "", one.label
+
+
+def _subjects(text: str) -> frozenset[str]:
+    """Give the stems of what a name is about; what it says that it is not is left out."""
+    said = re.sub(r"\bnon[- ]\w+", " ", text.lower()).replace("-", "")
+    return frozenset(stem[:STEM] for stem in stems(said) if len(stem) > 2 and stem not in GENERIC)

@@ -13,7 +13,7 @@ from pydantic import Field
 from tools.backend_login import Logins
 from tools.backend_mapping import BackendMapping, find_mapping
 from tools.credits import Charge, free
-from tools.errors import JobFailed, PlaceAmbiguous, ToolInputError
+from tools.errors import Ambiguous, JobFailed, ToolInputError
 from tools.schema import MAX_CLOUD_PERCENT, Bbox, Output, Period, Polygons, Question, ToolResult, UnitKind
 from tools.selection import Rank, Selection
 
@@ -171,13 +171,13 @@ class Context:
 
 
 def _asking_back(tool: Callable[_Args, ToolResult]) -> Callable[_Args, ToolResult]:
-    """Let a tool hand the choice between several places to the user."""
+    """Let a tool hand the choice between several places or indices to the user."""
 
     @wraps(tool)
     def asking(*args: _Args.args, **kwargs: _Args.kwargs) -> ToolResult:
         try:
             return tool(*args, **kwargs)
-        except PlaceAmbiguous as error:
+        except Ambiguous as error:
             options = tuple(error.options)
             text = f"{error.message} Options: {'; '.join(options)}."
             return ToolResult(text=text, outcome="not_run", question=Question(text=error.message, options=options))
