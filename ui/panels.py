@@ -137,7 +137,7 @@ def _warning(key: str, warning: str, language: Language) -> str:
 
 
 def _picture(artifact: Artifact, language: Language, *, folds: bool) -> str:
-    title = translate(artifact.title, language)
+    title = _title(artifact, language)
     url, label = artifact_url(artifact), escape(say(language, "full_size", title=title), quote=True)
     title = escape(title, quote=True)
     embed = (
@@ -179,7 +179,7 @@ def _files(artifacts: Sequence[Artifact], language: Language) -> str:
 
 def _file(artifact: Artifact, heads: Counter[str], language: Language) -> str:
     """Give the link of a file: what it is, and of what only where the answer has several of that."""
-    title, head = translate(artifact.title, language), _head(artifact)
+    title, head = _title(artifact, language), _head(artifact)
     words = title if heads[head] > 1 else translate(head, language)
     form = Path(artifact.path).suffix.removeprefix(".").upper() or artifact.kind
     return (
@@ -190,6 +190,11 @@ def _file(artifact: Artifact, heads: Counter[str], language: Language) -> str:
 
 def _head(artifact: Artifact) -> str:
     return artifact.title.partition(": ")[0]
+
+
+def _title(artifact: Artifact, language: Language) -> str:
+    head, colon, what = artifact.title.partition(": ")
+    return f"{translate(head, language)}{colon}{translate(what, language)}"
 
 
 def _sources(citations: Sequence[Citation], language: Language) -> str:

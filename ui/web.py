@@ -31,8 +31,8 @@ from ui.trainer import Trainer
 from ui.turn import Turn, stopped
 
 _log = logging.getLogger(__name__)
-_ASKS_AT_ONCE = 64
-"""More wait in line with nothing to see; how many may compute at once is told elsewhere."""
+_ASKS_AT_ONCE = 32
+"""More wait in line with nothing to see. Gradio handles 40 events at once; the rest is for all but questions."""
 
 _SHOW_ANSWER = """() => setTimeout(() => {
   const told = [...document.querySelectorAll('#chat [data-testid="bot"]')].pop();
@@ -232,9 +232,6 @@ class Page:
         trainer.lesson.input(*lesson, **hidden)
         trainer.share.click(trainer.shared, [self._session, parts.language], trainer.link, **hidden)
         arrived = self.blocks.load(arrive, self._own, [parts.language, *told, *trainer.tools], **hidden)
-        # The box opens after what the page learns on arrival: a button told to appear before that may stay away.
-        opens: Any = (lambda *given: (trainer.told(*given), gr.Textbox(interactive=True)), lesson[1])
-        arrived.then(*opens, [trainer.text, parts.box], **hidden)
         form = self._feedback
         form.give.click(form.given, [self._session, parts.language, *form.inputs], form.outputs, **hidden)
         worded = [parts.language, self._session, self._turn, self._area, self._own]
@@ -247,7 +244,10 @@ class Page:
             lambda tab, *given: self._kept.chosen(tab, "open", None, *given),
             [parts.tab, self._own, parts.language],
         )
-        arrived.then(*again, opened, js=TAB_KEPT, **hidden)
+        shown_again = arrived.then(*again, opened, js=TAB_KEPT, **hidden)
+        # The box opens last: Gradio may drop an event that begins while it ends another one's stream, without a word.
+        opens: Any = (lambda *given: (trainer.told(*given), gr.Textbox(interactive=True)), lesson[1])
+        shown_again.then(*opens, [trainer.text, parts.box], **hidden)
 
     async def _ask(
         self,

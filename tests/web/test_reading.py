@@ -8,7 +8,7 @@ from playwright.sync_api import Browser, Page
 from assistant.schema import ToolCall
 from knowledge.catalogue import load_catalogue
 from knowledge.lexicon import LANGUAGES
-from tests.web.script import answer, ask, computed
+from tests.web.script import answer, artifact, ask, computed
 from ui.page_layout import load_examples
 from ui.page_words import all_words
 from ui.panels import result_html
@@ -61,3 +61,8 @@ def test_a_product_card_tells_its_facts_in_the_language_of_the_page() -> None:
     told = cards_html(answer("It is a layer.", tool_calls=[call]), load_catalogue, "fr")
     assert "Les couches de changement 2015-2018 ne correspondent pas" in told
     assert "The 2015-2018 change layers" not in told
+
+
+def test_a_picture_is_named_in_the_language_of_the_page_though_its_period_is_in_english() -> None:
+    chart = artifact("chart", "Chart: NDVI, Rennes, this summer", "image/png")
+    assert "Graphique: NDVI, Rennes, this summer" in result_html("q", [chart], None, "fr")

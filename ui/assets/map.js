@@ -214,7 +214,7 @@ map.on("dblclick", finish);
 
 function bounds_of(given) {
   const all = L.latLngBounds([]);
-  for (const one of given.layers) all.extend(one.bounds);
+  for (const one of given.layers) if (given.shown.includes(one.id)) all.extend(one.bounds);
   if (units) all.extend(units.getBounds());
   if (area && given.go_to_area) all.extend(area.getBounds());
   return all;
@@ -234,7 +234,8 @@ function update() {
     layers = new Map();
     conversation = given.conversation;
   }
-  given.layers.filter((one) => !layers.has(one.id)).forEach(addLayer);
+  // One that is there already may have its words in another language now.
+  for (const one of given.layers) layers.has(one.id) ? Object.assign(layers.get(one.id), one) : addLayer(one);
   if (given.turn !== turn) for (const one of layers.values()) show(one, given.shown.includes(one.id));
   turn = given.turn;
   show_units(given.units);
