@@ -246,7 +246,7 @@ def _product(results: Sequence[ToolResult]) -> str:
     lines += [f"- It falls short: {product.lacks}"] if product.lacks else []
     lines += [f"- {product.left_out}"] if product.left_out else []
     lines += [f"- {reason}" for reason in product.why]
-    lines += [f"- How to get it: {way}" for way in product.access[:WAYS_SHOWN]]
+    lines += [f"- Access: {way}" for way in product.access[:WAYS_SHOWN]]
     lines += [f"- To compute: {product.computable}"] if product.computable and not computed else []
     lines += [
         f"- Why not {other.title}: {other.lacks or 'nothing is known against it.'}" for other in product.alternatives

@@ -147,7 +147,7 @@ def _change_layer(catalogue: Catalogue, rule: Comparability) -> str:
     product = catalogue.get(rule.change_product)
     edition = next((one for one in product.editions if one.id == rule.change_product), None)
     name = f"{edition.title} (edition {edition.id} of {product.title})" if edition else product.title
-    access = f" How to get it: {product.access[0]}" if product.access else ""
+    access = f" Access: {' '.join(product.access[:2])}" if product.access else ""
     return f"Change is measured by {name}, product id {product.id}.{access}"
 
 

@@ -158,7 +158,7 @@ def not_held(subject: Subject) -> ToolResult:
     if subject.held_elsewhere:
         parts.append(f"It is here for other places only: {', '.join(subject.held_elsewhere)}.")
     parts.append(f"Product: {product.title} (id {product.id}), {product.coverage}.")
-    parts += [f"How to get it: {' '.join(product.access)}"] if product.access else []
+    parts += [f"Access: {' '.join(product.access)}"] if product.access else []
     parts.append(
         "Then add its files with `clms-assistant hub add FILE --collection NAME --datetime YEAR`, and ask again."
     )
