@@ -53,12 +53,15 @@ def _joined(sentence: str) -> list[str]:
     for match in reversed(list(_joiner().finditer(lexicon.fold(sentence)))):
         head, tail = sentence[: match.start()], sentence[match.end() :]
         is_word = sentence[match.start() : match.end()].isascii()  # Italian "è" is no "e"
-        placed = find_places(tail, any_name=False) or not find_places(head, any_name=False)
-        if is_word and (
-            (is_outside(tail) and not is_outside(head)) or (is_outside(head) and not is_outside(tail) and placed)
-        ):
+        outside = [is_outside(head), is_outside(tail)]
+        if is_word and outside[0] != outside[1] and (outside[1] or _has_its_place(head, tail)):
             return [head, tail]
     return [sentence]
+
+
+def _has_its_place(head: str, tail: str) -> bool:
+    """Tell whether what follows names a place where what stands before does."""
+    return bool(find_places(tail, any_name=False)) or not find_places(head, any_name=False)
 
 
 @cache

@@ -92,8 +92,8 @@ def intent_of(question: str, whens: tuple[When, ...]) -> Intent:
     bare |= threshold and not lexicon.has(question, "land", "land_state", *EVIDENCE[2:])
     season = asked_output(question, whens) == "phenology"
     green = bool(named) or lexicon.has(question, "vegetation") or bare or season
-    if lexicon.has(question, "scenes") and lexicon.has(question, "ask") and not green:
-        return "scenes"
+    if lexicon.has(question, "scenes") and lexicon.has(question, "ask", "satellite") and not green:
+        return "recommend" if lexicon.has(question, "product") else "scenes"
     where = bool(place_of(question, "compute") or is_about_attachment(question))
     wants_value = lexicon.has(question, "compute", "map", "changing", "series", *(("when",) if season else ()))
     # A colour alone is no task: it takes a place and a time, or a word for what to do.

@@ -86,8 +86,9 @@ def _extent(product: Product, need: Need) -> Shortfall | None:
     across = need.place_m / product.resolution_m
     if across >= PIXELS_ACROSS_PLACE:
         return None
+    place_km = float(f"{need.place_m / 1000:.2g}")  # two digits, and never as a power of ten
     text = (
-        f"Its pixels of {product.resolution_m:g} m are coarse for a place about {need.place_m / 1000:.2g} km across: "
+        f"Its pixels of {product.resolution_m:g} m are coarse for a place about {place_km:g} km across: "
         f"{'not one' if across < 1 else f'only about {across:.0f}'} of them from side to side."
     )
     return Shortfall(kind="extent", text=text, blocks=False)

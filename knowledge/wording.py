@@ -68,10 +68,11 @@ _VERB = re.compile(r"\w+(?:ar|er|ir|re|ando|iendo|endo|ing|zu)")
 THING_WORDS = 4
 """Words of what is not wanted that are looked at."""
 _ASKING = re.compile(
-    r"\b(?:copernicus|clms)\s+(?:(?:land|monitoring|service)\s+)*(?:products?|data ?sets?|layers?|maps?)\b",
+    r"\b(?:copernicus|clms)\s+(?:(?:land|monitoring|service)\s+)*(?:products?|data ?sets?|layers?|maps?)\b"
+    r"|\b(?:which|what|quels?|welche[rns]?|que|cuales|quale|quali)\s+satell?it\w*",
     re.IGNORECASE,
 )
-"""Words of asking that liken every product's description."""
+"""Words of asking that liken every product's description, or the one of what satellites are checked by."""
 
 
 class Wording(Frozen):

@@ -196,6 +196,7 @@ def test_facts_are_told_of_each_product_named_not_of_an_everyday_word(index_dir:
         ("Serve un account per scaricare i dati CLMS?", "CLMS portal: to search and read you need no account"),
         ("Is the data free for a commercial startup?", "Licence of "),
         ("Are the snow maps free for companies?", "Licence of 11 "),
+        ("Kann ich die Daten in ArcGIS öffnen?", "Format: "),
         ("Who can I contact if data is missing?", "An address or a form for questions: not verified."),
         ("Wen kann ich fragen, wenn Daten fehlen?", "An address or a form for questions: not verified."),
         ("What projection do the snow products have?", "Coordinate reference system, not verified: Persistent Snow"),

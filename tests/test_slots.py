@@ -125,6 +125,7 @@ def test_names_are_told_from_other_words(question: str, place: str) -> None:
         ("Was kannst du?", "help"), ("Qué puedes hacer", "help"),
         ("Erkläre mir den Urban Atlas", "explain"), ("Cos'è CORINE Land Cover?", "explain"),
         ("Quelles images y a-t-il pour Metz en mai 2025 ?", "scenes"), ("Welche Szenen gibt es für Trier?", "scenes"),
+        ("Show me satellite images of Trier", "scenes"), ("Which product is made from Landsat images?", "recommend"),
         ("Quelle couche pour l'imperméabilisation des sols ?", "recommend"), ("Daten zu Ackerbau", "recommend"),
         ("¿Dónde hay charcas?", "recommend"), ("frogs", "recommend"),
         ("I want to watch Metz, but not with NDVI", "recommend"),
