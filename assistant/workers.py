@@ -195,7 +195,8 @@ class SharedAssistant(Assistant):
 
 def work(pipe: Connection, make: Make) -> None:
     """Answer what the process with the doors asks, until it says that it ends; if it dies, die too."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl+C reaches all processes: the one with the doors decides
+    for one in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(one, signal.SIG_IGN)  # they may reach all processes at once: the one with the doors decides
     assistant = make()
     settings = assistant.settings
     configure_logging(settings.log_level, form=settings.log_format, hidden=settings.secrets)
