@@ -103,6 +103,11 @@ class Assistant:
                 self._services = open_services(self.settings, self._hub_url, self._resources)
             return self._services
 
+    @property
+    def is_opening(self) -> bool:
+        """True while the first call opens the index and the hub."""
+        return self._services is None and self._lock.locked()
+
     def warm_up(self) -> None:
         """Load what the first question would wait for: the encoder, the index and the place names."""
         from tools.places import find_places

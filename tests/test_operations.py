@@ -8,6 +8,7 @@ import re
 import signal
 import subprocess
 import sys
+import threading
 import time
 from contextlib import suppress
 from pathlib import Path
@@ -16,11 +17,16 @@ from typing import Any
 import httpx
 import pytest
 import yaml
+from fastapi import FastAPI
+from fastapi.testclient import TestClient
 
+from assistant.agent import Assistant
 from assistant.settings import Settings
 from assistant.telemetry import Redacting, request_id
 from assistant.users import ApiKeys
+from knowledge.errors import IndexMissing
 from tests.servers.dead import dead_url
+from ui.health_api import health_router
 
 ROOT = Path(__file__).parent.parent
 PLANTED = {
@@ -126,6 +132,27 @@ def test_a_stopped_server_finishes_the_question_and_tells_no_secret(tmp_path: Pa
             assert secret not in log
             assert secret.encode() not in kept
     assert any(json.loads(line)["request_id"] for line in log.splitlines() if line.startswith('{"time"'))
+
+
+def test_a_probe_does_not_wait_while_the_index_is_opened(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    begun, go = threading.Event(), threading.Event()
+
+    def open_slowly(*_: object) -> None:
+        begun.set()
+        go.wait(20)
+        raise IndexMissing("There is no index.", "Make one.")
+
+    monkeypatch.setattr("assistant.setup.open_services", open_slowly)
+    assistant, app = Assistant(settings), FastAPI()
+    app.include_router(health_router(assistant))
+    opening = threading.Thread(target=assistant.warm_up)
+    opening.start()
+    begun.wait(20)
+    reply = TestClient(app).get("/readyz")
+    go.set()
+    opening.join()
+    told = reply.json()["checks"]
+    assert (reply.status_code, told["index"], told["database"]) == (503, "It is still being opened.", "ok")
 
 
 def test_the_container_and_compose_files_name_what_exists() -> None:

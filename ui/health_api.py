@@ -13,6 +13,7 @@ from assistant.agent import Assistant
 from assistant.telemetry import log_failure
 from knowledge.errors import ClmsError
 from tools.errors import BackendUnavailable
+from tools.toolbox import Services
 
 logger = logging.getLogger(__name__)
 
@@ -67,8 +68,13 @@ def health_router(assistant: Assistant) -> APIRouter:
 
 
 def _looks(assistant: Assistant) -> dict[str, Callable[[], object]]:
+    def opened() -> Services:
+        if assistant.is_opening:  # a probe does not wait so long
+            raise BackendUnavailable("It is still being opened.")
+        return assistant.services()
+
     def index() -> None:
-        if retriever := assistant.services().retriever:
+        if retriever := opened().retriever:
             retriever.passages("forest", limit=1)
 
     def database() -> None:
@@ -86,8 +92,8 @@ def _looks(assistant: Assistant) -> dict[str, Callable[[], object]]:
     return {
         "index": index,
         "database": database,
-        "scenes": lambda: service(assistant.services().stac_url),
-        "computing": lambda: service(assistant.services().openeo_url),
+        "scenes": lambda: service(opened().stac_url),
+        "computing": lambda: service(opened().openeo_url),
     }
 
 
