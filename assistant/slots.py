@@ -225,7 +225,8 @@ def with_layer(found: Slots, question: str) -> Slots:
     amount = lexicon.has(question, "amount", "area") or layers.asks_how_much(question)
     wants = VALUES in found.missing or two or bool(pick) or amount
     place = found.place or next(filter(is_known_place, [place_of(question, "compute")]), "")
-    about = layers.names_land(question) or abilities.names_product(question)
+    classes = lexicon.has(question, "area") and lexicon.has(question, "class_noun")
+    about = classes or layers.names_land(question) or abilities.names_product(question)
     if not (dates or (wants and about)) or not (place or is_about_attachment(question)):
         return found
     request = layers.LayerRequest(

@@ -199,6 +199,7 @@ def _picked(place: str, pick: Pick) -> LayerRequest:
         ("How sealed are my parcels?", LayerRequest("", "", "", "parcels")),
         ("Quanto è impermeabilizzata Siena nel 2018?", LayerRequest("Siena", "2018", "", "place")),
         ("Tree cover of Metz, 2018 against 2021", LayerRequest("Metz", "2018", "2021", "place")),
+        ("How many hectares of each CORINE class are there in Metz?", LayerRequest("Metz", "", "", "place")),
         ("Mean tree cover density of Metz in 2018", LayerRequest("Metz", "2018", "", "place")),
         ("Mean tree cover per NUTS 3 region of Malta", LayerRequest("Malta", "", "", "nuts3")),
         ("Couverture arborée moyenne par région NUTS 3 de Malte", LayerRequest("Malte", "", "", "nuts3")),
