@@ -163,7 +163,8 @@ def _after_prepositions(text: str) -> list[int]:
 def _is_within(text: str, position: int) -> bool:
     """Tell whether what stands before a name says that it holds something."""
     within, article = lexicon.alternatives("within_place"), lexicon.alternatives("article")
-    return bool(re.search(rf"(?<!\w)(?:{within})\s*(?:(?:{article})\s*)?$", lexicon.fold(text[:position])))
+    before = lexicon.fold(text[max(0, position - _NEAR) : position])
+    return bool(re.search(rf"(?<!\w)(?:{within})\s*(?:(?:{article})\s*)?$", before))
 
 
 def _skip_space(text: str, position: int) -> int:

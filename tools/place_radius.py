@@ -25,7 +25,7 @@ _LENGTH = rf"{_NUMBER}[\s-]?(?P<unit>km|kilom[eèé]t\w+|chilom\w+|miles?|mi|m[e
 _THOUSANDS = re.compile(r"(?<=\d)[.,\s](?=\d{3}(?!\d))")
 _BEYOND = re.compile(r"(?:more than|beyond|outside|plus de|au-delà de|mehr als|außerhalb von|más de|più di|oltre)\s*$")
 _WORDS = "|".join(sorted({*CUES, *_LINKS.split()}, key=len, reverse=True))
-_SAID = re.compile(rf"(?P<lead>(?:\b(?:{_WORDS})\b\s*)*)(?<![\w.,]){_LENGTH}(?P<link>(?:[\s']+(?:{_WORDS})\b)*)")
+_SAID = re.compile(rf"(?P<lead>(?:\b(?:{_WORDS})\b\s*){{0,6}})(?<![\w.,]){_LENGTH}(?P<link>(?:[\s']+(?:{_WORDS})\b)*)")
 _BEFORE = re.compile(rf"{_SAID.pattern}['\s]*$")
 _AFTER = re.compile(rf"[\s,]*(?:(?:and|et|und|y|e|with|mit|con|avec)\s+)?{_SAID.pattern}")
 
