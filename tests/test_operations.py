@@ -6,6 +6,7 @@ import logging
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -13,6 +14,7 @@ import time
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import httpx
 import pytest
@@ -115,6 +117,11 @@ def test_a_stopped_server_finishes_the_question_and_tells_no_secret(tmp_path: Pa
             except httpx.ConnectError:
                 time.sleep(0.1)
         told = _at_all_doors(url, key)
+        with socket.create_connection(("127.0.0.1", urlsplit(url).port or 0), timeout=30) as raw:
+            with suppress(ConnectionError):  # headers without end
+                raw.sendall(b"GET /healthz HTTP/1.1\r\nX-Long: " + b"a" * 1_000_000)
+            with suppress(ConnectionError):
+                assert raw.recv(12) in (b"HTTP/1.1 400", b"")
         body: Any = {"json": {"question": "Which product shows tree cover?"}, "headers": {"X-API-Key": key}}
         with httpx.stream("POST", f"{url}/api/chat", **body) as reply:
             lines = reply.iter_lines()

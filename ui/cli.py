@@ -162,6 +162,7 @@ def serve(host: str | None, port: int | None) -> None:
         log_level=settings.log_level.lower(),
         log_config=None if settings.log_format == "json" else uvicorn.config.LOGGING_CONFIG,
         access_log=settings.log_format == "text",
+        http="h11",  # bounds the headers of a request; httptools takes as many as come
         ws="none",
         server_header=False,
         timeout_graceful_shutdown=settings.shutdown_s,
@@ -367,7 +368,7 @@ def hub_serve(host: str, port: int) -> None:
     click.echo(f"STAC: http://{host}:{port}/stac  openEO: http://{host}:{port}/openeo")
     app = create_hub(settings.hub_dir, settings.hub_limits)
     guard(app, settings)
-    uvicorn.run(app, host=host, port=port, log_level=settings.log_level.lower())
+    uvicorn.run(app, host=host, port=port, http="h11", log_level=settings.log_level.lower())
 
 
 @main.command()
