@@ -79,12 +79,15 @@ def why_not(
 
 def _coverage(product: Product, need: Need, catalogue: Catalogue, thing: frozenset[str]) -> str:
     """Tell whether a product has the place; where it is asked for a thing there, which of its classes speak of it."""
-    short = [one for one in shortfalls(product, need, catalogue) if one.kind in ("place", "unverified")]
+    lacks = shortfalls(product, need, catalogue)
+    short = [one for one in lacks if one.kind in ("place", "unverified")]
     if any(one.kind == "place" and one.blocks for one in short):
         return f"No. {product.title} does not cover the place ({product.coverage})."
     if short:
         return f"{product.title}: {short[0].text}"
     covered = f"{product.title} covers the place ({suited(product, need).coverage})."
+    if period := next((one.text for one in lacks if one.kind == "period"), ""):
+        return f"{period} {covered}"  # it has the place, but not in the edition asked for
     if not thing:
         return f"Yes. {covered}"
     legends = dict.fromkeys(name for edition in product.editions for name in edition.legends)

@@ -8,6 +8,7 @@ from knowledge.catalogue import Catalogue, load_catalogue
 from knowledge.fitness import shortfalls, suited
 from knowledge.matches import Need, ProductMatch
 from knowledge.ranking import judge, order, with_reasons
+from knowledge.verdicts import yes_or_no
 
 KENYA = (33.9, -4.7, 41.9, 5.0)
 CANADA = (-141.0, 41.7, -52.6, 83.1)
@@ -142,3 +143,16 @@ def test_a_product_asked_for_is_given_with_what_is_not_known(catalogue: Catalogu
 )
 def test_how_often_is_told_of_the_map_that_goes_on(catalogue: Catalogue, product_id: str, cadence: str) -> None:
     assert catalogue.get(product_id).cadence == cadence
+
+
+@pytest.mark.parametrize(
+    ("year", "begins"),
+    [(2023, "CLCplus Backbone land cover, 10 m covers the place"), (2024, "Nothing for 2024: its latest is 2023")],
+)
+def test_a_place_is_not_affirmed_for_an_edition_that_does_not_exist(
+    catalogue: Catalogue, year: int, begins: str
+) -> None:
+    begin, end = in_year(year)
+    need = Need(bbox=(-3.0, 55.0, -2.5, 55.5), start=begin, end=end)
+    said = yes_or_no(f"Does CLC+ Backbone {year} cover the United Kingdom?", need, catalogue)
+    assert said.startswith(begins)
