@@ -209,6 +209,8 @@ def _picked(place: str, pick: Pick) -> LayerRequest:
         ("Quale quartiere di Siena è più impermeabilizzato?", _picked("Siena", Pick(rank="highest"))),
         ("How many districts of Metz are more than 30 % sealed?", _picked("Metz", Pick(above=30))),
         ("Quelles communes de Metz ont moins de 5 % d'arbres ?", _picked("Metz", Pick(below=5))),
+        ("Quali comuni di Siena hanno più del 20 % di alberi?", _picked("Siena", Pick(above=20))),
+        ("¿Qué distritos de Soria tienen menos del 20 % de árboles?", _picked("Soria", Pick(below=20))),
         ("Which product shows sealed soil in Metz?", None),
         ("I need imperviousness for Metz in 2018", None),
         ("How do I get tree cover data for France?", None),
