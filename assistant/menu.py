@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import re
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass, field, replace
 from time import perf_counter
@@ -64,8 +64,10 @@ class Run:
     toolbox: Toolbox
     model: "BaseChatModel"
     prompt: str
-    needed: frozenset[str] = frozenset()
-    """Tools that the question needs, as rules read it."""
+    wanted: Sequence[tuple[str, dict[str, Any]]] = ()
+    """Calls that the question needs, as rules read it."""
+    searches: int = 0
+    """How often products were searched for."""
     context_tokens: int = 0
     """What fits into the model's context; 0 for no limit."""
     steps: list[tuple[ToolCall, ToolResult] | None] = field(default_factory=list)
@@ -172,7 +174,8 @@ class Net(AgentMiddleware):
         request = request.override(model=run.model, system_message=prompt)
         if not run.context_tokens:
             return request
-        tools = window.fitted_menu(request.tools, run.needed, run.context_tokens)
+        needed = {name for name, _ in run.wanted}
+        tools = window.fitted_menu(request.tools, needed, run.context_tokens)
         room = run.context_tokens - window.REPLY_TOKENS - window.count([prompt], tools)
         messages: list[Any] = list(window.fitted(request.messages, room))
         return request.override(tools=tools, messages=messages)
@@ -184,7 +187,7 @@ class Net(AgentMiddleware):
     ) -> ToolMessage | Command[Any]:
         """Run one tool and tell how it went; no exception of a tool goes further than here."""
         call = request.tool_call
-        call_id, name, args = str(call["id"]), str(call["name"]), dict(call["args"])
+        call_id, name, args = str(call["id"]), str(call["name"]), self._filled(request)
         if len(self.run.calls) >= self.run.max_tool_calls:
             raise ModelUnusable(f"it made more than {self.run.max_tool_calls} tool calls")
         place = len(self.run.steps)
@@ -197,7 +200,7 @@ class Net(AgentMiddleware):
                     f"This question has computed more than {self.run.max_pixels} pixels.",
                     "Ask for the rest in a question of its own.",
                 )
-            message = await handler(request)
+            message = await handler(request.override(tool_call={**call, "args": args}))
             result = self._result(name, message)
         except ClmsError as error:
             result = failure(error)
@@ -215,6 +218,22 @@ class Net(AgentMiddleware):
         )
         status = "success" if result.outcome == "ok" else "error"
         return ToolMessage(content=result.text, artifact=result, tool_call_id=call_id, name=name, status=status)
+
+    def _filled(self, request: ToolCallRequest) -> dict[str, Any]:
+        """Give the arguments of a call, with what the model left out and the question says as rules read it.
+
+        A search gets the whole question: a few words of it may find another product.
+        """
+        name, args, run = request.tool_call["name"], dict(request.tool_call["args"]), self.run
+        fields = getattr(request.tool and request.tool.args_schema, "model_fields", {})
+        wanted = [own for tool, own in run.wanted if tool == name]
+        if name == "search_products":
+            wanted, run.searches = wanted[run.searches :], run.searches + 1
+            return {key: value for key, value in wanted[0].items() if key in fields} if wanted else args
+        if not wanted or not args.keys() <= fields.keys():  # with names of its own it is no call to complete
+            return args
+        lacking = [key for key, one in fields.items() if one.is_required() and key not in args]
+        return args | {key: wanted[0][key] for key in lacking if key in wanted[0]}
 
     def _result(self, name: str, message: ToolMessage | Command[Any]) -> ToolResult:
         artifact = getattr(message, "artifact", None)

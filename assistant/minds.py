@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from assistant import answers, pending, window
+from assistant import abilities, answers, pending, window
 from assistant.agreement import is_of_same
 from assistant.asked import Asked
 from assistant.menu import ModelUnusable, Net, Run, current_run, make_tools
@@ -91,7 +91,7 @@ async def _run(
     most = settings.max_tool_calls, settings.max_turn_tokens, settings.max_turn_pixels
     run = Run(emit, *most, toolbox, model, prompt)
     if not isinstance(model, OfflinePlanner):
-        run.needed = frozenset(name for name, _ in calls_for(asked.question, asked.state))
+        run.wanted = calls_for(asked.question, asked.state)
         run.context_tokens = settings.llm_context_tokens
     turns = [turn for turn in asked.history if turn[0] != "user" or not pending.is_reply(turn[1])]
     told = [HumanMessage(text) if role == "user" else AIMessage(text) for role, text in turns]
@@ -130,7 +130,7 @@ def _refuse_unusable(draft: Draft, asked: Asked, toolbox: Toolbox) -> None:
     if draft.planned:
         return
     before = asked.state.latest
-    wanted, told = calls_for(asked.question, asked.state), planned_calls(before) if before else []
+    wanted, told = draft.run.wanted, planned_calls(before) if before else []
     made = [(call.name, call.args) for call in draft.run.calls]
     # What a follow-up needs may already be in the conversation: of it only other places and periods are refused.
     if not before and ((wanted and not made) or (_computing(wanted) and not _computing(made))):
@@ -139,6 +139,9 @@ def _refuse_unusable(draft: Draft, asked: Asked, toolbox: Toolbox) -> None:
     for _, args in _computing(wanted):
         if not any(is_of_same(args, one, toolbox.context.today) for one in done):
             raise ModelUnusable("it computed another place or period than the question names")
+        named = args.get("index") in abilities.find_indices(asked.question)
+        if named and not any(str(one.get("index")).lower() == args["index"] for one in done):
+            raise ModelUnusable("it computed another index than the question names")
 
 
 def _computing(calls: Sequence[Call]) -> list[Call]:

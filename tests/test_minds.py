@@ -47,6 +47,26 @@ async def test_the_planner_answers_where_both_models_fail(settings: Settings) ->
     assert len([one for one in answer.warnings if "offline planner answered" in one]) == 2
 
 
+async def test_what_a_model_leaves_out_of_a_call_is_filled_in_from_the_question(settings: Settings) -> None:
+    made = calls(("search_products", {"question": "land"}), ("compute", {"index": "ndvi", "place": "Rennes"}))
+    with chat_server(made, says("Parcel A has 0.6.")) as chat:
+        answer = await small_assistant(_with(settings, llm_base_url=chat.base_url, llm_model="a")).ask(QUESTION)
+    assert answer.model == "a"
+    search, compute = answer.tool_calls
+    assert search.args == {"question": QUESTION}
+    assert (compute.args["period"], compute.args["output"]) == ("this summer", "per_polygon")
+
+
+@pytest.mark.parametrize(("index", "model"), [("ndvi", "offline-planner"), ("NDWI", "a")])
+async def test_a_model_is_held_to_the_index_that_a_question_names(settings: Settings, index: str, model: str) -> None:
+    made = calls(("compute", COMPUTE[1] | {"index": index, "period": "June 2025"}))
+    with chat_server(made, says("Parcel A has 0.6.")) as chat:
+        told = _with(settings, llm_base_url=chat.base_url, llm_model="a")
+        answer = await small_assistant(told).ask("NDWI of the parcels around Rennes in June 2025")
+    assert answer.model == model
+    assert any("another index" in one for one in answer.warnings) == (model != "a")
+
+
 async def test_a_failing_call_is_tried_again(settings: Settings) -> None:
     with chat_server(says(""), status=500) as dead:
         await small_assistant(_with(settings, llm_base_url=dead.base_url, llm_model="a", llm_retries=2)).ask(QUESTION)
