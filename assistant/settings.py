@@ -57,8 +57,6 @@ class Settings(BaseSettings):
     """Pixels times dates that a user may compute in a day; 0: no limit."""
     quota_credits: int = Field(default=0, ge=0)
     """Credits of the openEO back-end, as it tells them, that a user's runs may cost in a day; 0: no limit."""
-    workers: int = Field(default=1, ge=1, le=64)
-    """Processes that answer questions, about one a core; each holds about 1 GB."""
     shutdown_s: int = Field(default=30, ge=0)
     """Seconds that questions on their way get to end when the server is stopped."""
     log_format: Literal["text", "json"] = "text"

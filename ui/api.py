@@ -3,8 +3,6 @@
 import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, nullcontext
-from functools import partial
-from typing import Any
 
 from fastapi import FastAPI
 from starlette.middleware.gzip import DEFAULT_EXCLUDED_CONTENT_TYPES, GZipMiddleware
@@ -13,7 +11,6 @@ from assistant.access import Access, Quotas, find_user_also
 from assistant.agent import Assistant
 from assistant.settings import Settings
 from assistant.setup import needs_hub
-from assistant.workers import SharedAssistant
 from tools.hub.app import create_hub
 from ui.artifact_api import artifact_router
 from ui.chat_api import chat_router
@@ -45,7 +42,7 @@ def create_app(settings: Settings, assistant: Assistant | None = None) -> FastAP
     # Where users are told apart the hub is for the assistant alone: it knows no users.
     shown = needs_hub(settings) and settings.port and settings.auth == "none"
     hub_url = f"{_own_url(settings)}/hub" if shown else None
-    assistant = assistant or make_assistant(settings, hub_url, workers=settings.workers)
+    assistant = assistant or Assistant(settings, hub_url=hub_url, access=make_access(settings))
 
     mcp_server, turns = create_mcp_server(assistant), Turns(assistant)
     hub = create_hub(settings.hub_dir, settings.hub_limits) if hub_url else None
@@ -84,14 +81,6 @@ def create_app(settings: Settings, assistant: Assistant | None = None) -> FastAP
             owns=lambda session_id: assistant.access.owns("session", session_id),
         ),
     )
-
-
-def make_assistant(settings: Settings, hub_url: str | None, workers: int = 1) -> Assistant:
-    """Give what answers the questions, in one process or in several."""
-    known: dict[str, Any] = {"hub_url": hub_url, "access": make_access(settings)}
-    if workers == 1:
-        return Assistant(settings, **known)
-    return SharedAssistant(settings, **known, make=partial(make_assistant, settings, hub_url), workers=workers)
 
 
 def make_access(settings: Settings) -> Access:

@@ -2,7 +2,7 @@
 
 `python -m evals.bench.load --chats 100` starts a server of its own on loopback, in the data folder of the settings.
 Each of the first 200 chats asks something else, 25 subjects in 8 wordings: what is computed is told by other benches.
-Processor time and memory are those of the server with all its processes (`CLMS_WORKERS`).
+Processor time and memory are those of the server with all the processes that it starts.
 """
 
 import argparse

@@ -1,10 +1,8 @@
 """A process that serves the doors over a data folder: `python -m tests.servers.replica FOLDER` prints its address.
 
-Its computation waits for a file `go` in that folder, and leaves a file `stopped` where it was stopped, and a file
-`by-PID` in any case.
+Its computation waits for a file `go` in that folder, and leaves a file `stopped` where it was stopped.
 """
 
-import os
 import sys
 import threading
 import time
@@ -25,7 +23,6 @@ class WaitingToolbox(SmallToolbox):
         self, index: Any, place: str, period: str, output: Any, units: Any = "parcels", against: str = ""
     ) -> ToolResult:
         folder = self.services.workspace.root.parent
-        (folder / f"by-{os.getpid()}").touch()
         while not (folder / "go").exists():
             if self.context.cancelled():
                 (folder / "stopped").touch()
@@ -34,20 +31,9 @@ class WaitingToolbox(SmallToolbox):
         return super().compute(index, place, period, output, units, against)
 
 
-class Cold(Assistant):
-    """Has nothing to load."""
-
-    def warm_up(self) -> None:
-        """Load nothing."""
-
-
-def waiting(settings: Settings) -> Assistant:
-    """Make an assistant that computes once it may."""
-    return Cold(settings, services=small_assistant(settings).services(), toolbox=WaitingToolbox)
-
-
 def main() -> None:
-    assistant = waiting(Settings(data_dir=Path(sys.argv[1]), embedding_model="none", port=0))
+    settings = Settings(data_dir=Path(sys.argv[1]), embedding_model="none", port=0)
+    assistant = Assistant(settings, services=small_assistant(settings).services(), toolbox=WaitingToolbox)
     with served(assistant) as url:
         sys.stdout.write(f"{url}\n")
         sys.stdout.flush()
