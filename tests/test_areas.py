@@ -398,8 +398,17 @@ def test_an_area_written_into_a_question_is_taken_out_of_it(written: str) -> Non
     assert words.split() == ["Mean", "NDVI", "of", "in", "June", "2025"]
 
 
+def test_all_areas_written_into_a_question_are_taken() -> None:
+    area, words = take_area("POLYGON((-1.7 48,-1.6 48,-1.6 48.1,-1.7 48)) or POLYGON((2 49,2.1 49,2.1 49.1,2 49))")
+    assert area is not None
+    assert area.bbox == pytest.approx((-1.7, 48, 2.1, 49.1))
+    assert len(area.collection["features"]) == 2
+    assert words == "or"
+
+
 def test_a_written_area_that_is_none_is_refused_or_left_alone() -> None:
     with pytest.raises(AreaInvalid, match="cannot be read"):
         take_area("NDVI of POLYGON((-1.7 48.1,-1.6 48.1))")
-    for words in ('What is {"a": 1} and [[?', "Polygons (in Brittany)", '{"type": "Point", "coordinates": [1, 2]}'):
+    others = ('{"type": "Point", "coordinates": [1, 2]}', '{"type": ["Polygon"]}', f'{{"type": {"1" * 5000}}}')
+    for words in ('What is {"a": 1} and [[?', "Polygons (in Brittany)", *others):
         assert take_area(words) == (None, words)

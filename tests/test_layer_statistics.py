@@ -155,6 +155,8 @@ def test_polygons_of_a_layer_are_picked_and_their_share_is_told_in_hectares(serv
         ("superfici agricole", {211, 212, 213, 221, 222, 223, 231, 241, 242, 243, 244}),
         ("broadleaved forest and vineyards", {311, 221}),
         ("Gains and losses of urban fabric", {111, 112}),
+        ("non-irrigated arable land in Rennes", {211}),
+        ("forêts de conifères et vignobles", {312, 221}),
         ("CORINE Land Cover", set()),
     ],
 )

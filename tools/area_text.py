@@ -1,4 +1,4 @@
-"""An area written into a text: a polygon as WKT, or an object of GeoJSON."""
+"""An area written into a text: polygons as WKT, or an object of GeoJSON."""
 
 import json
 import re
@@ -22,30 +22,35 @@ def take_area(text: str) -> tuple[Polygons | None, str]:
     """
     from tools.areas import parse_geojson
 
-    match = WKT.search(text)
-    written, rest = _wkt(text, match) if match else _geojson(text)
+    found = [_wkt(match[1]) for match in WKT.finditer(text)]
+    written, rest = (_features(found), WKT.sub(" ", text).strip()) if found else _geojson(text)
     return (parse_geojson(written, name=NAME), rest) if written else (None, text)
 
 
-def _wkt(text: str, match: "re.Match[str]") -> tuple[dict[str, Any], str]:
+def _features(shapes: list[dict[str, Any]]) -> dict[str, Any]:
+    features = [{"type": "Feature", "properties": {}, "geometry": one} for one in shapes]
+    return {"type": "FeatureCollection", "features": features}
+
+
+def _wkt(words: str) -> dict[str, Any]:
     import shapely
 
     from tools.errors import AreaInvalid
 
     try:
-        shape = shapely.from_wkt(match[1])
+        shape = shapely.from_wkt(words)
     except shapely.errors.ShapelyError as error:
         hint = "Close each ring, longitude before latitude: POLYGON((-1.7 48.0, -1.6 48.0, -1.6 48.1, -1.7 48.0))."
         raise AreaInvalid("The polygon in the question cannot be read.", hint=hint) from error
-    return dict(shapely.geometry.mapping(shape)), f"{text[: match.start()]} {text[match.end() :]}".strip()
+    return dict(shapely.geometry.mapping(shape))
 
 
 def _geojson(text: str) -> tuple[dict[str, Any], str]:
     start = text.find("{")
     try:
         found, length = json.JSONDecoder().raw_decode(text[start:]) if start >= 0 else ({}, 0)
-    except (json.JSONDecodeError, RecursionError):
+    except (ValueError, RecursionError):  # no JSON, or a number of thousands of digits
         return {}, text
-    if not isinstance(found, dict) or found.get("type") not in GEOJSON_TYPES:
+    if not isinstance(found, dict) or str(found.get("type")) not in GEOJSON_TYPES:
         return {}, text
     return found, f"{text[:start]} {text[start + length :]}".strip()

@@ -46,7 +46,9 @@ def wanted_codes(rules: Rules, words: str) -> tuple[int, ...]:
     least = min((one.code for one in rules.classes), default=0)
     positive = [one for one in rules.classes if one.code > least or not _is_negative(one)]
     names = {(level, name): _subjects(name) for one in positive for level, name in enumerate(_names(one)) if name}
-    asked = _subjects(in_english(words)) & frozenset().union(*names.values())
+    known = frozenset().union(*names.values())
+    # As said first: English words such as "non-irrigated" may be taken for those of another language.
+    asked = max((_subjects(said) & known for said in (words, in_english(words))), key=len)
     named: set[tuple[int, str]] = set()
     while asked:
         fit = {key: 2 * len(asked & own) / (len(asked) + len(own)) for key, own in names.items()}
@@ -182,6 +184,6 @@ def _names(one: LegendClass) -> tuple[str, ...]:
 
 
 def _subjects(text: str) -> frozenset[str]:
-    """Give the stems of what a name is about; what it says that it is not is left out."""
-    said = re.sub(r"\bnon[- ]\w+", " ", text.lower()).replace("-", "")
+    """Give the stems of what a name is about; what it says that it is not is a subject of its own."""
+    said = re.sub(r"\bnon[- ](?=\w)", "non", text.lower()).replace("-", "")
     return frozenset(stem[:STEM] for stem in stems(said) if len(stem) > 2 and stem not in GENERIC)
