@@ -76,6 +76,8 @@ def _is_place(text: str, name: Named) -> bool:
 
     if named_region(name.words):
         return True
+    if len(name.words) < LEAST_LETTERS and name.words.isupper():  # the UK, the USA
+        return any(entry.kind == "country" for entry, _ in _entries(name.words))
     parts = re.findall(r"[^\W\d_]+", name.words)
     if all(len(one) < LEAST_LETTERS for one in parts) or all(is_ordinary(lexicon.fold(one)) for one in parts):
         return False

@@ -64,6 +64,10 @@ class Slots:
     """Arguments of that tool beside place and period."""
 
 
+_CENTIMETRES = re.compile(r"\d\s?(?:cm|[cz]entim)", re.I)
+"""No scene here is so fine: the question is who has such images."""
+
+
 def is_comparison(question: str, whens: tuple[When, ...]) -> bool:
     """Tell whether a question sets things or two periods against each other."""
     if asked_output(question, whens) == "anomaly":
@@ -93,7 +97,7 @@ def intent_of(question: str, whens: tuple[When, ...]) -> Intent:
     season = asked_output(question, whens) == "phenology"
     green = bool(named) or lexicon.has(question, "vegetation") or bare or season
     if lexicon.has(question, "scenes") and lexicon.has(question, "ask", "satellite") and not green:
-        return "recommend" if lexicon.has(question, "product") else "scenes"
+        return "recommend" if lexicon.has(question, "product") or _CENTIMETRES.search(question) else "scenes"
     where = bool(place_of(question, "compute") or is_about_attachment(question))
     wants_value = lexicon.has(question, "compute", "map", "changing", "series", *(("when",) if season else ()))
     # A colour alone is no task: it takes a place and a time, or a word for what to do.

@@ -73,6 +73,16 @@ def suited(product: Product, need: Need) -> Product:
     return product.model_copy(update=facts)
 
 
+def edition_elsewhere(product: Product, need: Need) -> str:
+    """Give the id of the edition for the period where none for it has the place, but others have; else nothing."""
+    if need.bbox is None or need.start is None or need.end is None or not covers(product.boxes, need):
+        return ""
+    anywhere = need.model_copy(update={"bbox": None, "points": ()})
+    years = need.start.year, need.end.year
+    found = _inside(_dated(product, anywhere), *years)
+    return found[0].id if found and not _inside(_dated(product, need), *years) else ""
+
+
 def period_note(product: Product, need: Need) -> str:
     """Tell which editions are for a period, or which two stand around it; empty when none is asked or none is dated."""
     dated = _dated(product, need)

@@ -7,7 +7,7 @@ from knowledge.asked import products_named
 from knowledge.asked_cues import kinds_in
 from knowledge.asked_service import subject_stems
 from knowledge.catalogue import Catalogue
-from knowledge.fitness import differences, shortfalls, suited
+from knowledge.fitness import differences, edition_elsewhere, shortfalls, suited
 from knowledge.lexicon import fold
 from knowledge.matches import Need
 from knowledge.ranking import not_for
@@ -79,6 +79,8 @@ def why_not(
 
 def _coverage(product: Product, need: Need, catalogue: Catalogue, thing: frozenset[str]) -> str:
     """Tell whether a product has the place; where it is asked for a thing there, which of its classes speak of it."""
+    if without := edition_elsewhere(product, need):
+        return f"No. The edition {without} of {product.title} does not cover the place ({product.coverage})."
     lacks = shortfalls(product, need, catalogue)
     short = [one for one in lacks if one.kind in ("place", "unverified")]
     if any(one.kind == "place" and one.blocks for one in short):

@@ -162,6 +162,7 @@ def test_a_client_of_chat_completions_that_goes_away_stops_the_computation(slow_
         ("POST", "/api/chat", {"question": "Hi", "nonsense": 1}, 400),
         ("POST", "/api/chat", {"question": "Hi", "today": "1066-10-14"}, 400),
         ("POST", "/api/chat", {"question": "Hi", "area": {"type": "Nonsense"}}, 400),
+        ("POST", "/api/plans", {"question": "NDVI of my field", "area": {"type": {}}}, 400),
         ("GET", "/api/chat/unknown", None, 404),
         ("DELETE", "/api/chat/unknown", None, 404),
     ],

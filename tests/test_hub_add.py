@@ -37,12 +37,13 @@ def write_tif(path: Path, values: np.ndarray, *, crs: str | None = "EPSG:32630",
 def test_a_geotiff_keeps_its_pixels_and_is_not_called_synthetic(tmp_path: Path) -> None:
     values = np.arange(64, dtype=np.uint8).reshape(8, 8)
     file = write_tif(tmp_path / "TCD_2018_010m.tif", values)
-    report = add_files(tmp_path / "hub", [file], collection_id="trees", datetime="2018")
+    report = add_files(tmp_path / "hub", [file], collection_id="trees", datetime="2018/2019")
     assert report.bands == ("TCD",)
     archive = Archive(tmp_path / "hub")
     (item,) = archive.items("trees")
     assert item["properties"]["clms:synthetic"] is False
     assert item["properties"]["start_datetime"] == "2018-01-01T00:00:00Z"
+    assert item["properties"]["end_datetime"] == "2019-12-31T23:59:59Z"
     with rasterio.open(archive.asset_path(item, "TCD")) as stored:
         assert np.array_equal(stored.read(1), values)
         assert stored.nodata == 255

@@ -147,7 +147,11 @@ def test_how_often_is_told_of_the_map_that_goes_on(catalogue: Catalogue, product
 
 @pytest.mark.parametrize(
     ("year", "begins"),
-    [(2023, "CLCplus Backbone land cover, 10 m covers the place"), (2024, "Nothing for 2024: its latest is 2023")],
+    [
+        (2021, "No. The edition clcplus-backbone-2021 of "),
+        (2023, "CLCplus Backbone land cover, 10 m covers the place"),
+        (2024, "Nothing for 2024: its latest is 2023"),
+    ],
 )
 def test_a_place_is_not_affirmed_for_an_edition_that_does_not_exist(
     catalogue: Catalogue, year: int, begins: str

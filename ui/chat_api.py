@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Header, Query, Request, Response
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from sse_starlette import EventSourceResponse, ServerSentEvent
 
 from assistant.access import NotPermitted, User
@@ -26,14 +26,31 @@ _FORWARDED = frozenset(("forwarded", "x-forwarded-for", "x-real-ip"))
 LastEvent = Annotated[int, Header(alias="Last-Event-ID", ge=0)]
 
 
+_SHAPES = {
+    "Polygon": "coordinates",
+    "MultiPolygon": "coordinates",
+    "Feature": "geometry",
+    "FeatureCollection": "features",
+}
+"""Types of GeoJSON that an area may have, and the member that holds it."""
+
+
+def _is_area(value: dict[str, Any]) -> dict[str, Any]:
+    if value.get("type") not in tuple(_SHAPES) or _SHAPES[value["type"]] not in value:
+        raise ValueError("an area is a GeoJSON object: Polygon, MultiPolygon, Feature or FeatureCollection")
+    return value
+
+
 GeoJson = Annotated[
     dict[str, Any],
+    AfterValidator(_is_area),
     Field(
-        min_length=1,
         json_schema_extra={
-            "required": ["type"],
-            "properties": {"type": {"enum": ["Polygon", "MultiPolygon", "Feature", "FeatureCollection"]}},
-        },
+            "oneOf": [
+                {"required": ["type", member], "properties": {"type": {"const": kind}}}
+                for kind, member in _SHAPES.items()
+            ]
+        }
     ),
 ]
 

@@ -222,9 +222,9 @@ def _no_time(file: Path) -> tuple[str, str]:
 
 def _period(text: str) -> tuple[str, str]:
     parts = text.split("/")
-    if re.fullmatch(r"\d{4}", text):
-        parts = [f"{text}-01-01", f"{text}-12-31T23:59:59"]
-    first, last = (_stac_time(datetime.fromisoformat(utc_text(part))) for part in (parts[0], parts[-1]))
+    year = re.compile(r"^(\d{4})$")
+    ends = year.sub(r"\1-01-01", parts[0]), year.sub(r"\1-12-31T23:59:59", parts[-1])
+    first, last = (_stac_time(datetime.fromisoformat(utc_text(end))) for end in ends)
     if len(parts) > 2 or last < first:
         raise RasterInvalidError(f"{text!r} is not a period.", hint="Write 2019-05-02, 2018, or start/end.")
     return first, last
