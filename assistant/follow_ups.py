@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from assistant import abilities, choices, lexicon
 from assistant.computes import ComputeRequest, find_units
 from assistant.layers import names_land
-from assistant.picks import without_periods
+from assistant.picks import Pick, without_periods
 from assistant.sentences import ordinal_before, ordinals, word_pattern
 from assistant.times import When
 from knowledge.lexicon import LANGUAGES, is_function_word
@@ -112,7 +112,7 @@ def told_products(answer: str) -> tuple[str, ...]:
 
 def told_product(question: str, last: "Slots", told: Sequence[str]) -> str:
     """Give the product that "the second one" means after an answer with several; empty where it means none."""
-    rows = last.order or (last.layer and last.layer.units != "place")
+    rows = last.order or (last.layer and (last.layer.pick or last.layer.units != "place"))
     if not told or last.computes or rows or has_subject(question):
         return ""
     rank = choices.rank_in(question)
@@ -134,10 +134,14 @@ def picked_again(question: str, last: "Slots") -> "Slots | None":
     if not rows or has_subject(question):
         return None
     found = replace(last, rank=rank, subject=last.subject or last.text, text=question, missing=())
+    asked = last.layer or request
+    before = asked.pick if asked else Pick()
+    pick = replace(before, rank=order or before.rank or "highest", count=max(rank, before.count))
     if last.layer or last.tool or request is None:
-        layer = last.layer and replace(last.layer, words=last.layer.words or last.text)
-        return replace(found, layer=layer, order=order or last.order or "highest")
-    pick = replace(request.pick, rank=order or request.pick.rank or "highest", count=max(rank, request.pick.count))
+        named = last.layer and replace(last.layer, words=last.layer.words or last.text)
+        if named and before:
+            return replace(found, layer=replace(named, pick=pick))
+        return replace(found, layer=named, order=order or last.order or "highest")
     return replace(found, computes=(replace(request, pick=pick),))
 
 

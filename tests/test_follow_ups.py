@@ -320,6 +320,14 @@ def test_the_row_of_a_layer_that_is_picked_is_told_first_with_its_unit() -> None
     assert compose(read_after("the fourth one", *asked), [result]).startswith("There is no number 4: 3 rows with")
 
 
+def test_a_ranking_of_a_layer_is_turned_round() -> None:
+    asked = ("Which district of Lille has the most tree cover in 2018?", "which one has the least?")
+    for question, rank in ((asked[1], 0), ("and the seventh one", 7)):
+        found = read_after(question, *asked)
+        assert found.layer is not None
+        assert (found.rank, found.layer.pick.rank, found.layer.pick.count) == (rank, "lowest", max(rank, 5))
+
+
 def test_a_list_of_products_stays_in_order_while_they_are_explained() -> None:
     state = conversation.replayed([("user", "Which data show sealed soil?"), ("assistant", ANSWER)])
     state = state.after("the second one", "Urban Atlas land cover and land use (id urban-atlas): more.")
