@@ -14,11 +14,11 @@ DEFAULT_PERIOD = "last 12 months"
 """Taken when a question names no period, and said in the answer."""
 
 WHICH_AVERAGE = (
-    "Say which average: that of other years (for example, compared with other years, or compared with 2019 to 2023), "
-    "or that of the parcels (the mean per parcel)."
+    "Say which average: that of other years (compared with other years, or with the years you name), or that of the "
+    "parcels (the mean per parcel)."
 )
 
-BOTH_ENDS = "Give both ends (for example, from 1 January to 31 May 2024)."
+BOTH_ENDS = "Give both ends: from which day to which."
 SETTLED_BY = {AVERAGE: WHICH_AVERAGE, ONE_END: BOTH_ENDS}
 """What to say of a question that leaves open what is meant."""
 

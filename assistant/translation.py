@@ -9,7 +9,7 @@ from assistant import abilities, lexicon, pending
 from assistant.known_places import find_named
 from assistant.phrases import has_english, translate
 from assistant.schema import Answer, ErrorEvent, Event, QuestionEvent, ToolProgress
-from knowledge.lexicon import LANGUAGES, Language, count_function_words
+from knowledge.lexicon import LANGUAGES, Language, count_function_words, is_function_word
 from tools.period_words import LANGUAGES as PERIOD_WORDS
 from tools.schema import Question
 
@@ -129,8 +129,14 @@ def _most(text: str, among: Sequence[Language]) -> list[Language]:
     """Give those of some languages that most words of a text belong to; names of products say nothing."""
     own = lexicon.fold(abilities.without_product_names(text))
     counts = count_function_words(own)
-    found = {one: counts[one] + sum(len(cue[0].split()) for cue in _cues(one).finditer(own)) for one in among}
+    found = {one: counts[one] + sum(_weight(cue[0], one) for cue in _cues(one).finditer(own)) for one in among}
     return [one for one in among if found[one] == max(found.values())]
+
+
+def _weight(cue: str, language: Language) -> int:
+    """Give the words of a cue; a function word alone is counted already: "was" is English, too."""
+    words = cue.split()
+    return 0 if len(words) == 1 and is_function_word(cue, language) else len(words)
 
 
 @cache

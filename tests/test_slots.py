@@ -6,7 +6,8 @@ from typing import get_args
 import pytest
 
 from assistant import abilities, conversation, slots
-from assistant.answers import compose
+from assistant.answers import SETTLED_BY, compose
+from assistant.claims import read_claims
 from assistant.layers import LayerRequest, subject
 from assistant.picks import Pick
 from tools.periods import parse_period
@@ -368,6 +369,12 @@ def test_values_and_season_dates_are_told_apart(question: str) -> None:
 )
 def test_a_comparison_with_a_mean_that_is_not_understood_is_told(question: str, missing: bool) -> None:
     assert (slots.AVERAGE in conversation.read(question).missing) == missing
+
+
+def test_what_settles_an_open_question_claims_nothing_that_no_tool_gave() -> None:
+    for told in SETTLED_BY.values():
+        assert not read_claims(told).numbers
+        assert not read_claims(told).days
 
 
 @pytest.mark.parametrize(

@@ -205,6 +205,8 @@ def test_a_follow_up_is_read_as_the_same_question_in_each_language(language: For
         ("Metz?", (), "en"),
         ("2019", ("Gewässer Slowenien",), "de"),
         ("How green was Porto in July 2024?", (), "en"),
+        ("How green was Valencia?", (), "en"),
+        ("Was ist NDVI?", (), "de"),
         ("NDVI Brest juillet 2024", (), "fr"),
         ("2018", ("Wie grün ist Rennes?", *["2019"] * 30), "de"),
     ],
