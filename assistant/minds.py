@@ -140,7 +140,7 @@ def _refuse_unusable(draft: Draft, asked: Asked, toolbox: Toolbox) -> None:
         if not any(is_of_same(args, one, toolbox.context.today) for one in done):
             raise ModelUnusable("it computed another place or period than the question names")
         named = args.get("index") in abilities.find_indices(asked.question)
-        if named and not any(str(one.get("index")).lower() == args["index"] for one in done):
+        if named and not any(str(one.get("index")).lower() == args["index"].lower() for one in done):
             raise ModelUnusable("it computed another index than the question names")
 
 

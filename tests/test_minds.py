@@ -57,12 +57,16 @@ async def test_what_a_model_leaves_out_of_a_call_is_filled_in_from_the_question(
     assert (compute.args["period"], compute.args["output"]) == ("this summer", "per_polygon")
 
 
-@pytest.mark.parametrize(("index", "model"), [("ndvi", "offline-planner"), ("NDWI", "a")])
-async def test_a_model_is_held_to_the_index_that_a_question_names(settings: Settings, index: str, model: str) -> None:
+@pytest.mark.parametrize(
+    ("named", "index", "model"), [("NDWI", "ndvi", "offline-planner"), ("NDWI", "NDWI", "a"), ("BAI", "bai", "a")]
+)
+async def test_a_model_is_held_to_the_index_that_a_question_names(
+    settings: Settings, named: str, index: str, model: str
+) -> None:
     made = calls(("compute", COMPUTE[1] | {"index": index, "period": "June 2025"}))
     with chat_server(made, says("Parcel A has 0.6.")) as chat:
         told = _with(settings, llm_base_url=chat.base_url, llm_model="a")
-        answer = await small_assistant(told).ask("NDWI of the parcels around Rennes in June 2025")
+        answer = await small_assistant(told).ask(f"{named} of the parcels around Rennes in June 2025")
     assert answer.model == model
     assert any("another index" in one for one in answer.warnings) == (model != "a")
 

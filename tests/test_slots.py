@@ -373,8 +373,8 @@ def test_a_comparison_with_a_mean_that_is_not_understood_is_told(question: str, 
 
 def test_what_settles_an_open_question_claims_nothing_that_no_tool_gave() -> None:
     for told in SETTLED_BY.values():
-        assert not read_claims(told).numbers
-        assert not read_claims(told).days
+        assert not read_claims(told, language="en").numbers
+        assert not read_claims(told, language="en").days
 
 
 @pytest.mark.parametrize(
