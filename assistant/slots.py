@@ -7,7 +7,7 @@ from typing import Any, Literal
 from assistant import abilities, layers, lexicon
 from assistant.computes import ComputeRequest, find_units, year_meant
 from assistant.picks import Pick, of_change, read_pick, without_periods
-from assistant.shifts import find_shift, without_shift
+from assistant.shifts import without_shift
 from assistant.spans import find_places, is_known_place
 from assistant.times import Ends, When, find_periods
 from assistant.yearly import asked_output, asked_periods, names_date_layer, names_mean
@@ -202,7 +202,7 @@ def _is_open(question: str, whens: tuple[When, ...]) -> bool:
     """Tell whether a time has one end only: "before June 2024", "until May"."""
     word = rf"(?<!\w)(?:{lexicon.alternatives('open_time')})\s*(?:(?:{lexicon.alternatives('article')})\s*)?$"
     ahead = (lexicon.fold(question[: when.start]) for when in whens)
-    return find_shift(question) is None and any(re.search(word, text) for text in ahead)
+    return any(re.search(word, text) for text in ahead)
 
 
 def _mean_unclear(question: str, whens: tuple[When, ...]) -> bool:

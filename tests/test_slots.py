@@ -379,8 +379,11 @@ def test_what_settles_an_open_question_claims_nothing_that_no_tool_gave() -> Non
 
 @pytest.mark.parametrize(
     "question",
-    ["NDVI of Lille before June 2024", "NDVI de Lille jusqu'en mai 2024", "NDVI di Lille prima di giugno 2024"],
-)
+    [
+        "NDVI of Lille before June 2024", "NDVI de Lille jusqu'en mai 2024", "NDVI di Lille prima di giugno 2024",
+        "NDVI of Lille in the month before June 2024",
+    ],
+)  # fmt: skip
 def test_a_period_with_one_end_is_asked_for_its_other(question: str) -> None:
     found = conversation.read(question)
     assert found.missing == (slots.ONE_END,)
