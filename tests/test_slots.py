@@ -389,3 +389,8 @@ def test_a_period_with_one_end_is_asked_for_its_other(question: str) -> None:
     assert found.missing == (slots.ONE_END,)
     assert "Give both ends" in compose(found, [ToolResult(text="")])
     assert not conversation.read("NDVI of Lille from May until June 2024").missing
+
+
+@pytest.mark.parametrize("question", ["NDVI de Lille ha bajado en 2024", "NDVI of the area of Lille in June 2024"])
+def test_words_that_only_look_like_areas_ask_for_none(question: str) -> None:
+    assert not conversation.read(question).missing
