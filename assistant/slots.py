@@ -32,6 +32,8 @@ VALUES, DEVIATION = "values for this subject", "the deviation from other years f
 _END = re.compile(r"[?.!,;:]")
 _TITLE = re.compile(r"[A-Z][\w+-]*(?: [\w+-]+){0,4}")
 """A name that may be that of a product: a few words, the first with a capital."""
+_CENTIMETRES = re.compile(r"\d\s?(?:cm|[cz]entim)", re.I)
+"""No scene here is so fine: the question is who has such images."""
 
 
 @dataclass(frozen=True)
@@ -62,10 +64,6 @@ class Slots:
     """Parts of it that another service would answer."""
     options: dict[str, Any] = field(default_factory=dict, hash=False)
     """Arguments of that tool beside place and period."""
-
-
-_CENTIMETRES = re.compile(r"\d\s?(?:cm|[cz]entim)", re.I)
-"""No scene here is so fine: the question is who has such images."""
 
 
 def is_comparison(question: str, whens: tuple[When, ...]) -> bool:

@@ -130,7 +130,7 @@ def test_names_are_told_from_other_words(question: str, place: str) -> None:
         ("Show me satellite images of Trier", "scenes"), ("Which product is made from Landsat images?", "recommend"),
         ("Satellite images of Trier at 50 cm", "recommend"),
         ("Quelle couche pour l'imperméabilisation des sols ?", "recommend"), ("Daten zu Ackerbau", "recommend"),
-        ("¿Dónde hay charcas?", "recommend"), ("frogs", "recommend"),
+        ("¿Dónde hay charcas?", "recommend"), ("zonas verdes de Rennes", "recommend"), ("frogs", "recommend"),
         ("I want to watch Metz, but not with NDVI", "recommend"),
         ("Wie grün ist Trier diesen Sommer?", "compute"), ("NDVI medio de Soria en mayo de 2025", "compute"),
         ("Quanto è verde Siena quest'estate?", "compute"), ("Le NDVI de mes champs en juin 2025", "compute"),

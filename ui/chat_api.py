@@ -9,6 +9,7 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Header, Query, Request, Response
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic_core import PydanticCustomError
 from sse_starlette import EventSourceResponse, ServerSentEvent
 
 from assistant.access import NotPermitted, User
@@ -37,7 +38,8 @@ _SHAPES = {
 
 def _is_area(value: dict[str, Any]) -> dict[str, Any]:
     if value.get("type") not in tuple(_SHAPES) or _SHAPES[value["type"]] not in value:
-        raise ValueError("an area is a GeoJSON object: Polygon, MultiPolygon, Feature or FeatureCollection")
+        told = f"This is no area. Send GeoJSON of one of these types, with its content: {', '.join(_SHAPES)}."
+        raise PydanticCustomError("area", told)
     return value
 
 
