@@ -28,7 +28,7 @@ from assistant.pending import is_reply
 from assistant.picks import read_pick
 from assistant.roles import users_words
 from assistant.scope import parted
-from assistant.shifts import find_shift
+from assistant.shifts import find_shift, spelled_out
 from assistant.slots import Slots
 from assistant.spans import is_known_place
 from assistant.times import When, find_periods, in_year_of
@@ -127,6 +127,7 @@ def _picked(question: str, latest: Slots, products: tuple[str, ...]) -> Slots | 
 
 def _read(question: str, state: ConversationState) -> Slots:
     last = state.last
+    question = spelled_out(question) if lexicon.has(question, *slots.COMPARED) else question
     whens = without_opening(question, slots.periods_of(question)) if last else slots.periods_of(question)
     shift, base = find_shift(question), base_period(last)
     if shift and base:

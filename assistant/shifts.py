@@ -5,7 +5,9 @@ from dataclasses import dataclass
 from functools import cache
 
 from assistant import lexicon
+from assistant.times import find_periods
 from tools.period_words import CANONICAL
+from tools.periods import YEAR
 
 UNITS = ("year", "quarter", "month", "week", "day")
 _A = r"an?|one|une?|ein(?:e|en|em|er)?|una|uno|l'|the|im|das|el|la|le|il|lo"
@@ -56,6 +58,18 @@ def without_shift(text: str) -> str:
     """Put bars in place of the words for a shift; all else keeps its position."""
     found = find_shift(text)
     return text[: found.start] + "|" * (found.end - found.start) + text[found.end :] if found else text
+
+
+def spelled_out(question: str) -> str:
+    """Give a question about one period and "the year before" with that year's: "June 2023" after "June 2024"."""
+    shift = find_shift(question)
+    years = re.fullmatch(r"(\d+) year (before|after)", shift.words) if shift else None
+    if not shift or not years:
+        return question
+    own = [one.words for one in find_periods(question) if one.end <= shift.start or shift.end <= one.start]
+    by = int(years[1]) if years[2] == "after" else -int(years[1])
+    other = re.sub(YEAR, lambda year: str(int(year[0]) + by), own[0]) if len(own) == 1 else ""
+    return f"{question[: shift.start]}{other}{question[shift.end :]}" if other not in ("", *own) else question
 
 
 @cache

@@ -297,6 +297,18 @@ def test_a_threshold_on_a_change_is_one_on_differences(question: str, pick: Pick
     assert (wanted.period, wanted.against, wanted.pick) == ("May 2024", "May 2025", pick)
 
 
+@pytest.mark.parametrize(
+    ("question", "against"),
+    [
+        ("NDVI of Metz in June 2024 compared with the year before", "June 2023"),
+        ("NDVI de Metz en juin 2024 comparé à l'année précédente", "juin 2023"),
+        ("NDVI in Metz im Juni 2024 im Vergleich zum Vorjahr", "Juni 2023"),
+    ],
+)
+def test_the_year_before_is_that_of_the_period_named(question: str, against: str) -> None:
+    assert [one.against for one in conversation.read(question).computes] == [against]
+
+
 def test_a_fall_within_one_period_is_no_threshold_on_its_value() -> None:
     read = conversation.read("Parcels near Metz where NDVI fell by more than 0.1 in May 2025")
     assert not any(wanted.pick for wanted in read.computes)
