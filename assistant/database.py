@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from knowledge.errors import ClmsError
 
 if TYPE_CHECKING:
-    from sqlalchemy import Connection, Engine, MetaData
+    from sqlalchemy import Column, Connection, Engine, MetaData
 
 WAIT_S = 30
 """So long a write waits for another process's."""
@@ -70,87 +70,107 @@ def utc_now() -> datetime:
 @cache
 def tables() -> "MetaData":
     """Give all tables."""
-    from sqlalchemy import BigInteger, Boolean, Column, DateTime, Integer, MetaData, Table, Text
+    from sqlalchemy import MetaData
 
     made = MetaData()
+    _of_conversations(made)
+    _of_users(made)
+    _of_questions_under_way(made)
+    return made
 
-    def text(name: str, **more: Any) -> "Column[str]":
-        return Column(name, Text, nullable=False, **more)
 
-    def when(name: str, **more: Any) -> "Column[datetime]":
-        return Column(name, DateTime, nullable=False, default=utc_now, **more)
+def _text(name: str, **more: Any) -> "Column[str]":
+    from sqlalchemy import Column, Text
 
-    def number() -> "Column[int]":
-        return Column("id", Integer, primary_key=True)
+    return Column(name, Text, nullable=False, **more)
 
-    Table("turn", made, number(), text("session_id", index=True), when("asked_at"), text("question"), text("answer"))
-    Table("state", made, text("session_id", primary_key=True), text("state"))
+
+def _when(name: str, **more: Any) -> "Column[datetime]":
+    from sqlalchemy import Column, DateTime
+
+    return Column(name, DateTime, nullable=False, default=utc_now, **more)
+
+
+def _number() -> "Column[int]":
+    from sqlalchemy import Column, Integer
+
+    return Column("id", Integer, primary_key=True)
+
+
+def _of_conversations(made: "MetaData") -> None:
+    from sqlalchemy import Boolean, Column, Table
+
+    Table(
+        "turn", made, _number(), _text("session_id", index=True), _when("asked_at"), _text("question"), _text("answer")
+    )
+    Table("state", made, _text("session_id", primary_key=True), _text("state"))
     Table(
         "waiting",
         made,
-        text("fingerprint", primary_key=True),
-        text("session_id", primary_key=True),
+        _text("fingerprint", primary_key=True),
+        _text("session_id", primary_key=True),
         Column("anyone", Boolean, nullable=False),
-        when("asked_at"),
-        text("run"),
+        _when("asked_at"),
+        _text("run"),
     )
     Table(
         "feedback",
         made,
-        number(),
-        text("session_id", index=True),
-        when("given_at"),
-        text("country", index=True),
-        text("product_id", index=True),
-        text("feedback"),
+        _number(),
+        _text("session_id", index=True),
+        _when("given_at"),
+        _text("country", index=True),
+        _text("product_id", index=True),
+        _text("feedback"),
     )
     Table(
-        "api_key",
+        "reading",
         made,
-        text("id", primary_key=True),
-        text("name", unique=True),
-        text("role"),
-        text("hash"),
-        when("made_at"),
+        _text("token", primary_key=True),
+        _text("session_id", index=True),
+        _when("made_at"),
+        _text("page"),
     )
-    Table("owned", made, text("kind", primary_key=True), text("key", primary_key=True), text("owner", primary_key=True))
+
+
+def _of_users(made: "MetaData") -> None:
+    from sqlalchemy import BigInteger, Column, Table
+
+    key: dict[str, Any] = {"primary_key": True}
     Table(
-        "usage",
-        made,
-        text("owner", primary_key=True),
-        text("day", primary_key=True),
-        text("what", primary_key=True),
-        Column("amount", BigInteger, nullable=False),
+        "api_key", made, _text("id", **key), _text("name", unique=True), _text("role"), _text("hash"), _when("made_at")
     )
+    Table("owned", made, _text("kind", **key), _text("key", **key), _text("owner", **key))
+    amount = Column("amount", BigInteger, nullable=False)
+    Table("usage", made, _text("owner", **key), _text("day", **key), _text("what", **key), amount)
+    Table("shared", made, _text("token", **key), _text("artifact_id", index=True), _text("owner"), _when("made_at"))
+
+
+def _of_questions_under_way(made: "MetaData") -> None:
+    from sqlalchemy import Boolean, Column, Integer, Table
+
     Table(
         "job",
         made,
-        text("id", primary_key=True),
-        text("session_id", index=True),
-        text("owner", index=True),
-        text("question"),
-        text("state"),
-        text("progress"),
+        _text("id", primary_key=True),
+        _text("session_id", index=True),
+        _text("owner", index=True),
+        _text("question"),
+        _text("state"),
+        _text("progress"),
         Column("followed", Boolean, nullable=False),
-        when("asked_at"),
-        when("seen_at", index=True),
+        _when("asked_at"),
+        _when("seen_at", index=True),
     )
     Table(
         "event",
         made,
-        text("job_id", primary_key=True),
+        _text("job_id", primary_key=True),
         Column("number", Integer, primary_key=True),
-        text("session_id", index=True),
-        when("happened_at", index=True),
-        text("event"),
+        _text("session_id", index=True),
+        _when("happened_at", index=True),
+        _text("event"),
     )
-    Table(
-        "shared", made, text("token", primary_key=True), text("artifact_id", index=True), text("owner"), when("made_at")
-    )
-    Table(
-        "reading", made, text("token", primary_key=True), text("session_id", index=True), when("made_at"), text("page")
-    )
-    return made
 
 
 @cache

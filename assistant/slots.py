@@ -159,7 +159,7 @@ def periods_of(question: str) -> tuple[When, ...]:
 def period_words(question: str, whens: tuple[When, ...]) -> tuple[str, ...]:
     """Give the words of periods, once each; "that year" is the year of the others."""
     found = [when.words for when in whens]
-    if lexicon.has(question, "same_year"):
+    if lexicon.has(without_shift(question), "same_year"):  # "the year before" is another one
         found.append(year_meant(found))
     return tuple(dict.fromkeys(found))
 

@@ -309,6 +309,10 @@ def test_the_year_before_is_that_of_the_period_named(question: str, against: str
     assert [one.against for one in conversation.read(question).computes] == [against]
 
 
+def test_the_year_before_is_not_this_year() -> None:
+    assert conversation.read("Snow in Metz last winter, compared with the year before").periods == ("last winter",)
+
+
 def test_a_fall_within_one_period_is_no_threshold_on_its_value() -> None:
     read = conversation.read("Parcels near Metz where NDVI fell by more than 0.1 in May 2025")
     assert not any(wanted.pick for wanted in read.computes)
