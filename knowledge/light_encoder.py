@@ -1,0 +1,76 @@
+"""The bundled all-MiniLM-L6-v2 computed with numpy: a question is encoded without the seconds that torch takes to load.
+
+BERT as in Devlin et al. 2019 (https://arxiv.org/abs/1810.04805), read from the same checked weights; its vectors are
+those of sentence-transformers to 1e-6. One text at a time, so there is no padding to mask.
+"""
+
+import json
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float32]
+
+
+class LightEncoder:
+    """Turns single texts into unit vectors."""
+
+    def __init__(self, folder: Path) -> None:
+        """Read weights and words from a folder as sentence-transformers publishes them.
+
+        Raises:
+            OSError: a file is missing.
+        """
+        from safetensors.numpy import load_file
+        from threadpoolctl import ThreadpoolController
+        from tokenizers import Tokenizer
+
+        shape = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+        self._layers, self._heads = shape["num_hidden_layers"], shape["num_attention_heads"]
+        self._epsilon = np.float32(shape["layer_norm_eps"])
+        self._weights: dict[str, Floats] = load_file(folder / "model.safetensors")
+        self._tokens = Tokenizer.from_file(str(folder / "tokenizer.json"))
+        most = json.loads((folder / "sentence_bert_config.json").read_text(encoding="utf-8"))["max_seq_length"]
+        self._pools = ThreadpoolController()
+        self._tokens.no_padding()
+        self._tokens.enable_truncation(most)
+
+    def encode(self, text: str) -> list[float]:
+        """Give the unit vector of a text: the mean of what the last layer makes of its tokens."""
+        with self._pools.limit(limits=1):  # several threads wait for each other longer than they compute
+            return self._encode(self._tokens.encode(text).ids)
+
+    def _encode(self, ids: list[int]) -> list[float]:
+        words, places, kinds = (
+            self._weights[f"embeddings.{name}_embeddings.weight"] for name in ("word", "position", "token_type")
+        )
+        state = self._normal("embeddings.LayerNorm", words[ids] + places[: len(ids)] + kinds[0])
+        for number in range(self._layers):
+            state = self._layer(f"encoder.layer.{number}.", state)
+        vector = state.mean(axis=0)
+        return [float(x) for x in vector / np.linalg.norm(vector)]
+
+    def _layer(self, name: str, state: Floats) -> Floats:
+        from scipy.special import erf
+
+        query, key, value = (
+            self._linear(f"{name}attention.self.{part}", state).reshape(len(state), self._heads, -1).swapaxes(0, 1)
+            for part in ("query", "key", "value")
+        )
+        weight = np.exp(query @ key.swapaxes(1, 2) / np.sqrt(np.float32(query.shape[-1])))
+        seen = (weight / weight.sum(axis=-1, keepdims=True) @ value).swapaxes(0, 1).reshape(state.shape)
+        state = self._add(f"{name}attention.output.", state, seen)
+        inner = self._linear(f"{name}intermediate.dense", state)
+        return self._add(f"{name}output.", state, inner * (1 + erf(inner / np.sqrt(np.float32(2)))) / 2)
+
+    def _add(self, name: str, state: Floats, change: Floats) -> Floats:
+        return self._normal(f"{name}LayerNorm", state + self._linear(f"{name}dense", change))
+
+    def _linear(self, name: str, state: Floats) -> Floats:
+        return np.asarray(state @ self._weights[f"{name}.weight"].T + self._weights[f"{name}.bias"])
+
+    def _normal(self, name: str, state: Floats) -> Floats:
+        centred = state - state.mean(axis=-1, keepdims=True)
+        scaled = centred / np.sqrt((centred**2).mean(axis=-1, keepdims=True) + self._epsilon)
+        return np.asarray(scaled * self._weights[f"{name}.weight"] + self._weights[f"{name}.bias"])
