@@ -115,8 +115,8 @@ class Settings(BaseSettings):
     """Most values (pixels times bands times dates) that one openEO request to the embedded hub may load."""
     hub_max_scenes: int = Field(default=2_000, gt=0)
     """Most scenes that one openEO request to the embedded hub may load."""
-    hub_memory_mb: int = Field(default=256, ge=0)
-    """Memory of the hub for computed cubes that the next request may use again, in MB; 0 keeps none."""
+    hub_memory_mb: int = Field(default=1000, ge=100)
+    """Memory of the hub for pixels, in MB: blocks at work, file cache, computed cubes kept for the next request."""
     hub_sync_url: str = "https://earth-search.aws.element84.com/v1"
     """STAC API that `clms-assistant hub sync` copies from unless `--from` names another."""
     hub_sync_hosts: str = (
@@ -187,8 +187,8 @@ class Settings(BaseSettings):
             self.hub_max_scenes,
             self.hub_max_values,
             self.hub_memory_mb * 1_000_000,
-            self.hub_runs,
-            self.dask_scheduler or "",
+            runs=self.hub_runs,
+            dask_scheduler=self.dask_scheduler or "",
         )
 
     @property

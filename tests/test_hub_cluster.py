@@ -1,5 +1,6 @@
 """The hub on a Dask cluster of two worker processes: the same pixels, cancelled, and without workers."""
 
+import os
 import threading
 import time
 from collections.abc import Iterator
@@ -55,13 +56,11 @@ def pixels(hub: Path, folder: Path, limits: Limits) -> Any:
         return raster.read(1)
 
 
-def test_a_cluster_gives_the_pixels_of_this_machine(
-    hub: Path, tmp_path: Path, cluster: LocalCluster, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("tools.hub.loading.BLOCK_VALUES", SIZE * 50 * 6)  # several blocks
-    here = pixels(hub, tmp_path, Limits())
+def test_a_cluster_gives_the_pixels_of_this_machine(hub: Path, tmp_path: Path, cluster: LocalCluster) -> None:
+    little = 24 * SIZE * 50 * 6 * (os.cpu_count() or 1)  # several blocks
+    here = pixels(hub, tmp_path, Limits(memory_bytes=little))
     before = cluster.scheduler.transition_counter
-    there = pixels(hub, tmp_path, Limits(dask_scheduler=cluster.scheduler_address))
+    there = pixels(hub, tmp_path, Limits(memory_bytes=little, dask_scheduler=cluster.scheduler_address))
     np.testing.assert_array_equal(here, there)
     assert np.ptp(here) > 1
     assert cluster.scheduler.transition_counter > before

@@ -206,7 +206,7 @@ def test_clients_at_once_get_what_one_gets_and_no_more_runs_than_allowed(
                 running -= 1
 
     monkeypatch.setattr("tools.hub.openeo_api.run_to_file", counted)
-    with running_hub(hub_dir, limits=Limits(runs=2, kept_bytes=0)) as url, ThreadPoolExecutor(6) as pool:
+    with running_hub(hub_dir, limits=Limits(runs=2, keep=False)) as url, ThreadPoolExecutor(6) as pool:
 
         def ask(number: int) -> Any:
             area = _polygon(WEST + 100, NORTH - 200 - 10 * number, WEST + 200, NORTH - 100)

@@ -14,7 +14,10 @@ from affine import Affine
 from tools.hub.add import add_files
 from tools.hub.archive import Archive
 from tools.hub.cube_cache import CubeCache
+from tools.hub.limits import Limits
+from tools.hub.loading import Grid, block_sizes
 from tools.hub.run import run_to_file
+from tools.hub.scratch import computed, scratch
 from tools.hub.server import running_hub
 from tools.hub.watch import Run
 
@@ -122,6 +125,46 @@ def test_each_polygon_gets_all_its_pixels_also_where_others_lie(hub: Path, tmp_p
     for shapes in (apart, over, apart[:1]):
         path = run_to_file(Archive(hub), table_graph("count", *shapes), tmp_path)
         assert [row[0] for row in json.loads(path.read_text())] == pixels[: len(shapes)]
+
+
+def test_little_memory_gives_the_same_by_way_of_the_disk(hub: Path, tmp_path: Path) -> None:
+    raster, table = raster_graph(), table_graph("count", square(0, 0, 400), square(100, 100, 30))
+    coarser = {"data": {"from_node": "median"}, "resolution": 20, "method": "average"}
+    raster["coarse"] = {"process_id": "resample_spatial", "arguments": coarser}
+    raster["save"]["arguments"]["data"] = {"from_node": "coarse"}
+    for graph in (raster, raster_graph(), table):
+        files = []
+        for memory in (10**9, 50_000):
+            folder = tmp_path / str(memory)
+            folder.mkdir(exist_ok=True)
+            files.append(run_to_file(Archive(hub), graph, folder, limits=Limits(memory_bytes=memory)))
+            assert list(folder.iterdir()) == files[-1:]
+            files[-1] = files[-1].rename(tmp_path / f"{memory}{files[-1].suffix}")
+        assert files[0].read_bytes() == files[1].read_bytes()
+
+
+def test_a_large_cube_lies_in_a_file_and_a_small_one_in_memory(tmp_path: Path) -> None:
+    import dask.array
+    import xarray as xr
+
+    with scratch(tmp_path, Limits(memory_bytes=16_000, runs=1)):
+        for rows, in_file in ((50, False), (51, True)):
+            lazy = xr.DataArray(dask.array.arange(rows * 10, chunks=70).reshape(rows, 10).astype("float32"))
+            found = computed(lazy)
+            assert isinstance(found.data, np.memmap) is in_file
+            assert (found.values.ravel() == np.arange(rows * 10)).all()
+
+
+@pytest.mark.parametrize("cells", [1, 100, 5_000, 65_536, 70_000, 300_000, 10**9])
+def test_blocks_are_bounded_and_cut_between_tiles(cells: int) -> None:
+    grid = Grid(CRS, WEST, NORTH, 10, 10, 1000, 700, first=(100, -20), tile=(256, 256))
+    sizes = block_sizes(grid, cells)
+    assert [sum(one) for one in sizes] == [700, 1000]
+    assert max(sizes[0]) * max(sizes[1]) <= cells
+    if cells >= 256 * 256:
+        for first, count, pieces in zip(grid.first, (700, 1000), sizes, strict=True):
+            edges = [first + sum(pieces[:number]) for number in range(len(pieces))]
+            assert all(edge % 256 == 0 or edge in (first, first + count) for edge in edges)
 
 
 def test_no_thread_that_computes_outlives_the_server(hub: Path) -> None:

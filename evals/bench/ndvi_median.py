@@ -70,7 +70,7 @@ def compare(hub_dir: Path, local_python: str | None, titiler_python: str | None)
     print(f"Making {len(DAYS)} dates of {SIZE_PX} x {SIZE_PX} pixels ...")
     graph, target = ndvi_graph(hub_dir, SIZE_PX), hub_dir / "median.tif"
     # Nothing is kept between rounds: each one reads and computes everything.
-    with running_hub(hub_dir, limits=Limits(kept_bytes=0)) as url:
+    with running_hub(hub_dir, limits=Limits(keep=False)) as url:
         backend = OpenEOBackend(f"{url}/openeo", timeout_s=600)
         # The first round also pays for imports; it is shown but not counted.
         rounds = [
@@ -93,7 +93,7 @@ def ndvi_graph(hub_dir: Path, size_px: int) -> Json:
 def tell_memory(hub_dir: Path, size_px: int) -> None:
     """Run the hub's side once and print the process's memory before and at its peak."""
     status, graph = Path("/proc/self/status"), ndvi_graph(hub_dir, size_px)
-    with running_hub(hub_dir, limits=Limits(values=10**10, kept_bytes=0)) as url:
+    with running_hub(hub_dir, limits=Limits(values=10**10, keep=False)) as url:
         Path("/proc/self/clear_refs").write_text("5", encoding="ascii")  # the peak is counted from here
         before = dict(line.split(":") for line in status.read_text("utf-8").splitlines())["VmRSS"].strip()
         took = seconds(lambda: OpenEOBackend(f"{url}/openeo", timeout_s=3600).run_raster(graph, hub_dir / "median.tif"))

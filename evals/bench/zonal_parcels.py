@@ -26,7 +26,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         hub_dir = Path(folder)
         make_archive(hub_dir)
-        with running_hub(hub_dir, limits=Limits(kept_bytes=0)) as url:
+        with running_hub(hub_dir, limits=Limits(keep=False)) as url:
             backend, graph = OpenEOBackend(f"{url}/openeo", timeout_s=600), series_graph(shapes)
             # The first round also pays for imports; it is shown but not counted.
             rounds = [

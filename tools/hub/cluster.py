@@ -8,6 +8,7 @@ from typing import Any
 import xarray as xr
 
 from tools.hub.openeo_errors import JobCanceled, OpenEOError
+from tools.hub.scratch import computed
 from tools.hub.watch import Run
 
 log = logging.getLogger(__name__)
@@ -36,7 +37,7 @@ class Cluster:
 
         """
         if not self._address or not data.chunks:
-            return data.compute()
+            return computed(data)
         from concurrent.futures import CancelledError
 
         from distributed import KilledWorker

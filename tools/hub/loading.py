@@ -22,8 +22,6 @@ from tools.hub.watch import Run, Watch
 
 Json = dict[str, Any]
 Bounds = tuple[float, float, float, float]
-BLOCK_VALUES = 20_000_000
-"""Values in one block over all dates and bands: bounds the memory of a thread to some hundred MB."""
 
 
 @dataclass(frozen=True)
@@ -37,10 +35,10 @@ class Grid:
     height_m: float
     columns: int
     rows: int
-    first_row: int = 0
-    """Row of the file that the first row is."""
-    tile_rows: int = 1
-    """Rows in one tile of the file."""
+    first: tuple[int, int] = (0, 0)
+    """Row and column of the file that the first ones are."""
+    tile: tuple[int, int] = (1, 1)
+    """Rows and columns of one tile of the file."""
 
     def x(self) -> Block:
         """Give the centres of the columns."""
@@ -92,8 +90,28 @@ class Loader:
             [[Source(self._archive.asset_path(i, name), nodata.get(name)) for i in group if name in i["assets"]]
              for name in names] for group in dates.values()
         ]  # fmt: skip
-        array = _lazy(self._files, grid, sources, list(dates), names, self._watch)
+        array = self._lazy(grid, sources, list(dates), names)
         return Cube(array.assign_attrs(common_names=_common_names(collection), resolution=grid.width_m), grid.crs)
+
+    def _lazy(self, grid: Grid, sources: list[list[list[Source]]], dates: list[str], bands: list[str]) -> xr.DataArray:
+        import dask.array
+
+        # dask has no types for it.
+        map_blocks: Callable[..., Any] = dask.array.map_blocks
+        layers = len(dates) * len(bands)
+        heights, widths = block_sizes(grid, self._limits.block_values // layers)
+        self._watch.expect(len(heights) * len(widths) * layers)
+        files, watch = self._files, self._watch
+
+        def read(block_info: Any = None) -> Block:
+            _, _, rows, columns = (slice(*edges) for edges in block_info[None]["array-location"])
+            return _read_block(files, grid, sources, grid.x()[columns], grid.y()[rows], watch)
+
+        chunks = ((len(dates),), (len(bands),), heights, widths)
+        array = map_blocks(read, dtype=np.float32, chunks=chunks, name=f"read-{uuid.uuid4().hex}")
+        times = np.array(dates, dtype="datetime64[ns]")
+        coordinates = {"t": times, "bands": bands, "y": grid.y(), "x": grid.x()}
+        return xr.DataArray(array, dims=["t", "bands", "y", "x"], coords=coordinates)
 
     def _paths(self, item: Json, names: list[str]) -> list[Path]:
         return [self._archive.asset_path(item, name) for name in names if name in item["assets"]]
@@ -171,13 +189,13 @@ def _by_date(items: list[Json]) -> dict[str, list[Json]]:
 
 def _grid(files: Files, paths: list[Path], extent: Json | None) -> Grid:
     """Lay the grid: CRS of the first item, its finest resolution, the pixels whose centres lie in the extent."""
-    finest, tile_rows = None, 1
+    finest, tile = None, (1, 1)
     for path in paths:
         with files.use(path) as file:
             raster = file.raster
             if file.crs is not None and (finest is None or raster.res[0] < finest[1][0]):
                 finest = raster.transform, raster.res, file.crs, tuple(raster.bounds)
-                tile_rows = raster.block_shapes[0][0]
+                tile = raster.block_shapes[0]
     if finest is None:
         raise OpenEOError("NoDataAvailable", "The item holds no raster that says where its pixels lie.")
     transform, (width, height), crs, bounds = finest
@@ -193,44 +211,31 @@ def _grid(files: Files, paths: list[Path], extent: Json | None) -> Grid:
     if columns < 1 or rows < 1:
         raise OpenEOError("NoDataAvailable", "No pixel centre lies in the spatial extent.")
     left, top = transform.c + column * width, transform.f - row * height
-    return Grid(crs, left, top, width, height, columns, rows, row, tile_rows)
+    return Grid(crs, left, top, width, height, columns, rows, (row, column), tile)
 
 
-def _heights(grid: Grid, layers: int) -> list[int]:
-    """Cut the rows into blocks: bounded in size, and between two rows of tiles, so that no tile is decoded twice."""
-    most = max(BLOCK_VALUES // (layers * grid.columns), 1)
-    step = most // grid.tile_rows * grid.tile_rows or most
-    edges = [0, *range(step - grid.first_row % step, grid.rows, step), grid.rows]
-    return [end - start for start, end in itertools.pairwise(edges)]
+def block_sizes(grid: Grid, cells: int) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """Cut rows and columns into blocks of at most so many cells.
+
+    The cuts lie between tiles where a tile fits into a block, so that none is decoded twice.
+    """
+    tall, wide = grid.tile
+    whole_rows = cells >= tall * grid.columns
+    width = grid.columns if whole_rows else max(cells // tall // wide * wide, min(cells, wide), 1)
+    height = max(cells // width, 1)
+    return (
+        _pieces(grid.rows, height // tall * tall or height, grid.first[0]),
+        (grid.columns,) if whole_rows else _pieces(grid.columns, width, grid.first[1]),
+    )
 
 
-def _lazy(
-    files: Files, grid: Grid, sources: list[list[list[Source]]], dates: list[str], bands: list[str], watch: Watch
-) -> xr.DataArray:
-    import dask.array
-
-    # dask has no types for it.
-    map_blocks: Callable[..., Any] = dask.array.map_blocks
-    layers = max(len(dates) * len(bands), 1)
-    heights = _heights(grid, layers)
-    watch.expect(len(heights) * layers)
-
-    def read(block_info: Any = None) -> Block:
-        (_, _, (top, bottom), _) = block_info[None]["array-location"]
-        return _read_block(files, grid, sources, top, bottom - top, watch)
-
-    chunks = ((len(dates),), (len(bands),), tuple(heights), (grid.columns,))
-    array = map_blocks(read, dtype=np.float32, chunks=chunks, name=f"read-{uuid.uuid4().hex}")
-    times = np.array(dates, dtype="datetime64[ns]")
-    coordinates = {"t": times, "bands": bands, "y": grid.y(), "x": grid.x()}
-    return xr.DataArray(array, dims=["t", "bands", "y", "x"], coords=coordinates)
+def _pieces(count: int, step: int, first: int) -> tuple[int, ...]:
+    edges = [0, *range(step - first % step, count, step), count]
+    return tuple(end - start for start, end in itertools.pairwise(edges))
 
 
-def _read_block(
-    files: Files, grid: Grid, sources: list[list[list[Source]]], top: int, count: int, watch: Watch
-) -> Block:
-    block = np.empty((len(sources), len(sources[0]), count, grid.columns), np.float32)
-    x, y = grid.x(), grid.y()[top : top + count]
+def _read_block(files: Files, grid: Grid, sources: list[list[list[Source]]], x: Block, y: Block, watch: Watch) -> Block:
+    block = np.empty((len(sources), len(sources[0]), len(y), len(x)), np.float32)
     for date_index, by_band in enumerate(sources):
         for band_index, found in enumerate(by_band):
             watch.step()

@@ -4,15 +4,15 @@ import logging
 import sqlite3
 import threading
 import uuid
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager
+from contextlib import ExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Body, Request, Response
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import FileResponse, JSONResponse
+from fastapi.responses import FileResponse, JSONResponse, StreamingResponse
 from fastapi.routing import APIRoute
 
 from knowledge.errors import ClmsError
@@ -31,6 +31,7 @@ from tools.hub.watch import Run
 Json = dict[str, Any]
 JsonBody = Annotated[Json, Body()]
 API_VERSION = "1.2.0"
+_PIECE_BYTES = 1_000_000
 log = logging.getLogger(__name__)
 
 
@@ -194,9 +195,17 @@ def _add_processing(router: APIRouter, archive: Archive, work: Work, user: UserP
     @router.post("/result")
     def result(body: JsonBody) -> Response:
         graph = process_graph_of(body)
-        with archive.temporary_folder("result") as folder:
-            path = work(graph, folder, Run())
-            return Response(path.read_bytes(), media_type=media_type(path))
+        with ExitStack() as until_sent:
+            path = work(graph, until_sent.enter_context(archive.temporary_folder("result")), Run())
+            size = {"Content-Length": str(path.stat().st_size)}
+            pieces = _pieces(path, until_sent.pop_all())
+            return StreamingResponse(pieces, headers=size, media_type=media_type(path))
+
+
+def _pieces(path: Path, until_sent: ExitStack) -> Iterator[bytes]:
+    """Give a file piece by piece: large results and slow clients take no memory."""
+    with until_sent, path.open("rb") as file:
+        yield from iter(lambda: file.read(_PIECE_BYTES), b"")
 
 
 def _add_user_processes(router: APIRouter, archive: Archive, user: UserProcesses) -> None:

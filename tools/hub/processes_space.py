@@ -15,6 +15,7 @@ from tools.hub.cube import Block, Callback, Cube, crs_text, reprojected_bounds
 from tools.hub.openeo_errors import OpenEOError, invalid_parameter
 from tools.hub.processes_arrays import Labelled
 from tools.hub.processes_cubes import as_block, ordered
+from tools.hub.scratch import on_planes
 
 METHODS = {
     "near": "nearest", "bilinear": "bilinear", "cubic": "cubic", "cubicspline": "cubic_spline", "lanczos": "lanczos",
@@ -148,9 +149,7 @@ def _warped(data: Cube, source: Plane, target: Plane, method: str, process_id: s
 
 def _planes(run: Callable[[Block], Block], data: xr.DataArray, dims: tuple[str, str], sizes: dict[str, int]) -> Any:
     """Run a function on whole planes, one of each date and band at a time."""
-    others = [d for d in data.dims if d not in ("y", "x")]
-    source = data.chunk({**dict.fromkeys(others, 1), "y": -1, "x": -1}) if data.chunks else data
-    return xr.apply_ufunc(Named(run), source, input_core_dims=[["y", "x"]], output_core_dims=[list(dims)],
+    return xr.apply_ufunc(Named(run), on_planes(data), input_core_dims=[["y", "x"]], output_core_dims=[list(dims)],
                           exclude_dims={"y", "x"}, dask="parallelized", output_dtypes=[np.float32], keep_attrs=True,
                           dask_gufunc_kwargs={"output_sizes": sizes})  # fmt: skip
 
@@ -186,7 +185,7 @@ def reduce_spatial(data: Cube, reducer: Callback, context: Any = None) -> Cube:
     """Reduce all pixels to one value a date and band."""
     data.axis("x")
     data.axis("y")
-    pixels = data.data.stack(__pixel=("y", "x")).drop_vars(["__pixel", "y", "x"])
+    pixels = on_planes(data.data).stack(__pixel=("y", "x")).drop_vars(["__pixel", "y", "x"])
     labels = tuple(range(pixels.sizes["__pixel"]))
 
     def run(front: Block) -> Block:

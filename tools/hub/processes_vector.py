@@ -1,6 +1,7 @@
 """Processes that join rasters and geometries: statistics per polygon, clipping and masking by polygons."""
 
 import itertools
+import math
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -10,8 +11,10 @@ import xarray as xr
 from tools.hub.cube import Block, Callback, Cube, VectorCube, crs_text
 from tools.hub.openeo_errors import OpenEOError, invalid_parameter
 from tools.hub.processes_arrays import Labelled
+from tools.hub.scratch import computed
 
 Json = dict[str, Any]
+_PICKED_VALUES = 5_000_000
 
 
 def geometries_of(geojson: Any) -> list[Json]:
@@ -111,13 +114,19 @@ def aggregate_spatial(
     others = [str(d) for d in cube.data.dims if d not in ("x", "y")]
     source = cube.data.transpose(*others, "y", "x")
     layers = source.shape[:-2]
-    values = source.values.reshape(*layers, -1)
-    results = []
-    for inside in _pixels_inside(cube, to_crs(geometries, data.crs)):
-        pixels = np.moveaxis(values[..., inside], -1, 0).astype(float)
-        reduced = reducer(data=Labelled(pixels, tuple(range(len(pixels)))), context=context)
-        results.append(np.broadcast_to(np.asarray(np.nan if reduced is None else reduced, float), layers))
-    table = np.stack(results) if results else np.zeros((0, *layers))
+    values = computed(source).values.reshape(math.prod(layers), -1)
+
+    def reduced(pixels: Block) -> Block:
+        value = reducer(data=Labelled(pixels, tuple(range(len(pixels)))), context=context)
+        return np.broadcast_to(np.asarray(np.nan if value is None else value, float), pixels.shape[1:])
+
+    table = np.empty((len(geometries_of(geometries)), len(values)))
+    for row, inside in zip(table, _pixels_inside(cube, to_crs(geometries, data.crs)), strict=True):
+        # Of a large polygon some layers at a time: its pixels are copied.
+        step = max(_PICKED_VALUES // max(len(inside), 1), 1)
+        for start in range(0, len(values), step):
+            row[start : start + step] = reduced(values[start : start + step, inside].T.astype(float))
+    table = table.reshape(-1, *layers)
     coordinates = {d: source[d].values for d in others if d in source.coords}
     array = xr.DataArray(table, dims=["geometry", *others], coords=coordinates)
     return VectorCube(array, tuple(geometries_of(geometries)))

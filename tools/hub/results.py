@@ -17,7 +17,9 @@ from tools.hub.openeo_errors import OpenEOError
 from tools.hub.processes_cubes import ordered
 from tools.zarr_zip import write_zarr
 
-IN_MEMORY_BYTES = 256_000_000
+IN_MEMORY_BYTES = 64_000_000
+JSON_VALUES = 2_000_000
+_TILE_PX = 256
 MEDIA_TYPES = {
     "GTIFF": ("image/tiff; application=geotiff", ".tif"),
     "NETCDF": ("application/x-netcdf", ".nc"),
@@ -70,6 +72,7 @@ def media_type(path: Path) -> str:
 def _write_geotiff(cube: Cube, path: Path) -> None:
     import rasterio
     from affine import Affine
+    from rasterio.windows import Window
 
     data = ordered(cube.data)
     others = [str(d) for d in data.dims if d not in ("x", "y")]
@@ -82,12 +85,14 @@ def _write_geotiff(cube: Cube, path: Path) -> None:
     profile = {
         "driver": "GTiff", "width": columns, "height": rows, "count": len(values), "dtype": "float32", "crs": cube.crs,
         "transform": corner, "nodata": np.nan, "compress": "deflate", "zlevel": 1, "num_threads": "all_cpus",
-        "tiled": True, "blockxsize": 256, "blockysize": 256,
+        "tiled": True, "blockxsize": _TILE_PX, "blockysize": _TILE_PX,
     }  # fmt: skip
     # Small files are made in memory first: on a full disk GDAL leaves a broken file without a word.
     with rasterio.MemoryFile() if values.nbytes <= IN_MEMORY_BYTES else nullcontext() as memory:
         with memory.open(**profile) if memory is not None else rasterio.open(path, "w", **profile) as raster:
-            raster.write(values)
+            for top in range(0, rows, _TILE_PX):  # whole tiles: a file mapped into memory is not read as a whole
+                strip = values[:, top : top + _TILE_PX]
+                raster.write(strip, window=Window(0, top, columns, strip.shape[1]))
             for number, name in enumerate(_layer_names(cube, others), 1):
                 raster.set_band_description(number, name)
         if memory is not None:
@@ -140,6 +145,9 @@ def _json(value: Any) -> Any:
         return _timeseries(value)
     if isinstance(value, Cube):
         dims = [str(d) for d in value.data.dims]
+        if value.data.size > JSON_VALUES:
+            text = f"{value.data.size:,} values are too many for JSON ({JSON_VALUES:,} at most)."
+            raise OpenEOError("ProcessGraphComplexity", text, hint="Save the cube as GTiff, netCDF or Zarr.")
         return {"dims": dims, "coords": {d: value.labels(d) for d in dims}, "data": _json(value.data.values)}
     if isinstance(value, np.ndarray):
         return _json(value.tolist())

@@ -15,8 +15,10 @@ from tools.hub.executor import Executor, Process, without_repeats
 from tools.hub.limits import Limits
 from tools.hub.loading import Loader
 from tools.hub.openeo_errors import OpenEOError
+from tools.hub.processes_cubes import ordered
 from tools.hub.reading import Files
 from tools.hub.results import as_saved, save_result, write_result
+from tools.hub.scratch import scratch
 from tools.hub.user_processes import signature_of
 from tools.hub.watch import LEVELS, Run, Watch
 
@@ -134,12 +136,13 @@ def run_to_file(
     def compute(data: xr.DataArray) -> xr.DataArray:
         return (cluster or Cluster()).compute(data, run)
 
-    with Files() as files:
-        executor = _executor(archive, files, run, limits or Limits(), user or {})
+    limits = limits or Limits()
+    with Files() as files, scratch(folder, limits):
+        executor = _executor(archive, files, run, limits, user or {})
         state = archive.state() + json.dumps(user or {}, sort_keys=True)
         saved = as_saved(_evaluated(executor, with_area(graph), state, cubes, compute))
         if isinstance(saved.value, Cube):
-            saved = type(saved)(saved.value.with_data(compute(saved.value.data)), saved.format)
+            saved = type(saved)(saved.value.with_data(compute(ordered(saved.value.data))), saved.format)
         return write_result(saved, folder)
 
 
