@@ -70,7 +70,7 @@ def create_app(settings: Settings, assistant: Assistant | None = None) -> FastAP
 
     return mount_page(
         app,
-        assistant,
+        turns,
         settings,
         on_end=assistant.log_out,
         catalogue=lambda: assistant.services().retriever.catalogue,

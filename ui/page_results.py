@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from functools import cache
 from typing import Any
 
-from assistant.jobs import Jobs
+from assistant.jobs import Jobs, Kept
 from assistant.sessions import Sessions
 from knowledge.catalogue import Catalogue
 from knowledge.lexicon import Language
@@ -69,6 +69,11 @@ class Results:
         """Give the turns of a kept conversation, oldest first."""
         kept = self._sessions.history(session_id, limit=MOST_TURNS) if session_id else ()
         return [Turn.told(one.question, one.answer) for one in kept]
+
+    def running(self, session_id: str | None) -> Kept | None:
+        """Give the question of a conversation that is being answered."""
+        left = self._jobs.unanswered(session_id) if session_id else None
+        return left if left and left.state == "running" else None
 
     def unanswered(self, session_id: str | None, language: Language) -> Turn | None:
         """Give the last question of a conversation where that was broken off, with a button that asks it again."""

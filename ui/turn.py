@@ -139,6 +139,12 @@ def error_text(event: ErrorEvent) -> str:
     return "\n\n".join(part for part in (f"**{event.message}**", event.hint, reference) if part)
 
 
+def before_question(messages: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Give a conversation without its last question and what that led to."""
+    asked = [place for place, message in enumerate(messages) if message["role"] == "user"]
+    return messages[: asked[-1]] if asked else messages
+
+
 def harmless(text: str) -> str:
     """Show HTML and image links as text, so that no words make the browser call another host."""
     return re.sub(r"<(?!https?://)", "&lt;", lists_ended(text)).replace("![", "!\\[")

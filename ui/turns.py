@@ -4,22 +4,27 @@ One that another process answers, or has answered, is followed through the datab
 """
 
 import asyncio
+import logging
 import secrets
 from collections import OrderedDict
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 from assistant.access import current_user
-from assistant.agent import Assistant
 from assistant.jobs import INTERRUPTED, PULSE_S, Jobs, Kept
 from assistant.schema import AnswerEvent, ErrorEvent, Event
+from assistant.telemetry import log_failure
 from tools.errors import ArtifactNotFound
 
+_log = logging.getLogger(__name__)
 MAX_TURNS = 200
 """So many turns are kept in memory for whoever comes back; the oldest finished one goes first."""
 BUSY = ErrorEvent(message="Too many questions are being answered.", hint="Ask again in a minute.")
 STOPPED = ErrorEvent(message="The question was stopped.", hint="Ask again to start it anew.")
+FAILED = ErrorEvent(
+    message="The question could not be finished.", hint="Ask again; if it fails again, report the reference."
+)
 _QUIET = 6
 """Looks at a question that is done and tells nothing more, until its end is told for it."""
 ENDED: dict[str, ErrorEvent] = {"stopped": STOPPED, "interrupted": INTERRUPTED}
@@ -90,10 +95,24 @@ class TurnElsewhere:
             yield after + 1, ENDED.get(job.state, INTERRUPTED) if job else STOPPED
 
 
+class Answering(Protocol):
+    """What the turns need of an assistant."""
+
+    @property
+    def jobs(self) -> Jobs:
+        """The questions on their way of all processes."""
+        ...
+
+    @property
+    def stream(self) -> Callable[..., AsyncIterator[Event]]:
+        """Gives the events of one question, the last of them an answer or an error."""
+        ...
+
+
 class Turns:
     """The turns of one process, each under an id that cannot be guessed, and the way to those of others."""
 
-    def __init__(self, assistant: Assistant) -> None:
+    def __init__(self, assistant: Answering) -> None:
         self._assistant = assistant
         self._turns: OrderedDict[str, RunningTurn] = OrderedDict()
 
@@ -154,6 +173,9 @@ class Turns:
                 await turn.add(event)
         except asyncio.CancelledError:
             await turn.add(STOPPED)
+        except Exception:  # noqa: BLE001  # a door: the traceback goes to the log, a reference to the user
+            failed = FAILED.model_copy(update={"reference": log_failure(_log, "A question")})
+            await turn.add(failed)
         finally:
             if not isinstance(turn.events[-1] if turn.events else None, AnswerEvent | ErrorEvent):
                 await turn.add(STOPPED)  # another process was asked to stop it

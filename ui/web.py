@@ -3,17 +3,18 @@
 import asyncio
 import logging
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from html import escape
-from typing import Any, Protocol
+from typing import Any
 from uuid import uuid4
 
 from fastapi import FastAPI
 
 from assistant.published import Readings
-from assistant.schema import ErrorEvent, Event
+from assistant.schema import ErrorEvent
 from assistant.sessions import Sessions
 from assistant.settings import Settings, point_libraries_at
+from assistant.telemetry import log_failure
 from knowledge.catalogue import Catalogue, load_catalogue
 from knowledge.lexicon import Language
 from tools.schema import Polygons
@@ -23,12 +24,14 @@ from ui.page_area import NextArea
 from ui.page_kept import Kept
 from ui.page_layout import TAB_KEEPS, TAB_KEPT, Layout, button_shown
 from ui.page_results import Results
+from ui.page_streams import hold_events
 from ui.page_user import EVERYBODY, Rights
 from ui.page_words import ASSETS, browser_language, say
 from ui.panels import empty_html
 from ui.plan_card import PlanCard
 from ui.trainer import Trainer
-from ui.turn import Turn, stopped
+from ui.turn import Turn, before_question, stopped
+from ui.turns import STOPPED, RunningTurn, TurnElsewhere, TurnNotFound, Turns
 
 _log = logging.getLogger(__name__)
 _ASKS_AT_ONCE = 32
@@ -52,19 +55,9 @@ def _keep_nothing(session_id: str) -> None:
     """Hear of a conversation that has ended, where nothing is kept for it."""
 
 
-class Answering(Protocol):
-    """What the page needs of an assistant."""
-
-    def stream(
-        self, question: str, *, session_id: str | None = None, area: Polygons | None = None
-    ) -> AsyncIterator[Event]:
-        """Give the events of one question, the last of them an answer or an error."""
-        ...
-
-
 def mount_page(
     app: FastAPI,
-    assistant: Answering,
+    turns: Turns,
     settings: Settings,
     *,
     on_end: Callable[[str], None] = _keep_nothing,
@@ -78,7 +71,7 @@ def mount_page(
 
     Args:
         app: The application.
-        assistant: Answers the questions.
+        turns: Answers the questions, whether or not the page is still there.
         settings: All settings.
         on_end: Hears of each conversation that ends.
         catalogue: Gives the products whose cards are shown.
@@ -91,7 +84,7 @@ def mount_page(
     app.include_router(page_router(settings, rights.need_file, rights.need_trainer))
     mounted: FastAPI = gr.mount_gradio_app(
         app,
-        Page(assistant, settings, on_end, catalogue, sessions or Sessions(settings.database), rights).blocks,
+        Page(turns, settings, on_end, catalogue, sessions or Sessions(settings.database), rights).blocks,
         path="/",
         footer_links=[],
         run_history=False,
@@ -109,6 +102,7 @@ def mount_page(
         css_paths=ASSETS / "style.css",
         js=(ASSETS / "page.js").read_text(encoding="utf-8"),
     )
+    hold_events(mounted)
     return mounted
 
 
@@ -117,7 +111,7 @@ class Page:
 
     def __init__(
         self,
-        assistant: Answering,
+        turns: Turns,
         settings: Settings,
         on_end: Callable[[str], None],
         catalogue: Callable[[], Catalogue],
@@ -126,7 +120,7 @@ class Page:
     ) -> None:
         import gradio as gr
 
-        self._assistant = assistant
+        self._turns = turns
         self._settings = settings
         self._on_end = on_end
         self._sessions = sessions
@@ -138,20 +132,20 @@ class Page:
             self._session: gr.State = gr.State(None, delete_callback=self._end)
             self._area: gr.State = gr.State(None)
             self._turn: gr.State = gr.State(None)
-            # One question at a time: two answers would write over each other, so the next one stays in the box.
-            self._busy: gr.State = gr.State(value=False)
+            # The id of the question that is answered. One at a time: two answers would write over each other, so the
+            # next one stays in the box.
+            self._answering: gr.State = gr.State("")
             # Which conversations were begun in this browser; their ids are the only way to them.
             self._own: gr.BrowserState = gr.BrowserState([], storage_key="clms-conversations", secret="clms-assistant")  # noqa: S106
             self._parts = Layout(self._mind, self._build_cards)
-            self._connect_asking()
-            self._connect_rest()
+            self._connect_ending([*self._connect_asking(), *self._connect_rest()])
 
     def _build_cards(self, layout: Layout) -> None:
         self._plan = PlanCard(layout, self._sessions)
         self._feedback = FeedbackForm(layout, self._sessions, self._settings.database)
         self._trainer = Trainer(layout, self._shown, Readings(self._settings.database), self._rights.need_trainer)
 
-    def _connect_asking(self) -> None:
+    def _connect_asking(self) -> list[Any]:
         import gradio as gr
 
         # Defined here because Gradio hands over the event only where the annotation is its own class.
@@ -167,15 +161,12 @@ class Page:
         parts, plan, hidden = self._parts, self._plan, _HIDDEN
         ask: Any = {
             "fn": self._ask,
-            "inputs": [parts.box, parts.chat, self._session, self._area, parts.language, self._own, self._busy],
-            "outputs": [
-                parts.box, parts.chat, self._session, parts.result, parts.map, parts.send, parts.stop, parts.again,
-                self._turn, self._own, parts.kept, parts.tab, self._busy,
-            ],
+            "inputs": [parts.box, parts.chat, self._session, self._area, parts.language, self._own, self._answering],
+            "outputs": [parts.box, self._session, self._own, parts.kept, parts.tab, *self._answered],
             "concurrency_limit": _ASKS_AT_ONCE,
             "concurrency_id": "ask",
             **hidden,
-        }  # fmt: skip
+        }
         runs = [
             gr.on([parts.box.submit, parts.send.click], **ask),
             parts.chat.example_select(example, None, parts.box, **hidden).then(**ask),
@@ -192,21 +183,29 @@ class Page:
             ).then(**ask),
         ]  # fmt: skip
         for run in runs:
-            run.then(plan.shown, [self._session, self._turn, parts.language], plan.outputs, **hidden)
-            run.then(self._feedback.shown, self._turn, self._feedback.outputs, **hidden)
-            run.then(
-                self._kept.remembered, [self._session, self._own, parts.language], [self._own, parts.kept], **hidden
-            )
-            run.then(None, js=_SHOW_ANSWER, **hidden)
-        buttons = [self._busy, parts.send, parts.stop]
-        parts.stop.click(self._on_stop, [parts.chat, parts.language], [parts.chat, *buttons], cancels=runs, **hidden)
-        fresh = [parts.chat, parts.tab, self._session, self._turn, parts.result, parts.map, *buttons, parts.again]
-        for trigger in (parts.reset.click, parts.chat.clear, self._trainer.restart.click):
-            ended = trigger(self._on_reset, [self._session, parts.language], fresh, cancels=runs, **hidden)
-            ended.then(plan.hidden, None, plan.outputs, **hidden)
-            ended.then(self._feedback.shown, self._turn, self._feedback.outputs, **hidden)
+            self._then_told(run)
+        return runs
 
-    def _connect_rest(self) -> None:
+    @property
+    def _answered(self) -> list[Any]:
+        """What a question that is being answered sets."""
+        parts = self._parts
+        shown = [parts.chat, parts.result, parts.map, parts.send, parts.stop, parts.again]
+        return [*shown, self._turn, self._answering]
+
+    def _then_told(self, done: Any) -> None:
+        """Set what goes with the last answer, and scroll to it."""
+        parts, plan, form = self._parts, self._plan, self._feedback
+
+        def told(session_id: str | None, turn: Turn | None, language: Language, own: list[str]) -> list[Any]:
+            kept = self._kept.remembered(session_id, own, language)
+            return [*plan.shown(session_id, turn, language), *form.shown(turn), *kept]
+
+        given = [self._session, self._turn, parts.language, self._own]
+        done.then(told, given, [*plan.outputs, *form.outputs, self._own, parts.kept], **_HIDDEN)
+        done.then(None, js=_SHOW_ANSWER, **_HIDDEN)
+
+    def _connect_rest(self) -> list[Any]:
         import gradio as gr
 
         def drawn(event: gr.EventData, *given: Any) -> tuple[Any, ...]:
@@ -238,16 +237,38 @@ class Page:
         parts.language.input(self._in_language, worded, told, **hidden).then(*lesson, **hidden)
         shown = [parts.chat, parts.tab, self._session, self._turn, parts.result, parts.map, parts.again]
         opened = [*shown, self._own, parts.kept]
-        parts.kept.select(kept, [self._session, self._own, parts.language], opened, **hidden)
+        follow: Any = {
+            "fn": self._follow,
+            "inputs": [parts.chat, self._session, self._area, parts.language],
+            "outputs": self._answered,
+            **hidden,
+        }
+        chosen = parts.kept.select(kept, [self._session, self._own, parts.language], opened, **hidden)
         parts.tab.change(None, parts.tab, None, js=TAB_KEEPS, **hidden)
         again: Any = (
             lambda tab, *given: self._kept.chosen(tab, "open", None, *given),
             [parts.tab, self._own, parts.language],
         )
-        shown_again = arrived.then(*again, opened, js=TAB_KEPT, **hidden)
-        # The box opens last: Gradio may drop an event that begins while it ends another one's stream, without a word.
+        # The box opens when all else is there: a question that is asked before could be shown by halves.
         opens: Any = (lambda *given: (trainer.told(*given), gr.Textbox(interactive=True)), lesson[1])
-        shown_again.then(*opens, [trainer.text, parts.box], **hidden)
+        arrived = arrived.then(*again, opened, js=TAB_KEPT, **hidden)
+        arrived = arrived.then(*opens, [trainer.text, parts.box], **hidden)
+        followed = [chosen.then(**follow), arrived.then(**follow)]
+        for run in followed:
+            self._then_told(run)
+        return followed
+
+    def _connect_ending(self, runs: list[Any]) -> None:
+        parts, hidden = self._parts, _HIDDEN
+        # The listener is told and shows it: two who write at once would write over each other.
+        parts.stop.click(self._cancel, self._answering, None, **hidden)
+        # Another conversation is opened: what runs in this one goes on.
+        parts.kept.select(None, cancels=runs, **hidden)
+        buttons = [parts.send, parts.stop, parts.again]
+        fresh = [parts.chat, parts.tab, self._session, self._turn, parts.result, parts.map, *buttons]
+        for trigger in (parts.reset.click, parts.chat.clear, self._trainer.restart.click):
+            ended = trigger(self._on_reset, [self._session, parts.language], fresh, cancels=runs, **hidden)
+            self._then_told(ended.then(self._drop, self._answering, self._answering, **hidden))
 
     async def _ask(
         self,
@@ -257,52 +278,74 @@ class Page:
         area: Polygons | None,
         language: Language,
         own: list[str],
-        busy: bool,
+        busy: str,
     ) -> AsyncIterator[Updates]:
         if busy or not question.strip():
             yield {self._parts.box: question}
             return
-        parts, session_id, turn = self._parts, session_id or uuid4().hex, Turn(question.strip())
-        # Said with every update: the page drops what it has not drawn yet when the next update comes.
-        runs: Updates = {
-            parts.send: button_shown(False),
-            parts.again: button_shown(False),
-            parts.stop: button_shown(True),
-        }
+        parts, session_id, question = self._parts, session_id or uuid4().hex, question.strip()
+        turn_id, running = self._turns.start(question, {"session_id": session_id, "area": area})
         # Listed before it is answered: a page that is loaded again meanwhile finds the conversation.
         kept, listed = self._kept.remembered(session_id, own, language)
         known = {self._session: session_id, self._own: kept, parts.kept: listed, parts.tab: session_id}
-        yield {parts.box: "", parts.chat: before + turn.messages(language), self._busy: True, **known, **runs}
-        async with aclosing(self._events(turn.question, session_id, area)) as events:
-            async for event in events:
+        yield {parts.box: "", **known, self._answering: turn_id}
+        async with aclosing(self._told(running, turn_id, Turn(question), before, session_id, area, language)) as told:
+            async for updates in told:
+                yield updates
+
+    async def _follow(
+        self, messages: Messages, session_id: str | None, area: Polygons | None, language: Language
+    ) -> AsyncIterator[Updates]:
+        """Go on with the question of a conversation that is opened while it is being answered."""
+        left = await asyncio.to_thread(self._shown.running, session_id)
+        if not left or not session_id:
+            yield self._at_rest(bool(messages))
+            return
+        try:
+            running = await self._turns.get(left.job_id)
+        except TurnNotFound:  # asked at a door where it cannot be followed
+            yield self._at_rest(True)
+            return
+        turn, before = Turn(left.question), before_question(messages)
+        async with aclosing(self._told(running, left.job_id, turn, before, session_id, area, language)) as told:
+            async for updates in told:
+                yield updates
+
+    async def _told(
+        self,
+        running: RunningTurn | TurnElsewhere,
+        turn_id: str,
+        turn: Turn,
+        before: Messages,
+        session_id: str,
+        area: Polygons | None,
+        language: Language,
+    ) -> AsyncGenerator[Updates, None]:
+        """Show a question and what comes of it, until its answer."""
+        parts = self._parts
+        # Said with every update: the page drops what it has not drawn yet when the next update comes.
+        runs: Updates = {**self._at_rest(False), parts.send: button_shown(False), parts.stop: button_shown(True)}
+        runs[self._answering] = turn_id
+        yield {parts.chat: before + turn.messages(language), **runs}
+        shown: Updates = {}
+        try:
+            async for _, event in running.listen():
+                if event == STOPPED:
+                    shown = {parts.chat: stopped(before + turn.messages(language), language)}
+                    break
                 turn.take(event)
                 yield {parts.chat: before + turn.messages(language), **runs, **self._results(turn, language)}
-        yield {
-            parts.map: await asyncio.to_thread(self._shown.map, language, session_id, turn, area),
-            parts.send: button_shown(True),
-            parts.stop: button_shown(False),
-            parts.again: button_shown(True),
-            self._turn: turn,
-            self._busy: False,
-        }
-
-    async def _events(self, question: str, session_id: str, area: Polygons | None) -> AsyncGenerator[Event, None]:
-        stream = self._assistant.stream(question, session_id=session_id, area=area)
-        try:
-            async for event in stream:
-                yield event
+            shown |= {parts.map: await asyncio.to_thread(self._shown.map, language, session_id, turn, area)}
         except Exception:  # noqa: BLE001  # a door: the traceback goes to the log, a reference to the user
-            reference = uuid4().hex[:8]
-            _log.exception("question failed reference=%s session=%s", reference, session_id)
-            yield ErrorEvent(
-                message="The question could not be finished.",
-                hint="Ask again; if it fails again, report the reference.",
-                reference=reference,
-            )
-        finally:
-            # A stopped question must stop its tools now, not when the garbage is collected.
-            if isinstance(stream, AsyncGenerator):
-                await stream.aclose()
+            turn.take(ErrorEvent(message=say(language, "not_shown"), reference=log_failure(_log, "The page")))
+            shown = {parts.chat: before + turn.messages(language)}
+        yield {**shown, **self._at_rest(True), self._turn: turn}
+
+    def _at_rest(self, again: bool) -> Updates:
+        """Give the buttons while nothing is answered."""
+        parts = self._parts
+        buttons = {parts.send: button_shown(True), parts.stop: button_shown(False), parts.again: button_shown(again)}
+        return {**buttons, self._answering: ""}
 
     def _results(self, turn: Turn, language: Language) -> Updates:
         if not turn.artifacts and not turn.answer and not turn.failed:
@@ -331,16 +374,20 @@ class Page:
 
     def _on_again(self, messages: Messages, turn: Turn | None) -> tuple[str, Messages]:
         """Give the last question back to the box, and the conversation without what it led to."""
-        asked = [place for place, message in enumerate(messages) if message["role"] == "user"]
-        return (turn.question if turn else ""), messages[: asked[-1]] if asked else messages
-
-    def _on_stop(self, messages: Messages, language: Language) -> tuple[Any, ...]:
-        return stopped(messages, language), False, button_shown(True), button_shown(False)
+        return (turn.question if turn else ""), before_question(messages)
 
     def _on_reset(self, session_id: str | None, language: Language) -> tuple[Any, ...]:
         self._end(session_id)
-        shown = [False, button_shown(True), button_shown(False), button_shown(False)]
+        shown = [button_shown(True), button_shown(False), button_shown(False)]
         return [], "", None, None, empty_html(language), self._shown.map(language, None, None, None), *shown
+
+    async def _cancel(self, turn_id: str) -> None:
+        with suppress(TurnNotFound):
+            await self._turns.cancel(turn_id)
+
+    async def _drop(self, turn_id: str) -> str:
+        await self._cancel(turn_id)
+        return ""
 
     def _end(self, session_id: str | None) -> None:
         if session_id:

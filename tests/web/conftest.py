@@ -20,6 +20,7 @@ from ui.api import make_access
 from ui.errors import add_error_handlers
 from ui.gate import Gate
 from ui.page_user import Rights, page_user
+from ui.turns import Turns
 from ui.web import mount_page
 
 _CHROMIUM = Path("/usr/bin/chromium")
@@ -44,7 +45,7 @@ def served(assistant: ScriptedAssistant, settings: Settings) -> Iterator[str]:
     find_user_also(page_user)
     add_error_handlers(app, settings)
     app.add_middleware(Gate, settings=settings)
-    mount_page(app, assistant, settings, rights=rights)
+    mount_page(app, Turns(assistant), settings, rights=rights)
     with running(app) as url:
         yield f"{url}/"
 

@@ -1,14 +1,17 @@
 """A stand-in for the assistant with fixed events, and how a test asks on the page."""
 
 import asyncio
+import os
 import struct
 import threading
 import zlib
 from collections.abc import AsyncIterator
 from datetime import date
+from pathlib import Path
 
 from playwright.sync_api import Page
 
+from assistant.database import Database
 from assistant.jobs import Jobs, Running
 from assistant.schema import (
     Answer,
@@ -94,17 +97,21 @@ class ScriptedAssistant:
         self.questions: list[str] = []
         self.kept: Sessions | None = None
         self.maps: list[Artifact] = []
-        self.closed = threading.Event()
+        self.closed, self.goes_on = threading.Event(), threading.Event()
+
+    @property
+    def jobs(self) -> Jobs:
+        return Jobs(self.kept.database if self.kept else Database(Path(os.devnull)))
 
     async def stream(
-        self, question: str, *, session_id: str | None = None, area: Polygons | None = None
+        self, question: str, *, session_id: str | None = None, area: Polygons | None = None, job_id: str = ""
     ) -> AsyncIterator[Event]:
         self.areas.append(area)
         self.sessions.append(session_id)
         self.questions.append(question)
         yield ToolStarted(call_id="1", name="find_place", args={"name": "Rennes"})
         if question.startswith("wait"):
-            await self._wait(Running(session_id or "", question, lambda: None))
+            await self._wait(Running(session_id or "", question, lambda: None, followed=True, job_id=job_id))
         yield ToolProgress(call_id="1", message="Looking it up")
         yield ToolFinished(call_id="1", name="find_place", text="Rennes, France", outcome="ok", seconds=0.25)
         for event in self._ending(question):
@@ -116,15 +123,14 @@ class ScriptedAssistant:
             yield event
 
     async def _wait(self, job: Running) -> None:
-        jobs = Jobs(self.kept.database) if self.kept else None
-        if jobs:
-            await asyncio.to_thread(jobs.begin, job)
+        jobs = self.jobs
+        await asyncio.to_thread(jobs.begin, job)
         try:
-            await asyncio.sleep(60)
+            while not self.goes_on.is_set():
+                await asyncio.sleep(0.02)
         finally:
-            if jobs:
-                jobs.end(job)
-                jobs.close()
+            jobs.end(job)
+            jobs.close()
             self.closed.set()
 
     def _ending(self, question: str) -> list[Event]:
@@ -147,5 +153,6 @@ class ScriptedAssistant:
 
 
 def ask(page: Page, question: str) -> None:
+    page.get_by_role("button", name="Ask", exact=True).wait_for()  # it is hidden while a question is answered
     page.get_by_label("Your question").fill(question)
     page.keyboard.press("Enter")

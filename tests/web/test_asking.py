@@ -2,6 +2,7 @@
 
 import zipfile
 
+import pytest
 from playwright.sync_api import Page, expect
 
 from assistant.pending import read_reply
@@ -83,7 +84,12 @@ def test_a_question_waits_in_the_box_while_another_is_answered(page: Page, assis
     page.get_by_text("Mean NDVI is 0 in P1.").wait_for()
 
 
-def test_failures_are_a_sentence_and_a_hint(page: Page) -> None:
+def test_failures_are_a_sentence_and_a_hint(page: Page, monkeypatch: pytest.MonkeyPatch) -> None:
+    expect(page.get_by_label("Your question")).to_be_enabled(timeout=45_000)
+    with monkeypatch.context() as broken:
+        broken.delattr("ui.page_results.map_layers")
+        ask(page, "How green?")
+        page.get_by_text("could not be shown").wait_for()
     ask(page, "fail")
     page.get_by_text("The hub does not answer.").wait_for()
     assert page.get_by_text("Start it and ask again.").is_visible()
