@@ -7,6 +7,7 @@ from assistant.findings import OUTCOME_WORDS, computed_text, measured, period_in
 from assistant.pending import question_of, with_options
 from assistant.slots import AVERAGE, ONE_END, Slots
 from tools.schema import Outcome, Output, Place, Polygons, Recommendation, ToolResult
+from tools.selection import with_unit
 
 WAYS_SHOWN = 4
 """Ways to get a product: editions differ in theirs, so that the first ones alone would mislead."""
@@ -107,10 +108,11 @@ def compose(read: Slots, results: Sequence[ToolResult]) -> str:
 
 def _ranked_at(rank: int, results: Sequence[ToolResult]) -> str:
     """Tell the one of a ranking that is meant; empty where none is, or the ranking is shorter."""
-    listed = (result.data["ranking"]["units"] for result in results if result.data.get("ranking"))
-    units = next(listed, ()) if rank else ()
-    one = units[rank - 1] if len(units) >= rank > 0 else None
-    return f"Number {rank} of the ranking: **{one['label']}** {one['value']:.3f}." if one else ""
+    ranking = next((found for result in results if (found := result.data.get("ranking"))), None)
+    if not ranking or not 0 < rank <= len(ranking["units"]):
+        return ""
+    one = ranking["units"][rank - 1]
+    return f"Number {rank} of the ranking: **{one['label']}** {with_unit(one['value'], ranking.get('unit', ''))}."
 
 
 def _outside(read: Slots) -> str:

@@ -28,6 +28,8 @@ class LayerRequest:
     """The earlier question that names the layer, where this one only changes it; empty: the question itself."""
     pick: Pick = field(default_factory=Pick)
     """What to pick from the polygons."""
+    ground: str = ""
+    """Values whose ground is wanted, as "> 30"; empty for all."""
 
 
 def asks_how_much(question: str) -> bool:
@@ -43,7 +45,9 @@ def names_land(question: str) -> bool:
 
 def subject(question: str) -> str:
     """Leave out the words for how much, which rank and which units: they name no layer and lead the search astray."""
-    return _without(question, "amount", "area", "per", "threshold", "most", "least", *UNITS)
+    return _without(
+        question, "amount", "area", "per", "threshold", "most", "least", "above", "below", "or_above", "ground", *UNITS
+    )
 
 
 def without_regions(question: str) -> str:

@@ -189,7 +189,7 @@ def _layer_call(wanted: LayerRequest, question: str) -> Call:
     """Ask for statistics of the layer that the question is about."""
     layer = status_subject(question, wanted) if wanted.against else question
     args = {"layer": layer, "place": wanted.place, "period": wanted.period, "units": wanted.units}
-    return "layer_statistics", {**args, **_picks(wanted)}
+    return "layer_statistics", {**args, **_picks(wanted), **({"ground": wanted.ground} if wanted.ground else {})}
 
 
 def _whole_period(periods: tuple[str, ...]) -> str:

@@ -6,6 +6,7 @@ from typing import Any, Literal
 
 from assistant import abilities, layers, lexicon
 from assistant.computes import ComputeRequest, find_units, year_meant
+from assistant.ground import read_ground
 from assistant.picks import Pick, of_change, read_pick, without_periods
 from assistant.shifts import without_shift
 from assistant.spans import find_places, is_known_place
@@ -223,9 +224,13 @@ def with_layer(found: Slots, question: str) -> Slots:
     two = found.compares and len(found.periods) > 1
     units = find_units(question)
     own = units != "any" or is_about_attachment(question)
-    pick = read_pick(question, find_periods(question), of_layer=True) if own else Pick()
+    whens = find_periods(question)
+    ground = read_ground(question, whens)
+    pick = read_pick(question, whens, of_layer=True) if own else Pick()
+    if ground:
+        pick = replace(pick, above=None, below=None)
     amount = lexicon.has(question, "amount", "area") or layers.asks_how_much(question)
-    wants = VALUES in found.missing or two or bool(pick) or amount
+    wants = VALUES in found.missing or two or bool(pick) or bool(ground) or amount
     place = found.place or next(filter(is_known_place, [place_of(question, "compute")]), "")
     classes = lexicon.has(question, "area") and lexicon.has(question, "class_noun")
     about = classes or layers.names_land(question) or abilities.names_product(question)
@@ -237,8 +242,9 @@ def with_layer(found: Slots, question: str) -> Slots:
         against=found.periods[1] if two else "",
         units="place" if units == "any" else units,
         pick=of_change(pick, question) if two else pick,
+        ground=ground,
     )
-    given = {VALUES, *(abilities.KINDS[kind] for kind in (*layers.GIVEN, *pick.kinds))}
+    given = {VALUES, *(abilities.KINDS[kind] for kind in (*layers.GIVEN, *pick.kinds, *(["threshold"] * bool(ground))))}
     missing = tuple(words for words in found.missing if words not in given)
     return replace(found, place=place, layer=request, missing=missing)
 

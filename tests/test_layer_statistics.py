@@ -140,12 +140,57 @@ def test_polygons_of_a_layer_are_picked_and_their_share_is_told_in_hectares(serv
     assert [one["label"] for one in found.data["ranking"]["units"]] == [low, high]
     part = TREES[2018][:, slice(*UNITS[high])]
     hectares = part[part <= 100].sum() / 100 * PIXEL_M**2 / 10_000
-    told = re.search(rf"As areas .*: {high} ([\d.]+) ha", found.data["finding"])
-    assert told
-    assert float(told[1]) == pytest.approx(hectares, abs=0.006)
+    assert "The 2 lowest of 2 with a value, listed below." in found.data["finding"]
+    first, second = re.findall(r"^(\d)\. (\w+): ([\d.]+) % × [\d.]+ ha = ([\d.]+) ha", found.data["finding"], re.M)
+    assert first[:3] == ("1", low, f"{_mean(TREES[2018], low):.2f}")
+    assert second[:2] == ("2", high)
+    assert float(second[3]) == pytest.approx(hectares, abs=0.006)
     context = Context(today=date(2026, 9, 20), session_id="test")
     with pytest.raises(ToolInputError, match="of polygons"):
         Toolbox(services, context).layer_statistics("tree cover", "4.0, 48.6, 4.1, 48.7", rank="highest")
+
+
+@pytest.mark.parametrize(
+    ("ground", "within"),
+    [
+        ("> 30", lambda values: values > 30),
+        (">= 30", lambda values: values >= 30),
+        ("< 1 %", lambda values: values < 1),
+        ("30 to 60", lambda values: (values >= 30) & (values <= 60)),
+    ],
+)
+def test_ground_above_a_number_is_measured_in_hectares_as_by_numpy(
+    services: Services, ground: str, within: Any
+) -> None:
+    found = _ask(services, "tree cover", period="2018", ground=ground)
+    assert found.outcome == "ok"
+    for unit in found.data["classes"]:
+        part = TREES[2018][:, slice(*UNITS[unit["label"]])]
+        valid = part <= 100  # 253 to 255 are no measurement, though above any number
+        hectares = (valid & within(part)).sum() * PIXEL_M**2 / 10_000
+        assert unit["wanted_ha"] == pytest.approx(hectares, abs=1e-6)
+        assert unit["wanted_percent"] == pytest.approx(100 * within(part[valid]).mean())
+        assert (unit["valid_pixels"], unit["total_pixels"]) == (int(valid.sum()), part.size)
+        assert f"{unit['label']}: {hectares:.2f} ha, " in found.data["finding"]
+    assert {one.kind for one in found.artifacts} >= {"map", "table", "raster"}
+
+
+@pytest.mark.parametrize(
+    ("layer", "more", "told"),
+    [
+        ("tree cover", {"ground": "> 100"}, "No value of the layer is above 100 %"),
+        ("tree cover", {"ground": "a lot"}, "'a lot' is no threshold"),
+        ("forest type", {"ground": "> 30"}, "holds classes"),
+        ("tree cover", {"ground": "> 30", "period": "2018", "against": "2019"}, "of one year"),
+    ],
+)
+def test_ground_that_no_value_can_have_is_refused(
+    services: Services, layer: str, more: dict[str, str], told: str
+) -> None:
+    with pytest.raises(ToolInputError, match=told):
+        _ask(services, layer, **more)
+    if "100" in told:
+        assert _ask(services, layer, ground=">= 100").outcome == "ok"
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from assistant.claims import read_claims
 from assistant.layers import LayerRequest, subject
 from assistant.picks import Pick
 from tools.periods import parse_period
-from tools.schema import Output, ToolResult
+from tools.schema import Output, ToolResult, UnitKind
 from tools.toolbox import Toolbox
 
 TODAY = date(2025, 9, 10)
@@ -192,6 +192,10 @@ def _picked(place: str, pick: Pick) -> LayerRequest:
     return LayerRequest(place, "", "", "districts", pick=pick)
 
 
+def _of_ground(ground: str, units: UnitKind = "place") -> LayerRequest:
+    return LayerRequest("Metz", "", "", units, ground=ground)
+
+
 @pytest.mark.parametrize(
     ("question", "request_"),
     [
@@ -214,6 +218,13 @@ def _picked(place: str, pick: Pick) -> LayerRequest:
         ("Quelles communes de Metz ont moins de 5 % d'arbres ?", _picked("Metz", Pick(below=5))),
         ("Quali comuni di Siena hanno più del 20 % di alberi?", _picked("Siena", Pick(above=20))),
         ("¿Qué distritos de Soria tienen menos del 20 % de árboles?", _picked("Soria", Pick(below=20))),
+        ("How many hectares of Metz have more than 30 % tree cover?", _of_ground("> 30")),
+        ("Fläche mit mindestens 80 % Versiegelung in Metz", _of_ground(">= 80")),
+        ("Quelle part de Metz est imperméabilisée à plus de 50 % ?", _of_ground("> 50")),
+        ("¿Cuántas hectáreas de Metz tienen entre 10 y 30 % de cobertura arbórea?", _of_ground("10 to 30")),
+        ("Quanti ettari di Metz hanno meno del 5 % di alberi?", _of_ground("< 5")),
+        ("Hectares with 30 % or more tree cover per district of Metz", _of_ground(">= 30", units="districts")),
+        ("How many hectares are in districts of Metz with more than 30 % trees?", _picked("Metz", Pick(above=30))),
         ("Which product shows sealed soil in Metz?", None),
         ("I need imperviousness for Metz in 2018", None),
         ("How do I get tree cover data for France?", None),

@@ -58,7 +58,7 @@ def compare_editions(
     # What may be done is part of the finding; what may not is a caution.
     allowed = rule is not None and rule.allowed is True
     values = net_rows(made.data["change"]) if "change" in made.data else rows
-    picked = select(values, subject.selection, close=CLOSE_PERCENT)
+    picked = select(values, subject.selection, close=CLOSE_PERCENT, unit=made.statistics[0].unit)
     lines = [*selection_lines(picked), *said, *([verdict] * allowed)]
     outcome = overall_outcome(rows)
     data: dict[str, Any] = {key: value for key, value in made.data.items() if key != "lines"}

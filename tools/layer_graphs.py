@@ -6,6 +6,7 @@ from functools import reduce
 from typing import Any
 
 from knowledge.decoding import Rules
+from tools.layer_threshold import ThresholdRules, into_classes
 from tools.schema import Bbox, Plan, Polygons
 
 EQUAL_AREA_EUROPE, EQUAL_AREA_WORLD = 3035, 6933
@@ -76,7 +77,7 @@ def build_class_graphs(
         pixel_m: Side of a pixel in metres, in the equal-area system that is computed in.
         warp_to_epsg: That system, where the layer's own is not of equal area; nearest neighbour keeps the codes.
     """
-    cube = _warped(_load(plan, box), pixel_m, warp_to_epsg)
+    cube = _warped(_coded(plan, rules, box), pixel_m, warp_to_epsg)
     areas = cube.apply_dimension(dimension="bands", process=_hectares(rules, pixel_m**2 / M2_PER_HA))
     areas = areas.rename_labels(dimension="bands", target=[f"CLASS_{one.code}" for one in rules.classes])
     codes = cube.reduce_dimension(dimension="bands", reducer=_codes(rules))
@@ -202,6 +203,15 @@ def _pair_cube(
         cube = _warped(_load(plan, box), pixel_m, warp_to_epsg).reduce_dimension(dimension="bands", reducer=_keys(rule))
         cubes.append(cube.add_dimension(name="bands", label=label, type="bands"))
     return cubes[0].merge_cubes(cubes[1])
+
+
+def _coded(plan: Plan, rules: Rules, box: Bbox) -> Any:
+    """Load the codes of a layer of classes; of a layer of values, those of what lies within bounds and of the rest."""
+    cube = _load(plan, box)
+    if not isinstance(rules, ThresholdRules):
+        return cube
+    two = cube.reduce_dimension(dimension="bands", reducer=into_classes(rules, _physical(rules)))
+    return two.add_dimension(name="bands", label="CLASS", type="bands")
 
 
 def _warped(cube: Any, pixel_m: float, warp_to_epsg: int | None) -> Any:

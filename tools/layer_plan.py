@@ -27,6 +27,7 @@ from tools.layer_search import (
     find_product,
     find_releases,
 )
+from tools.layer_threshold import Bounds, ThresholdRules, with_bounds
 from tools.periods import parse_period
 from tools.planning import (
     EDGE_DEG,
@@ -68,6 +69,8 @@ class Subject:
     """Collections that hold the product, but not here."""
     selection: Selection = field(default_factory=Selection)
     """What to pick from the polygons."""
+    bounds: Bounds | None = None
+    """Values whose ground is wanted, in hectares; None: all."""
 
 
 @dataclass(frozen=True)
@@ -150,6 +153,8 @@ def prepare_layer(services: "Services", subject: Subject, period: Period | None)
         raise NoScenes(f"{title} of {period.label if period else 'any year'} is not here.", f"Here are: {known}.")
     edition, variable = find_edition(subject.product, release)
     rules = _rules(services, release, edition, variable)
+    if subject.bounds:
+        rules = with_bounds(rules, subject.bounds)
     place = subject.place if subject.polygons else name_what_is_covered(subject.place, release.scenes)
     units = subject.polygons or place_as_unit(place)
     epsg, pixel_m = _grid(release, units.bbox)
@@ -234,7 +239,10 @@ def _recipe(subject: Subject, release: Release, rules: Rules, variable: str) -> 
     span = (low, high) if low is not None and high is not None else None
     measured = product.measures if product and product.measures else title
     reading = (
-        f"Values are the median {rules.unit}: 1 is 1 January, 0 and below lie in the year before."
+        f"Values are hectares of the ground where {measured} is {rules.bounds.said(rules.unit)}; shares are of the "
+        "ground with a value."
+        if isinstance(rules, ThresholdRules)
+        else f"Values are the median {rules.unit}: 1 is 1 January, 0 and below lie in the year before."
         if rules.date
         else f"Values are hectares of each class of {rules.legend.title if rules.legend else title}; shares are of the "
         "area with a class."
@@ -248,7 +256,7 @@ def _recipe(subject: Subject, release: Release, rules: Rules, variable: str) -> 
         colours = {"colormap": official, "value_range": (stops[0][0], stops[-1][0])}
     return Recipe(
         id=product.id if product else release.holding.layers.collection_id,
-        title=title,
+        title=f"{title} {rules.bounds.said(rules.unit)}" if isinstance(rules, ThresholdRules) else title,
         long_name=measured,
         formula=formula,
         unit="ha" if rules.classes else rules.unit or "1",
@@ -278,6 +286,7 @@ def _plan(
         polygons=subject.polygons,
         period=Period(start=release.start, end=release.end, label=release.label),
         layer=layer,
+        parameters={"values": subject.bounds.words} if subject.bounds else {},
     )
 
 

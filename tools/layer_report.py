@@ -4,9 +4,11 @@ from collections.abc import Sequence
 from datetime import date, timedelta
 
 from tools.layer_plan import PERCENT, LayerWork, Subject
+from tools.layer_threshold import ThresholdRules
 from tools.phenology_report import in_words
 from tools.planning import Prepared, area_km2
 from tools.schema import StatisticsRow, ToolResult
+from tools.selection import Selection, with_unit
 from tools.words import counted
 from tools.zonal import summary
 
@@ -23,42 +25,48 @@ def marked(lines: Sequence[str], work: Prepared) -> str:
     return "\n".join([note, *lines] if note else lines)
 
 
-def density_lines(rows: Sequence[StatisticsRow], work: LayerWork) -> list[str]:
-    """Tell the mean of each polygon, ranked; of many, the first and the last."""
+def density_lines(rows: Sequence[StatisticsRow], work: LayerWork, selection: Selection) -> list[str]:
+    """Tell the mean of each polygon, ranked as asked for; else, of many, the first and the last."""
     known = [row for row in rows if row.value is not None]
     title, unit = work.prepared.recipe.title, work.prepared.recipe.unit
     mark = "" if unit == "1" else f" {unit}"
     if len(rows) == 1:
         lines = [f"{title} of {row.label}: mean {row.value:.2f}{mark} ({pixels(row)})." for row in known]
         return [*lines, *hectare_lines(rows, work)]
-    lines = [f"{title}: {len(known)} of {counted(len(rows), 'polygon')} with a value.", *ranked_lines(rows, mark)]
+    # A ranking that was asked for stands right before these lines, which are its rows.
+    lines = [] if selection.rank else [f"{title}: {len(known)} of {counted(len(rows), 'polygon')} with a value."]
+    lines += ranked_lines(rows, work, selection)
     if len(known) > 1:
         found = summary(rows)
         lines.append(
             f"Mean of the polygon means: {found['mean_of_means']:.2f}{mark} (each polygon counts once); weighted by "
             f"valid pixels: {found['mean_weighted_by_valid_pixels']:.2f}{mark}."
         )
-    lines += hectare_lines(rows, work)
     lines += [f"{row.label}: {row.outcome.replace('_', ' ')} ({pixels(row)})." for row in rows if row.value is None][:8]
     return lines
 
 
 def hectare_lines(rows: Sequence[StatisticsRow], work: LayerWork) -> list[str]:
-    """Tell what the mean share of each polygon is in hectares of its ground with a value, the largest first."""
-    if work.prepared.recipe.unit != PERCENT:
-        return []
-    features = work.prepared.units.collection["features"]
-    found = [
-        (row.label, row.value, ground)
-        for row, one in zip(rows, features, strict=True)
-        if row.value is not None and (ground := 100 * area_km2(one["geometry"]) * row.valid_share) > 0
-    ]
-    found.sort(key=lambda one: -one[1] * one[2])
+    """Tell what the mean share of a place is in hectares of its ground with a value."""
+    grounds = _grounds(rows, work)
     told = "; ".join(
-        f"{label} {share / 100 * ground:.2f} ha ({share:.2f} % × {ground:.2f} ha)"
-        for label, share, ground in found[:ROWS_IN_TEXT]
+        f"{row.label} {row.value / 100 * grounds[place]:.2f} ha ({row.value:.2f} % × {grounds[place]:.2f} ha)"
+        for place, row in enumerate(rows)
+        if row.value is not None and grounds.get(place)
     )
     return [f"As areas (share times ground with a value): {told}."] if told else []
+
+
+def _grounds(rows: Sequence[StatisticsRow], work: LayerWork) -> dict[int, float]:
+    """Give the hectares with a value of each polygon, by its place; none where values are no shares."""
+    if work.prepared.recipe.unit != PERCENT:
+        return {}
+    features = work.prepared.units.collection["features"]
+    return {
+        place: 100 * area_km2(one["geometry"]) * row.valid_share
+        for place, (row, one) in enumerate(zip(rows, features, strict=True))
+        if row.value is not None
+    }
 
 
 def date_lines(rows: Sequence[StatisticsRow], work: LayerWork) -> list[str]:
@@ -89,15 +97,24 @@ def _variable_title(work: LayerWork) -> str:
     return meaning or name or work.prepared.recipe.title
 
 
-def ranked_lines(rows: Sequence[StatisticsRow], mark: str) -> list[str]:
-    """List polygons from the highest to the lowest value; equal ones share a place."""
-    known = sorted(((row, row.value) for row in rows if row.value is not None), key=lambda pair: -pair[1])
-    values = [round(value, DECIMALS) for _, value in known]
-    lines = [
-        f"{values.index(values[place]) + 1}. {row.label}: {value:.2f}{mark} ({pixels(row)})"
-        + (" (tie)" if values.count(values[place]) > 1 else "")
-        for place, (row, value) in enumerate(known)
-    ]
+def ranked_lines(rows: Sequence[StatisticsRow], work: LayerWork, selection: Selection) -> list[str]:
+    """List polygons from the highest to the lowest value, or as asked for; shares in hectares, too; ties are told."""
+    unit, grounds = work.prepared.recipe.unit, _grounds(rows, work)
+    sign = 1 if selection.rank == "lowest" else -1
+    known = sorted(
+        ((place, row, row.value) for place, row in enumerate(rows) if row.value is not None),
+        key=lambda one: sign * one[2],
+    )
+    values = [round(value, DECIMALS) for _, _, value in known]
+    lines = []
+    for at, (place, row, value) in enumerate(known):
+        told = with_unit(value, unit)
+        if ground := grounds.get(place):
+            told += f" × {ground:.2f} ha = {value / 100 * ground:.2f} ha"
+        tie = " (tie)" if values.count(values[at]) > 1 else ""
+        lines.append(f"{values.index(values[at]) + 1}. {row.label}: {told} ({pixels(row)}){tie}")
+    if selection.rank:
+        return lines[: selection.count]
     if len(lines) <= ROWS_IN_TEXT:
         return lines
     half = ROWS_IN_TEXT // 2
@@ -140,6 +157,11 @@ def how(work: LayerWork) -> str:
         if work.warp_to_epsg
         else "on the layer's own equal-area grid"
     )
+    if isinstance(rules, ThresholdRules):
+        return (
+            f"{name}: pixels {rules.bounds.said(rules.unit)}, counted by pixel centre {where}, times {work.pixel_ha:g} "
+            f"ha. {told}Values that are no measurement are left out, too; shares are of the pixels with a value."
+        )
     return (
         f"{name}: pixels of each class, counted by pixel centre {where}, times {work.pixel_ha:g} ha. {told}"
         "Codes that the legend does not have are left out, too; shares are of the pixels with a class."

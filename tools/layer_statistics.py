@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from tools.backend_layers import renamed
 from tools.backends import Backend, open_backend
+from tools.errors import ToolInputError
 from tools.layer_classes import (
     area_rows,
     by_unit,
@@ -17,8 +18,9 @@ from tools.layer_classes import (
 from tools.layer_compare import compare_editions
 from tools.layer_cover import mark_uncovered
 from tools.layer_graphs import build_class_graphs, build_date_graphs, build_density_graphs
-from tools.layer_plan import LayerWork, Subject, coarser, look_up, prepare_layer, read_reference
+from tools.layer_plan import PERCENT, LayerWork, Subject, coarser, look_up, prepare_layer, read_reference
 from tools.layer_report import date_lines, density_lines, how, marked, not_held, reference_sentence
+from tools.layer_threshold import INSIDE, ThresholdRules, read_bounds, threshold_lines
 from tools.run_files import make_files
 from tools.runs import Made, run_once
 from tools.schema import Artifact, Statistics, StatisticsRow, ToolResult
@@ -40,12 +42,19 @@ def layer_statistics(
     units: str,
     against: str,
     selection: Selection,
+    ground: str = "",
 ) -> ToolResult:
-    """Look up a layer, compute its statistics, and tell them; with `against`, the difference of two editions."""
+    """Look up a layer, compute its statistics, and tell them; with `against`, the difference of two editions.
+
+    With `ground`, such as "> 30", the hectares of the ground with such values.
+    """
+    bounds = read_bounds(ground)
+    if bounds and against.strip():
+        raise ToolInputError("Ground above or below a number is of one year.", "Ask for each of the years.")
     context.on_progress("Looking up place, product and layers")
     subject = look_up(services, context, layer=layer, place=place, units=units, years=(period, against))
     selection.check("per_polygon" if subject.polygons else "composite")
-    subject = replace(subject, selection=selection)
+    subject = replace(subject, selection=selection, bounds=bounds)
     reference = read_reference(period, context)
     if against.strip():
         other = read_reference(against, context)
@@ -109,15 +118,20 @@ def tell_layer(
     """Put the statistics of one release into words and data."""
     rows, prepared = statistics.rows, work.prepared
     data: dict[str, Any] = {"layer": prepared.plan.layer.model_dump() if prepared.plan.layer else None}
-    if work.rules.classes:
+    rows_follow, unit = False, PERCENT
+    if isinstance(work.rules, ThresholdRules):
+        data["classes"] = by_unit(rows, work, (INSIDE,))
+        lines, values = threshold_lines(data["classes"], prepared.recipe.title), share_rows(data["classes"])
+    elif work.rules.classes:
         data["classes"] = by_unit(rows, work, wanted_codes(work.rules, subject.words))
         lines, values = class_lines(data["classes"], work), share_rows(data["classes"])
     else:
         data["summary"], values = summary(rows), rows
-        lines = date_lines(rows, work) if work.rules.date else density_lines(rows, work)
-    picked = select(values, subject.selection, close=CLOSE_PERCENT)
+        rows_follow, unit = not work.rules.date, "" if work.rules.date else statistics.unit
+        lines = date_lines(rows, work) if work.rules.date else density_lines(rows, work, subject.selection)
+    picked = select(values, subject.selection, close=CLOSE_PERCENT, unit=unit)
     data |= picked
-    lines = [*selection_lines(picked), *lines, reference_sentence(subject, work)]
+    lines = [*selection_lines(picked, rows_follow=rows_follow), *lines, reference_sentence(subject, work)]
     outcome = overall_outcome(rows)
     data["finding"] = marked(lines, prepared) if outcome == "ok" else ""
     what = "per polygon" if prepared.plan.polygons else "of the place as a whole"

@@ -53,13 +53,16 @@ class Selection(Frozen):
             )
 
 
-def select(rows: Sequence[StatisticsRow], selection: Selection, *, close: float = CLOSE) -> dict[str, Any]:
+def select(
+    rows: Sequence[StatisticsRow], selection: Selection, *, close: float = CLOSE, unit: str = ""
+) -> dict[str, Any]:
     """Pick from the rows that have a value; those without one are counted apart, never as low.
 
     Args:
         rows: One for each polygon.
         selection: What to pick.
         close: Difference of two values below which it is told that noise could turn them round.
+        unit: Of the values, where they have one: `%`.
     """
     found: dict[str, Any] = {}
     known = sorted(((row, row.value) for row in rows if row.value is not None), key=lambda pair: -pair[1])
@@ -67,16 +70,22 @@ def select(rows: Sequence[StatisticsRow], selection: Selection, *, close: float 
         found["threshold"] = _threshold(known, selection, without=len(rows) - len(known), close=close)
     if selection.rank:
         found["ranking"] = _ranking(known if selection.rank == "highest" else known[::-1], selection, close)
+        found["ranking"]["unit"] = unit
     return found
 
 
-def selection_lines(found: dict[str, Any]) -> list[str]:
-    """Put what was picked into sentences."""
+def with_unit(value: float, unit: str) -> str:
+    """Tell a value: 0.512 of an index, 22.51 % of a share."""
+    return f"{value:.{DECIMALS}f}" if unit in {"", "1"} else f"{value:.2f} {unit}"
+
+
+def selection_lines(found: dict[str, Any], *, rows_follow: bool = False) -> list[str]:
+    """Put what was picked into sentences; those of a ranking are left out where its rows follow, one on a line."""
     lines = []
     if threshold := found.get("threshold"):
         lines += _threshold_lines(threshold)
     if ranking := found.get("ranking"):
-        lines += _ranking_lines(ranking)
+        lines += _ranking_lines(ranking, rows_follow=rows_follow)
     return lines
 
 
@@ -134,11 +143,15 @@ def _threshold_lines(found: dict[str, Any]) -> list[str]:
     return lines
 
 
-def _ranking_lines(found: dict[str, Any]) -> list[str]:
-    named = "; ".join(f"{place}. {one['label']} {one['value']:.3f}" for place, one in enumerate(found["units"], 1))
+def _ranking_lines(found: dict[str, Any], *, rows_follow: bool) -> list[str]:
+    named = "; ".join(
+        f"{place}. {one['label']} {with_unit(one['value'], found.get('unit', ''))}"
+        for place, one in enumerate(found["units"], 1)
+    )
     if not named:
         return []
-    lines = [f"The {len(found['units'])} {found['order']} of {found['polygons_with_value']} with a value: {named}."]
+    told = f"The {len(found['units'])} {found['order']} of {found['polygons_with_value']} with a value"
+    lines = [f"{told}, listed below." if rows_follow else f"{told}: {named}."]
     if found["tied_with_last"]:
         lines.append(f"Tied with the last one and not listed: {listed(found['tied_with_last'])}.")
     if found["close_pairs"]:

@@ -83,6 +83,8 @@ LayerYear = Annotated[
 LayerAgainst = Annotated[
     str, Field(description="Second reference year, to get the difference (later minus earlier).", max_length=200)
 ]
+_GROUND = "Hectares of ground with such values, not means: '> 30', '>= 30', '< 10', '30 to 60'; empty for all."
+Ground = Annotated[str, Field(description=_GROUND, max_length=40)]
 ClassMethod = Annotated[
     Literal["kmeans", "random_forest", "thresholds"],
     Field(
@@ -349,18 +351,19 @@ class Toolbox:
         below: Below = None,
         rank: RankOrder = "",
         count: RankCount = 5,
+        ground: Ground = "",
     ) -> ToolResult:
         """Compute statistics of a land product layer per polygon: mean tree cover or sealing, or hectares of classes.
 
         With `against`, the difference of two years, where the editions may be subtracted; `above`, `below` and `rank`
-        pick from the polygons by that value, of classes by their share in percent.
+        pick from the polygons by that value, of classes and of `ground` by their share in percent.
         """
         from tools.layer_statistics import layer_statistics
 
         selection = Selection(above=above, below=below, rank=rank, count=count)
         return layer_statistics(
             self.services, self.context, layer=layer, place=place, period=period, units=units, against=against,
-            selection=selection,
+            selection=selection, ground=ground,
         )  # fmt: skip
 
     @_asking_back
