@@ -84,7 +84,6 @@ LayerAgainst = Annotated[
     str, Field(description="Second reference year, to get the difference (later minus earlier).", max_length=200)
 ]
 _GROUND = "Hectares of ground with such values, not means: '> 30', '>= 30', '< 10', '30 to 60'; empty for all."
-Ground = Annotated[str, Field(description=_GROUND, max_length=40)]
 ClassMethod = Annotated[
     Literal["kmeans", "random_forest", "thresholds"],
     Field(
@@ -351,7 +350,7 @@ class Toolbox:
         below: Below = None,
         rank: RankOrder = "",
         count: RankCount = 5,
-        ground: Ground = "",
+        ground: Annotated[str, Field(description=_GROUND, max_length=40)] = "",
     ) -> ToolResult:
         """Compute statistics of a land product layer per polygon: mean tree cover or sealing, or hectares of classes.
 
