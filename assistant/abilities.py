@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, get_args
 from assistant import lexicon
 from knowledge.lexicon import in_english, is_function_word, language_of
 from knowledge.words import stems
-from tools.indices import all_recipes, get_recipe, long_names, recipe_ids
+from tools.indices import all_recipes, get_recipe, long_names, needs_beyond, recipe_ids
 from tools.schema import Output
 from tools.toolbox import OutputKind, Toolbox
 
@@ -208,7 +208,8 @@ def index_title(name: str) -> str:
     if name in indices():
         return get_recipe(name).title
     long = index_long_name(name)
-    return f"{name} ({long})" if long else name.upper()
+    beyond = " and ".join(needs_beyond(name))
+    return f"{name} ({long}; it needs {beyond})" if long else name.upper()
 
 
 def index_long_name(name: str) -> str:

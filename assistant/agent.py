@@ -14,6 +14,7 @@ from time import perf_counter
 from typing import Any
 
 from assistant import answers, choices, finish, grounding, minds, pending, translation
+from assistant.abilities import with_long_names
 from assistant.access import Access, User, acting_as, current_user
 from assistant.asked import Asked, with_written_area
 from assistant.conversation import ConversationState, replayed
@@ -327,7 +328,7 @@ class Assistant:
             ModelUnusable: Nothing of what a language model wrote is borne out, and nothing was computed.
         """
         results = draft.run.results
-        said = [asked.question, *(text for role, text in asked.history if role == "user")]
+        said = [with_long_names(asked.question), *(text for role, text in asked.history if role == "user")]
         kept = [turn.answer for turn in await asyncio.to_thread(self.sessions.history, asked.session_id)]
         known = [asked.today.isoformat(), *(answer.text for answer in kept)]
         earlier = [table for answer in kept for table in answer.statistics]

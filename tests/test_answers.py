@@ -126,9 +126,9 @@ def test_a_part_that_no_tool_computes_did_not_run(
 
 
 async def test_the_answer_itself_says_not_run(settings: Settings) -> None:
-    answer = await small_assistant(settings).ask("Compute kNDVI for Metz in May 2025", today=TODAY)
+    answer = await small_assistant(settings).ask("Compute NBRT1 for Metz in May 2025", today=TODAY)
     assert answer.outcome == "not_run"
-    assert answer.text.startswith("Not run: kNDVI (Kernel Normalized Difference Vegetation Index)")
+    assert answer.text.startswith("Not run: NBRT1 (Normalized Burn Ratio Thermal 1; it needs Thermal Infrared)")
     assert answer.statistics == ()
     assert [call.name for call in answer.tool_calls] == ["search_products"]
 

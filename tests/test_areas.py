@@ -311,6 +311,7 @@ def test_csv_with_corners(tmp_path: Path, separator: str) -> None:
         ("# EPSG:2154\nfield_id;x;y", "", "fields.csv"),
         ("field_id;x_epsg2154;y_epsg2154", "", "fields.csv"),
         ("field_id;X;Y", "", "fields_epsg2154.csv"),
+        ("field_id;Rechtswert;Hochwert;epsg", ";2154", "fields.csv"),
     ],
 )
 def test_csv_in_a_declared_system_with_decimal_commas(tmp_path: Path, head: str, tail: str, name: str) -> None:
@@ -326,6 +327,10 @@ def test_csv_with_wkt(tmp_path: Path) -> None:
     assert polygons.bbox == pytest.approx(SQUARE.bounds)
     assert "Broken was left out: its WKT cannot be read" in polygons.warnings[0]
     assert "Empty was left out: it has no geometry" in polygons.warnings[1]
+    lambert = shapely.Polygon([LAMBERT(*corner) for corner in CORNERS]).wkt
+    assert table(tmp_path, f'name,geom\nA,"SRID=2154;{lambert}"\n').bbox == pytest.approx(
+        (-1.70, 48.10, -1.69, 48.11), abs=1e-6
+    )
 
 
 def test_csv_with_an_outline_of_many_corners(tmp_path: Path) -> None:
@@ -352,6 +357,7 @@ def test_csv_points_become_squares_and_that_is_told(tmp_path: Path, header: str,
         ("a,b\n1,2\n", "no columns with coordinates"),
         ("x,y\n350000,6700000\n", "does not say its coordinate system"),
         ("x,y,epsg\n1,2,4326\n1,2,2154\n", "mixes coordinate systems"),
+        ("epsg,wkt\n4326,SRID=2154;POINT(1 2)\n", "mixes coordinate systems"),
         ("x,y,epsg\n1,2,999999\n", "unknown coordinate system"),
         ("lon,lat\nnan,1\nx,y\n", "not numbers"),
         ("field_id,lon,lat\nA,1,nan\nA,2,2\nA,2,3\n", "not numbers"),

@@ -126,11 +126,11 @@ def compute(services: Services, index: str, output: str, collection: str = "s2")
 REFERENCE: dict[str, tuple[Callable[..., Values], tuple[str, ...]]] = {
     "NDVI": (lambda n, r: (n - r) / (n + r), ("N", "R")),
     "EVI": (lambda n, r, b: 2.5 * (n - r) / (n + 6 * r - 7.5 * b + 1), ("N", "R", "B")),
-    "EVI2": (lambda n, r: 2.5 * (n - r) / (n + 2.4 * r + 1), ("N", "R")),
+    "FAI": (lambda n, r, s: n - r - (s - r) * (832.8 - 664.6) / (1613.7 - 664.6), ("N", "R", "S1")),
     "SAVI": (lambda n, r: 1.5 * (n - r) / (n + r + 0.5), ("N", "R")),
     "MSAVI": (lambda n, r: (2 * n + 1 - np.sqrt((2 * n + 1) ** 2 - 8 * (n - r))) / 2, ("N", "R")),
-    "OSAVI": (lambda n, r: (n - r) / (n + r + 0.16), ("N", "R")),
-    "GNDVI": (lambda n, g: (n - g) / (n + g), ("N", "G")),
+    "kNDVI": (lambda n, r: np.tanh(((n - r) / (n + r)) ** 2), ("N", "R")),
+    "BSI": (lambda s, r, n, b: (s + r - n - b) / (s + r + n + b), ("S1", "R", "N", "B")),
     "NDWI": (lambda g, n: (g - n) / (g + n), ("G", "N")),
     "NDMI": (lambda n, s: (n - s) / (n + s), ("N", "S1")),
     "NBR": (lambda n, s: (n - s) / (n + s), ("N", "S2")),
@@ -205,6 +205,17 @@ def test_an_index_nobody_published_is_refused() -> None:
         indices.get_recipe("NDVY")
     assert "NDVI" in caught.value.hint
     assert {indices.get_recipe(name).title for name in ("BAI", "BaI")} == {"BAI", "BaI"}
+
+
+@pytest.mark.parametrize(
+    ("index", "needs"),
+    [("NBRT1", "Thermal Infrared"), ("NIRvP", "Photosynthetically Active Radiation"), ("kRVI", "kNN and kNR")],
+)
+def test_a_published_index_that_cannot_be_computed_says_what_it_needs(index: str, needs: str) -> None:
+    with pytest.raises(ToolInputError, match=f"{index} needs {needs}, which no collection gives here"):
+        indices.get_recipe(index)
+    (named,) = conversation.read(f"{index} of Rennes in June 2025").missing
+    assert named.endswith(f"; it needs {needs})")
 
 
 @pytest.mark.parametrize(

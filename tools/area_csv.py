@@ -17,12 +17,15 @@ if TYPE_CHECKING:
     from shapely.geometry.base import BaseGeometry
 
 WKT_COLUMNS = ("wkt", "geometry", "geom", "the_geom", "shape")
-LON_COLUMNS = ("lon", "long", "longitude", "lng", "longitud", "longitudine")
+LON_COLUMNS = ("lon", "long", "longitude", "lng", "longitud", "longitudine", "länge", "laenge")
 LAT_COLUMNS = ("lat", "latitude", "latitud", "latitudine", "breite")
-X_COLUMNS, Y_COLUMNS = ("x", "east", "easting", "este"), ("y", "north", "northing", "norte")
+X_COLUMNS = ("x", "east", "easting", "este", "rechtswert", "ostwert")
+Y_COLUMNS = ("y", "north", "northing", "norte", "hochwert", "nordwert")
 CRS_COLUMNS = ("epsg", "crs", "srid", "srs")
 POLYGON_COLUMNS = ("polygon", "polygon_id", "parcel", "parcel_id", "field", "field_id", "plot", "plot_id", "id", "fid")
 """Columns that say to which polygon a corner belongs, when their values repeat."""
+SRID = re.compile(r"\s*SRID=(\d+);", re.I)
+"""What PostGIS writes before an outline."""
 EPSG = re.compile(r"epsg\W{0,3}(\d{4,6})", re.I)
 POINT_WIDTH_M = 30.0
 """A point stands for a square of this width: three pixels of 10 m."""
@@ -87,15 +90,15 @@ def _rows(text: str, name: str) -> list[Row]:
 
 
 def _crs(rows: Sequence[Row], comments: Sequence[str], name: str) -> str | None:
-    """Return the declared coordinate system: from a column, a comment, a column name or the file's name."""
-    column = _first(list(rows[0]), CRS_COLUMNS)
-    if column is not None:
-        declared = {row[column].strip() for row in rows} - {""}
-        if len(declared) > 1:
-            raise AreaInvalid(f"{name} mixes coordinate systems: {', '.join(sorted(declared)[:4])}.", hint=COLUMNS_HINT)
-        if declared:
-            value = declared.pop()
-            return f"EPSG:{value}" if value.isdigit() else value
+    """Return the declared coordinate system: of a column, the outlines, a comment, a column name or the file's name."""
+    column, wkt = (_first(list(rows[0]), names) for names in (CRS_COLUMNS, WKT_COLUMNS))
+    declared = {row[column].strip() for row in rows} - {""} if column else set[str]()
+    declared |= {match[1] for row in rows if (match := SRID.match(row[wkt]))} if wkt else set()
+    declared = {f"EPSG:{one}" if one.isdigit() else one for one in declared}
+    if len(declared) > 1:
+        raise AreaInvalid(f"{name} mixes coordinate systems: {', '.join(sorted(declared)[:4])}.", hint=COLUMNS_HINT)
+    if declared:
+        return declared.pop()
     for text in (*comments, *rows[0], name):
         if match := EPSG.search(text):
             return f"EPSG:{match[1]}"
@@ -139,7 +142,7 @@ def _from_wkt(number: int, row: Row, column: str) -> RawFeature:
     import shapely
 
     properties = {key: value for key, value in row.items() if key != column}
-    text = re.sub(r"^SRID=\d+;", "", row[column].strip(), flags=re.I)
+    text = SRID.sub("", row[column], count=1).strip()
     geometry = shapely.from_wkt(text, on_invalid="ignore") if text else None
     problem = "" if geometry is not None else "its WKT cannot be read" if text else "it has no geometry"
     return RawFeature(id=row.get("id") or str(number), properties=properties, geometry=geometry, problem=problem)

@@ -5,18 +5,28 @@ worked out with numbers, numpy arrays or openEO process nodes alike.
 """
 
 import ast
+import math
 import operator
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from tools.errors import ToolInputError
 
+
+def _power(base: Any, exponent: Any) -> Any:
+    """Raise to a power; a node of openEO can be raised, but no number to a node."""
+    try:
+        return operator.pow(base, exponent)
+    except TypeError:
+        return (exponent * math.log(base)).exp()
+
+
 _OPERATIONS: dict[type[ast.operator], Callable[[Any, Any], Any]] = {
     ast.Add: operator.add,
     ast.Sub: operator.sub,
     ast.Mult: operator.mul,
     ast.Div: operator.truediv,
-    ast.Pow: operator.pow,
+    ast.Pow: _power,
 }
 _MAX_CHARS = 1000
 

@@ -19,6 +19,9 @@ RADAR = ("VV", "VH", "HH", "HV")
 """Polarisations of radar, named alike in every collection: backscatter as linear power, not in decibels."""
 OTHER_NAMES = {"N": ("nir08",), "RE1": ("rededge",), "RE2": ("rededge",), "RE3": ("rededge",)}
 """Further common names a band goes by: Landsat's only near infrared, and the three red edges of older metadata."""
+WAVELENGTH = "lambda"
+"""How spyndex begins the names of central wavelengths; the rest is the symbol of the band."""
+WAVELENGTHS = "Its wavelengths are those of Sentinel-2A, in nanometres: with another sensor the values are off."
 MAX_NAMED, MAX_OPTIONS = 12, 8
 
 
@@ -223,9 +226,25 @@ def read_recipe(path: Path) -> Recipe:
     )
 
 
+def needs_beyond(title: str) -> tuple[str, ...]:
+    """Name what a published index takes that is no reflectance, no radar and no constant with a value."""
+    import spyndex
+
+    if title not in spyndex.indices:
+        return ()
+    symbols = [one for one in spyndex.indices[title].bands if one not in (*SYMBOLS, *RADAR) and _default(one) is None]
+    known = {**spyndex.bands, **spyndex.constants}
+    return tuple(str(known[one].long_name) if one in known else one for one in symbols)
+
+
 def _unknown(name: str) -> ToolInputError:
     from difflib import get_close_matches
 
+    if beyond := needs_beyond(name.strip()):
+        return ToolInputError(
+            f"{name.strip()} needs {' and '.join(beyond)}, which no collection gives here.",
+            "Ask for an index of reflectances or radar, such as NDVI.",
+        )
     titles = [one.title for one in _recipes().values()]
     by_case = {title.lower(): title for title in titles}
     near = [by_case[one] for one in get_close_matches(name.strip().lower(), by_case, n=3)]
@@ -258,14 +277,15 @@ def _published(key: str, index: Any, constants: dict[str, float]) -> Recipe:
     domain = f"{title} is an index of {index.application_domain} on a scale of its own: compare it with itself only."
     tree, bands = formulas.parse(index.formula), frozenset(index.bands) & {*SYMBOLS, *RADAR}
     valid = (-1.0, 1.0) if formulas.is_normalised_difference(tree, bands) else None
-    cautions = (group.get("caution", ""), known.get("caution", ""))
+    bound = WAVELENGTHS if any(name.startswith(WAVELENGTH) for name in constants) else ""
+    cautions = (group.get("caution", ""), known.get("caution", ""), bound)
     return Recipe(
         id=key,
         title=title,
         long_name=str(index.long_name),
         formula=str(index.formula),
         constants={**constants, **known.get("constants", {})},
-        note=known.get("note", ""),
+        note=known.get("note", "") or (bound and "central wavelengths of Sentinel-2A as spyndex has them"),
         reference=str(index.reference),
         value_range=known.get("value_range") or valid,
         valid_range=valid,
@@ -280,6 +300,8 @@ def _default(name: str) -> float | None:
     """Give the library's default of a constant; None for heat bands, and for what has no default."""
     import spyndex
 
+    if name.startswith(WAVELENGTH):
+        return float(spyndex.bands[name.removeprefix(WAVELENGTH)].sentinel2a.wavelength)
     value = spyndex.constants[name].default if name in spyndex.constants else None
     return None if value is None else float(value)
 
