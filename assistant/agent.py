@@ -16,7 +16,7 @@ from typing import Any
 from assistant import answers, choices, finish, grounding, minds, pending, translation
 from assistant.abilities import with_long_names
 from assistant.access import Access, User, acting_as, current_user
-from assistant.asked import Asked, with_written_area
+from assistant.asked import Asked, with_settled_area, with_written_area
 from assistant.conversation import ConversationState, replayed
 from assistant.jobs import Jobs, Running
 from assistant.menu import ModelUnusable, Run
@@ -237,7 +237,7 @@ class Assistant:
             await asyncio.to_thread(self.jobs.begin, job)
             asked = await asyncio.to_thread(with_written_area, asked)
             asked = await asyncio.to_thread(self._recall, asked)
-            asked = await asyncio.to_thread(self._take_up, asked)
+            asked = with_settled_area(await asyncio.to_thread(self._take_up, asked))
             emit = translation.speaking(plain, asked.language)
             speak(asked.language, partial(translate, language=asked.language))
             draft = await self._draft(asked, emit, cancelled)
@@ -265,7 +265,7 @@ class Assistant:
             waiting = pending.find_pending(run.calls, run.results, **about)
             done = pending.settled(answer, asked.resumed, waiting)
             kept: dict[str, Any] = {"pending": waiting, "settled": done, "anyone": not asked.has_session}
-            state = asked.state.after(asked.question, answer.text)
+            state = asked.state.after(asked.question, answer.text, asked.written)
             self.sessions.save(asked.session_id, asked.question, answer, state=state, **kept, job_id=job_id)
             self.sessions.expire(self.settings.session_days)
         except (OSError, sqlite3.Error) as error:

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import date
 
-from assistant import pending, translation
+from assistant import conversation, pending, translation
 from assistant.conversation import START, ConversationState
 from knowledge.lexicon import Language
 from tools.area_text import take_area
@@ -21,6 +21,7 @@ class Asked:
     session_id: str
     today: date
     area: Polygons | None
+    """Polygons that were attached, written into the question, or into one that it goes on with."""
     collection_id: str | None
     history: tuple[tuple[str, str], ...]
     """Earlier turns as (role, text), oldest first."""
@@ -35,6 +36,8 @@ class Asked:
 
     options: tuple[str, ...] = ()
     """What the answer before asked the user to choose from."""
+    written: Polygons | None = None
+    """Those that were written into the question."""
     fixed_language: Language | None = None
     """Set where the client says in which language to answer."""
 
@@ -63,4 +66,13 @@ class Asked:
 def with_written_area(asked: Asked) -> Asked:
     """Take a polygon out of the question's words, as if it had been attached."""
     area, words = take_area(asked.question) if asked.area is None else (None, asked.question)
-    return replace(asked, area=area, question=words) if area else asked
+    return replace(asked, area=area, written=area, question=words) if area else asked
+
+
+def with_settled_area(asked: Asked) -> Asked:
+    """Add the polygon that an earlier question wrote, where this one is about a place and names none."""
+    if asked.area or not asked.state.area or asked.resumed:
+        return asked
+    found = conversation.read(asked.question, asked.state)
+    about = found.intent in ("compute", "scenes") or found.layer or found.subject
+    return replace(asked, area=Polygons.model_validate_json(asked.state.area)) if about and not found.place else asked

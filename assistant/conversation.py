@@ -35,7 +35,9 @@ from assistant.times import When, find_periods, in_year_of
 from assistant.translation import language_asked
 from assistant.yearly import asked_output
 from knowledge.lexicon import Language
-from tools.schema import Frozen
+from tools.area_text import take_area
+from tools.errors import AreaInvalid
+from tools.schema import Frozen, Polygons
 
 MOST_REPLAYED = 40
 """Latest turns that are read again where no state was kept: a client that sends its messages, an old conversation."""
@@ -52,6 +54,8 @@ class ConversationState(Frozen):
     last: Slots | None = None
     """The last one that asked for more than what something is."""
     place: str = ""
+    area: str = ""
+    """Polygons that a question had in its words, as JSON: where that is, as long as `place` is empty."""
     periods: tuple[str, ...] = ()
     places: tuple[str, ...] = ()
     """Names of places in full, the latest first: Valencia, Spain."""
@@ -62,8 +66,14 @@ class ConversationState(Frozen):
     language: Language | None = None
     """In which the user asks."""
 
-    def after(self, question: str, answer: str) -> "ConversationState":
-        """Give the state after a question and its answer; small talk, a yes and a no change nothing."""
+    def after(self, question: str, answer: str, area: Polygons | None = None) -> "ConversationState":
+        """Give the state after a question and its answer; small talk, a yes and a no change nothing.
+
+        Args:
+            question: What the user asked.
+            answer: What was told.
+            area: Polygons that were written into the question.
+        """
         found = read(question, self)
         language = language_asked(question, self.language)
         if found.intent in slots.SMALL_TALK or is_reply(question):
@@ -73,7 +83,8 @@ class ConversationState(Frozen):
         return ConversationState(
             latest=found,
             last=self.last if detour else found,
-            place=found.place or self.place,
+            place=found.place or ("" if area else self.place),
+            area=area.model_dump_json() if area else self.area,
             periods=found.periods or self.periods,
             places=tuple(dict.fromkeys([*named, *self.places]))[:MOST_PLACES],
             per_polygon=self.per_polygon or any(one.output == "per_polygon" for one in found.computes),
@@ -97,9 +108,17 @@ def replayed(told: Iterable[tuple[str, str]]) -> ConversationState:
         elif role == "assistant" and asked:
             asked[-1][1] = text
     for question, answer in asked[-MOST_REPLAYED:]:
-        state = state.after(chosen(question, options) or users_words(question), answer)
+        area, words = _with_area(users_words(question))
+        state = state.after(chosen(question, options) or words, answer, area)
         options = offered(answer)
     return state
+
+
+def _with_area(question: str) -> tuple[Polygons | None, str]:
+    try:
+        return take_area(question)
+    except AreaInvalid:  # it was told when it was asked
+        return None, question
 
 
 @lru_cache(maxsize=256)
@@ -114,6 +133,8 @@ def read(question: str, state: ConversationState = START) -> Slots:
     picked = _picked(inside, state.latest, state.products) if state.latest else None
     task = None if picked else tasks.read(inside, state.latest)
     found = picked or (replace(task, text=inside) if task else _read(inside, state))
+    if (found.computes or found.layer or found.intent == "scenes") and slots.is_open(inside, find_periods(inside)):
+        found = replace(found, missing=(slots.ONE_END, *found.missing))
     return replace(found, outside=outside)
 
 

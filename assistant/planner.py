@@ -19,7 +19,7 @@ from assistant.conversation import ConversationState
 from assistant.follow_ups import refers_back
 from assistant.layers import LayerRequest, status_subject, subject, without_regions
 from assistant.pending import is_reply
-from assistant.slots import Slots
+from assistant.slots import ONE_END, Slots
 from tools.advice import UNIT_M
 from tools.schema import ToolResult
 
@@ -141,6 +141,8 @@ def planned_calls(read: Slots, told: Sequence[str] = ()) -> list[Call]:
 
 def _own_calls(read: Slots, told: Sequence[str]) -> list[Call]:
     question = read.text
+    if ONE_END in read.missing:  # a period taken at random would not be the one that is meant
+        return [_search_call(read, without_regions(question))]
     if read.tool:
         return [tasks.call(read, answers.DEFAULT_PERIOD)]
     if read.intent in ("recommend", "explain"):

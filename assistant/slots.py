@@ -191,13 +191,12 @@ def missing_of(question: str, intent: Intent, whens: tuple[When, ...]) -> tuple[
         *(abilities.index_title(name) for name in indices),
         *((VALUES,) if values else ()),
         *((DEVIATION,) if intent == "recommend" and somewhere and asked_output(question, whens) == "anomaly" else ()),
-        *((ONE_END,) if intent == "compute" and _is_open(question, whens) else ()),
         *((AVERAGE,) if intent == "compute" and _mean_unclear(question, whens) else ()),
         *(abilities.KINDS[kind] for kind in kinds if intent == "compute" or somewhere),
     )
 
 
-def _is_open(question: str, whens: tuple[When, ...]) -> bool:
+def is_open(question: str, whens: tuple[When, ...]) -> bool:
     """Tell whether a time has one end only: "before June 2024", "until May"."""
     word = rf"(?<!\w)(?:{lexicon.alternatives('open_time')})\s*(?:(?:{lexicon.alternatives('article')})\s*)?$"
     ahead = (lexicon.fold(question[: when.start]) for when in whens)

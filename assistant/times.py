@@ -18,7 +18,7 @@ _RANGE = re.compile(RANGE)
 _PERIOD = re.compile(
     rf"(?<![\w.-])(?:between (?:{ATOM}|{HEAD}|\d{{1,2}}) and (?:{ATOM})"
     rf"|(?:{ATOM}|{HEAD}) ?(?:to|/|-) ?(?:{ATOM})"
-    rf"|(?:since (?!(?:{ATOM}|{HEAD}) to (?:{ATOM})))?(?:{ATOM}))(?![\w.]*\d)"
+    rf"|(?:since (?!(?:{ATOM}|{HEAD}) to (?:{ATOM})))?(?:{ATOM})(?: onward)?)(?![\w.]*\d)"
 )
 """A mention of one period; "since" before a range is no more than "from" ("dal 1 al 15 luglio")."""
 _BETWEEN = rf"(?!to )(?:(?!(?:{MONTH}|{SEASON}) )[a-z]+ ){{1,3}}"
@@ -42,6 +42,9 @@ _PARTLY = re.compile(
 """A part of a month or its days without a year: "mid May", "15 June"."""
 _NO_YEAR = re.compile(rf"{PART}(?:{MONTH}|{SEASON})|(?:\d{{1,2}}|{DAYS}) (?:{MONTH})")
 _YEAR_AFTER_NAME = re.compile(rf"(?P<name>{MONTH}|{SEASON}) {YEAR}")
+_FROM = re.compile(r"(?i)\b(?:from|von|vom)\s+(?:\w+\s+)?$")
+_ON = re.compile(r"(?i)\s+(?:on|an)(?=\s*(?:[^\w\s]|$))")
+"""The two parts around the beginning of a period without end: "from May 2018 on"."""
 _OTHER_MEANINGS = ("march", "mars", "mayo", "sept")
 """Names of months that are other words or places, too, so that they count only after "in"."""
 _LENGTH = re.compile(rf"\d{{1,3}} (?:{UNIT})")
@@ -103,6 +106,8 @@ def find_periods(text: str, *, ends: Ends = "bounds") -> tuple[When, ...]:
         position = match.end()
         if not _LENGTH.fullmatch(match[0]):
             start, end = words.span(*match.span())
+            on = _ON.match(text, end) if _FROM.search(text[:start]) else None
+            end = on.end() if on else end
             found += [When(part, start, end) for part in _parts(words, match, ends) or (text[start:end],)]
     return tuple(found) or _bare(text)
 

@@ -401,7 +401,7 @@ def test_an_area_written_into_a_question_is_taken_out_of_it(written: str) -> Non
     area, words = take_area(f"Mean NDVI of {written} in June 2025")
     assert area is not None
     assert area.bbox == pytest.approx((-1.7, 48.1, -1.6, 48.2))
-    assert words.split() == ["Mean", "NDVI", "of", "in", "June", "2025"]
+    assert words.split() == ["Mean", "NDVI", "of", "this", "area", "in", "June", "2025"]
 
 
 def test_all_areas_written_into_a_question_are_taken() -> None:
@@ -409,7 +409,7 @@ def test_all_areas_written_into_a_question_are_taken() -> None:
     assert area is not None
     assert area.bbox == pytest.approx((-1.7, 48, 2.1, 49.1))
     assert len(area.collection["features"]) == 2
-    assert words == "or"
+    assert words == "this area or"
 
 
 def test_a_written_area_that_is_none_is_refused_or_left_alone() -> None:

@@ -10,6 +10,7 @@ from assistant.answers import SETTLED_BY, compose
 from assistant.claims import read_claims
 from assistant.layers import LayerRequest, subject
 from assistant.picks import Pick
+from assistant.planner import planned_calls
 from tools.periods import parse_period
 from tools.schema import Output, ToolResult, UnitKind
 from tools.toolbox import Toolbox
@@ -413,14 +414,26 @@ def test_what_settles_an_open_question_claims_nothing_that_no_tool_gave() -> Non
     "question",
     [
         "NDVI of Lille before June 2024", "NDVI de Lille jusqu'en mai 2024", "NDVI di Lille prima di giugno 2024",
-        "NDVI of Lille in the month before June 2024",
+        "NDVI of Lille in the month before June 2024", "How sealed was Lille before 2018?",
+        "Classify Lille into 4 classes before June 2024", "Which satellite images of Lille are there until May 2024?",
     ],
 )  # fmt: skip
-def test_a_period_with_one_end_is_asked_for_its_other(question: str) -> None:
+def test_a_period_with_one_end_is_asked_for_its_other_and_nothing_is_computed(question: str) -> None:
     found = conversation.read(question)
     assert (found.missing, found.computes) == ((slots.ONE_END,), ())
     assert "Give both ends" in compose(found, [ToolResult(text="")])
+    assert [name for name, _ in planned_calls(found)] == ["search_products"]
     assert not conversation.read("NDVI of Lille from May until June 2024").missing
+
+
+@pytest.mark.parametrize(
+    "when",
+    ["from May 2018 on", "from May 2018 onwards", "starting in May 2018", "von Mai 2018 an", "da maggio 2018 in poi"],
+)
+def test_a_period_that_goes_on_ends_today(when: str) -> None:
+    (words,) = conversation.read(f"NDVI of Lille {when}.").periods
+    period = parse_period(words, today=date(2019, 3, 1))
+    assert (period.start, period.end) == (date(2018, 5, 1), date(2019, 3, 1))
 
 
 @pytest.mark.parametrize("question", ["NDVI de Lille ha bajado en 2024", "NDVI of the area of Lille in June 2024"])

@@ -54,6 +54,34 @@ async def test_a_short_question_goes_on_after_two_hundred_turns_and_a_restart(se
     assert (answer.plan.place.name, answer.plan.period.label, answer.plan.output) == ("Rennes", "2019", "per_polygon")
 
 
+WRITTEN = "POLYGON((2 47, 2.1 47, 2.1 47.1, 2 47))"
+
+
+@pytest.mark.parametrize(
+    ("asked", "box"),
+    [
+        (("and in 2019?",), (2, 47, 2.1, 47.1)),
+        (("thanks", "and in Cayenne?", "und 2019?"), (0, 0, 1, 1)),
+        (("and in Cayenne?", "NDVI of this area in 2018"), (2, 47, 2.1, 47.1)),
+    ],
+)
+async def test_a_polygon_in_a_question_is_the_place_of_the_next(
+    settings: Settings, asked: tuple[str, ...], box: tuple[float, ...]
+) -> None:
+    session_id = (await small_assistant(settings).ask(f"NDVI of {WRITTEN} in May 2025")).session_id
+    for question in asked:
+        answer = await small_assistant(settings).ask(question, session_id=session_id)  # each after a restart
+    assert answer.plan is not None
+    assert answer.plan.place.bbox == pytest.approx(box)
+
+
+async def test_a_client_that_sends_its_messages_keeps_its_polygon(settings: Settings) -> None:
+    history = [("user", f"NDVI of {WRITTEN} in May 2025"), ("assistant", "0.6"), ("user", "POLYGON((2 47))")]
+    answer = await small_assistant(settings).ask("and in 2019?", history=history)
+    assert answer.plan is not None
+    assert answer.plan.place.bbox == pytest.approx((2, 47, 2.1, 47.1))
+
+
 async def test_a_deleted_conversation_settles_nothing(settings: Settings) -> None:
     assistant = small_assistant(settings)
     session_id = (await assistant.ask(QUESTION)).session_id

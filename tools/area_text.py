@@ -4,18 +4,28 @@ import json
 import re
 from typing import Any
 
+from knowledge.lexicon import Language, language_of
 from tools.schema import Polygons
 
 WKT = re.compile(r"(?:SRID=4326;\s*)?\b((?:MULTI)?POLYGON\s*(?:Z\s*)?\([-+\d\s.,()eE]*\))", re.I)
 GEOJSON_TYPES = frozenset({"Polygon", "MultiPolygon", "Feature", "FeatureCollection", "GeometryCollection"})
 NAME = "drawn area"
+STANDS_FOR: dict[Language, str] = {
+    "en": "this area",
+    "fr": "cette zone",
+    "de": "diesem Gebiet",
+    "es": "esta zona",
+    "it": "questa zona",
+}
+"""What is read where the coordinates stood."""
 
 
 def take_area(text: str) -> tuple[Polygons | None, str]:
     """Part an area in longitude and latitude from the words around it.
 
     Returns:
-        The area, checked and repaired as that of a file, and the other words; None and the text where none is written.
+        The area, checked and repaired as that of a file, and the text with words for it in its place; None and the
+        text where none is written.
 
     Raises:
         AreaInvalid: what is written is no usable polygon.
@@ -23,8 +33,11 @@ def take_area(text: str) -> tuple[Polygons | None, str]:
     from tools.areas import parse_geojson
 
     found = [_wkt(match[1]) for match in WKT.finditer(text)]
-    written, rest = (_features(found), WKT.sub(" ", text).strip()) if found else _geojson(text)
-    return (parse_geojson(written, name=NAME), rest) if written else (None, text)
+    written, parts = (_features(found), WKT.split(text)[::2]) if found else _geojson(text)
+    if not written:
+        return None, text
+    named = STANDS_FOR[language_of(" ".join(parts))]
+    return parse_geojson(written, name=NAME), " ".join(" ".join([parts[0], named, *parts[1:]]).split())
 
 
 def _features(shapes: list[dict[str, Any]]) -> dict[str, Any]:
@@ -45,12 +58,12 @@ def _wkt(words: str) -> dict[str, Any]:
     return dict(shapely.geometry.mapping(shape))
 
 
-def _geojson(text: str) -> tuple[dict[str, Any], str]:
+def _geojson(text: str) -> tuple[dict[str, Any], list[str]]:
     start = text.find("{")
     try:
         found, length = json.JSONDecoder().raw_decode(text[start:]) if start >= 0 else ({}, 0)
     except (ValueError, RecursionError):  # no JSON, or a number of thousands of digits
-        return {}, text
+        return {}, []
     if not isinstance(found, dict) or str(found.get("type")) not in GEOJSON_TYPES:
-        return {}, text
-    return found, f"{text[:start]} {text[start + length :]}".strip()
+        return {}, []
+    return found, [text[:start], text[start + length :]]

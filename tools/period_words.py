@@ -310,6 +310,10 @@ ONE_AGO = {
 PHRASES = {
     "a partir de": "since",
     "a partire da": "since",
+    **dict.fromkeys(("starting in", "starting from", "starting with", "beginning in", "angefangen mit"), "since"),
+    **dict.fromkeys(("a compter de", "a cominciare da", "empezando por"), "since"),
+    **dict.fromkeys(("onwards", "and onwards", "and later", "or later", "et apres", "ou plus tard"), "onward"),
+    **dict.fromkeys(("und spater", "en adelante", "y despues", "in poi", "in avanti", "e oltre"), "onward"),
     "from now": "today",
     "from now on": "henceforth",
     **dict.fromkeys(("right now", "just now", "at present"), "today"),

@@ -45,6 +45,8 @@ __all__ = [
 SENTINEL2_START = date(2015, 6, 23)
 """Launch of Sentinel-2A; nothing to compute an index from lies before."""
 
+ONWARD = re.compile(r"(?i)\s(?:on|an)\s*$")
+"""What ends "from May 2018 on" and "von Mai 2018 an"; anywhere else these words say nothing of time."""
 EXAMPLES_HINT = "Try 'summer 2023', 'May 2019', '2 May 2019', 'since 2020' or '2024-05-01/2024-08-31'."
 
 SEASON_STARTS = {"spring": 3, "summer": 6, "autumn": 9, "winter": 12}
@@ -207,8 +209,8 @@ def _span(words: str, text: str, *, today: date, southern: bool) -> Span:
         base = _span(shifted[4], text, today=today, southern=southern)
         return moved(base, int(shifted[1]) * (1 if shifted[3] == "after" else -1), shifted[2])
 
-    since = words.startswith("since ")
-    words = words.removeprefix("since ").removesuffix(" onwards").removesuffix(" onward")
+    since = words.startswith("since ") or words.endswith(" onward") or bool(ONWARD.search(text))
+    words = words.removeprefix("since ").removesuffix(" onward").removesuffix(" an")
     separated = re.fullmatch(rf"({ATOM}) ?(?:/|-|to) ?({ATOM})", words)
     if separated:
         return _from_to(atom(separated[1]), atom(separated[2]), text)
@@ -216,7 +218,7 @@ def _span(words: str, text: str, *, today: date, southern: bool) -> Span:
         years = [int(both[3])] if both[3] else range(today.year + 1, today.year - 2, -1)
         return next((span for year in years if (span := ends(both, year))[0] <= today), ends(both, years[0]))
     bounded = re.match(rf"(?:{DAYS}) (?:{MONTH})", words)  # "dal 1 al 15 maggio": "since" is no more than "from"
-    if not bounded and (since or re.search(r"\bonwards?$", text.strip().casefold())):
+    if not bounded and since:
         first = atom(words)[0]
         return first, max(today, first)
     return atom(words)

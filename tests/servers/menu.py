@@ -57,11 +57,12 @@ class SmallToolbox(Toolbox):
         return ToolResult(text="-0.05", plan=plan, data=data, statistics=Statistics(rows=rows, unit="1", method="m"))
 
     def _plan(self, index: Any, place: str, period: str, output: Any) -> Plan:
+        bbox = self.context.area.bbox if self.context.area and not place else (0, 0, 1, 1)
         return Plan(
             recipe_id=index,
             collection_id="synthetic",
             output=output,
-            place=Place(name=place or "the area", kind="city", bbox=(0, 0, 1, 1), area_km2=4.0, source="test"),
+            place=Place(name=place or "the area", kind="city", bbox=bbox, area_km2=4.0, source="test"),
             period=Period(start=date(2026, 6, 1), end=date(2026, 8, 31), label=period),
         )
 
