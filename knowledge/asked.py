@@ -13,6 +13,8 @@ from knowledge.lexicon import fold, in_english
 from knowledge.refusals import product_at
 from knowledge.schema import Edition, Product
 
+LEAST_LETTERS = 2
+"""Names of so few letters count in capitals only."""
 MOST_EDITIONS = 6
 MOST_SOURCES = 2
 
@@ -25,7 +27,7 @@ def asked_facts(
     Unknown facts are said to be not verified; a question that names no kind gets none.
     """
     text = _without_name(product, normalise(question))
-    told_apart = tuple(_ranked(product, question)[1])
+    told_apart = editions_meant(product, question)
     meant = tuple(_meant(product, question, start, end))
     asked = Asked(meant, question, catalogue, product.documents, product, told_apart)
     kinds = ["codes"] * bool(codes_in(text)) + kinds_in(text)
@@ -41,15 +43,20 @@ def asked_facts(
 def products_named(question: str, catalogue: Catalogue) -> list[Product]:
     """Give the products that a question calls by title, abbreviation or alias, the longest name at each place."""
     found: dict[str, Product] = {}
-    text = fold(question)
+    text, words = fold(question), re.findall(r"\w+", question)
     while text:
         name, bearers = product_at(text, catalogue)
-        if name:
+        if len(name) > LEAST_LETTERS or name.upper() in words:  # the French "et" is not ET
             with suppress(ProductNotFound):
                 one = catalogue.get(name)
                 found |= {one.id: one} if one.id in bearers else {}
         text = text.lstrip()[len(name) :] if name else text.lstrip().partition(" ")[2]
     return [*found.values()]
+
+
+def editions_meant(product: Product, question: str) -> tuple[Edition, ...]:
+    """Give the editions that a question speaks of more than of the others; all where it speaks of none."""
+    return tuple(_ranked(product, question)[1])
 
 
 def is_unknown(fact: str) -> bool:

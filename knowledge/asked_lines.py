@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from knowledge.asked_codes import code_lines, codes_in, no_data_lines
 from knowledge.catalogue import Catalogue, normalise
 from knowledge.editions import licence
+from knowledge.fitness import NOT_OFFERED
 from knowledge.ingest import policy_sentences
 from knowledge.lexicon import in_english
 from knowledge.schema import Document, Edition, Encoding, Product, Variable
@@ -110,8 +111,9 @@ def _sensors(asked: Asked) -> list[str]:
 
 
 def _since(asked: Asked) -> list[str]:
-    """Tell the earliest start: of the editions that the question tells apart, else of all."""
+    """Tell the earliest start: of the editions that the question tells apart, else of all, those on offer first."""
     dated = [one for one in asked.told_apart if one.start]
+    dated = [one for one in dated if one.status not in NOT_OFFERED] or dated
     first = min(dated, key=lambda one: one.start or "", default=None)
     return [
         f"First year: {first.start} ({first.id})." if first else f"First year of {asked.editions[0].id}: not verified."
@@ -186,10 +188,13 @@ def _status(asked: Asked) -> list[str]:
     one, text = asked.told_apart[0], normalise(asked.question)
     goes_on = one.end == "present" and one.status == "current"
     if _PRODUCED.search(text) or _STOPPED.search(text):
-        if not goes_on and (one.end in (None, one.start) or one.end == "present"):
+        stopped = one.status in ("discontinued", "retired")
+        if not goes_on and not stopped and (one.end in (None, one.start) or one.end == "present"):
             return [f"Production of {one.id} today{UNKNOWN}", *_versions(asked)]
         yes = goes_on == bool(_PRODUCED.search(text))
-        told = f"Data of {one.id} go on to today." if goes_on else f"Data of {one.id} end in {one.end}."
+        ended = f"{one.id} is {one.status}." if stopped else f"Data of {one.id} end in {one.end}."
+        told = f"Data of {one.id} go on to today." if goes_on else ended
+        told += f" {one.id} is replaced by {after}." if (after := successor(one, asked.catalogue)) else ""
     else:
         if one.status not in ("current", "superseded") and not one.superseded_by:
             return [f"Replacement of {one.id}{UNKNOWN}", *_versions(asked)]
@@ -200,13 +205,25 @@ def _status(asked: Asked) -> list[str]:
 
 
 def _versions(asked: Asked) -> list[str]:
-    told = []
-    for one in asked.editions:
-        end = {None: "", one.start: "", "present": " to today"}.get(one.end, f" to {one.end}")
-        state = f", replaced by {one.superseded_by}" if one.superseded_by else ""
-        told.append(f"{one.id} ({one.start or 'years not verified'}{end}, {one.status}{state})")
+    told = dict.fromkeys(
+        text for one in asked.editions for text in (_told(one), successor(one, asked.catalogue)) if text
+    )
     updates = dict.fromkeys(text for one in asked.editions for text in (*one.updates, one.version_note or "") if text)
     return [f"Editions: {'; '.join(told)}.", *(f"{text.rstrip('.')}." for text in [*updates][-4:])]
+
+
+def successor(edition: Edition, catalogue: Catalogue) -> str:
+    """Tell the years and the state of what took the place of an edition in the end; empty where nothing did."""
+    after = edition
+    while after.superseded_by:
+        after = catalogue.edition(after.superseded_by)
+    return _told(after) if after is not edition else ""
+
+
+def _told(edition: Edition) -> str:
+    end = {None: "", edition.start: "", "present": " to today"}.get(edition.end, f" to {edition.end}")
+    state = f", replaced by {edition.superseded_by}" if edition.superseded_by else ""
+    return f"{edition.id} ({edition.start or 'years not verified'}{end}, {edition.status}{state})"
 
 
 def _policies(asked: Asked) -> list[str]:

@@ -198,7 +198,7 @@ def _head(title: str) -> str:
 @lru_cache(maxsize=16_384)
 def normalise(name: str) -> str:
     """Reduce a name to lower-case words, so that `HR-VPP` and `hr vpp` are the same."""
-    plain = unicodedata.normalize("NFKD", name.casefold()).encode("ascii", "ignore").decode()
+    plain = unicodedata.normalize("NFKD", name.casefold().replace("&", " and ")).encode("ascii", "ignore").decode()
     return " ".join(re.findall(r"[a-z0-9.+]+", plain))
 
 

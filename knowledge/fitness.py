@@ -4,12 +4,12 @@ import re
 from functools import lru_cache
 
 from knowledge.catalogue import Catalogue
-from knowledge.editions import joined_boxes, joined_facts
+from knowledge.editions import finest_m, joined_boxes, joined_facts
 from knowledge.fineness import as_fine, too_coarse
 from knowledge.matches import Need, Shortfall
 from knowledge.outlines import share_held, without
 from knowledge.refusals import Refused
-from knowledge.schema import Boxes, Edition, Product
+from knowledge.schema import Boxes, Comparability, Edition, Product
 
 SHOWN_EDITIONS = 4
 GOES_ON = 2022
@@ -99,7 +99,9 @@ def period_note(product: Product, need: Need) -> str:
     before = max((e for e in dated if _last(e) <= start), key=_last, default=None)
     after = min((e for e in dated if _first(e) >= end), key=_first, default=None)
     if before and after:
-        return f"No edition is for {when} itself: {_label(before)} and {_label(after)} bracket it."
+        gone = edition_elsewhere(product, need)
+        lead = f"Its edition {gone} does not cover the place" if gone else f"No edition is for {when} itself"
+        return f"{lead}: {_label(before)} and {_label(after)} bracket {when if gone else 'it'}."
     if before:
         return f"Nothing for {when}: its latest is {_label(before)}."
     return f"Nothing for {when}: its data begin with {_label(after)}." if after else ""
@@ -137,7 +139,7 @@ def differences(product: Product, other: Product) -> list[str]:
         found.append(f"Its data end in {ends}.")
     days, others_days = interval_days(product), interval_days(other)
     if days and others_days and days > others_days:
-        found.append(f"Less often: produced {product.cadence}, not {other.cadence}.")
+        found.append(f"Less often: {product.cadence} (first choice: {other.cadence}).")
     return found
 
 
@@ -179,7 +181,7 @@ def _refused(product: Product, refused: Refused) -> list[Shortfall]:
     if product.resolution_m in refused.pixels_m:
         told.append(f"Its pixels are {product.resolution_m:g} m")
     if rhythms and rhythms <= refused.cadences:
-        told.append(f"It is produced {product.cadence}")
+        told.append(f"Its production is {product.cadence}")
     return [Shortfall(kind="refused", text=f"{one}, which you do not want.", blocks=True) for one in told]
 
 
@@ -188,7 +190,8 @@ def _cadence(product: Product, need: Need) -> Shortfall | None:
     days, asked = interval_days(product), min(need.cadences, key=_days, default="")
     if not asked or days is None or days <= _days(asked):
         return None
-    return Shortfall(kind="cadence", text=f"It is produced {product.cadence}, not {asked}.", blocks=False)
+    text = f"Production asked for: {asked}; its own: {product.cadence}."
+    return Shortfall(kind="cadence", text=text, blocks=False)
 
 
 def _status(product: Product) -> Shortfall | None:
@@ -255,26 +258,44 @@ def _period(product: Product, need: Need) -> Shortfall | None:
     return Shortfall(kind="period", text=text, blocks=not (earlier and _is_status_map(product)))
 
 
-def _change(product: Product, need: Need, catalogue: Catalogue) -> Shortfall | None:
-    """Warn of comparing the first and the last year asked for where that is not allowed; name the change layer."""
+def difference_rule(
+    product: Product, need: Need, catalogue: Catalogue
+) -> tuple[tuple[int, int], Comparability | None] | None:
+    """Give the two years of data at the ends of a period and the rule for subtracting them (None: not verified).
+
+    Nothing where the period has no two years of states: layers of change are no ends. Of several layers for one year
+    the one that has both ends, or replaces the other, counts, then the finest.
+    """
     if need.start is None or need.end is None:
         return None
-    if need.start.year == need.end.year:
+    start, end = need.start.year, need.end.year
+    states = [one for one in _inside(_dated(product, need), start, end) if not one.is_change]
+    if not states:
+        return None
+    states.sort(key=lambda one: finest_m(one) or 0)
+    years = max(start, min(map(_first, states))), min(end, max(map(_last, states)))
+    at = [[one for one in states if _first(one) <= year <= _last(one)] for year in years]
+    if years[0] == years[1]:
+        return None
+    earlier, later = ([one for one in ends if one.status == "current"] or ends for ends in at)
+    first = next((one for one in earlier if one in later), earlier[0])
+    last = next((one for one in later if one.id in (first.id, first.superseded_by)), later[0])
+    return years, catalogue.comparability(first.id, last.id, years)
+
+
+def _change(product: Product, need: Need, catalogue: Catalogue) -> Shortfall | None:
+    """Warn of comparing the ends of a period where that is not allowed, or not verified; name the change layer."""
+    if need.start and need.end and need.start.year == need.end.year:
         text = f"It tells of change between two years, not of {need.start.year} alone."
         only = all(one.is_change for one in product.editions)
         return Shortfall(kind="one year", text=text, blocks=False) if only else None
-    years = (need.start.year, need.end.year)
-    ends = [
-        next((e for e in _dated(product, need) if e.status == "current" and _first(e) <= year <= _last(e)), None)
-        for year in years
-    ]
-    first, last = ends
-    rule = catalogue.comparability(first.id, last.id, years) if first and last else None
-    if rule is None or rule.allowed is not False:
+    years, rule = difference_rule(product, need, catalogue) or ((0, 0), None)
+    if rule is None or rule.allowed or (rule.allowed is None and not (rule.change_product and need.change)):
         return None
+    lead = "" if rule.allowed is None else f"Do not subtract its years {years[0]} and {years[1]}: "
     take = f" Take {rule.change_product}." if rule.change_product else ""
-    text = f"Do not subtract its years {years[0]} and {years[1]}: {rule.reason}{take}"
-    return Shortfall(kind="change" if rule.change_product else "compare", text=text, blocks=False)
+    blamed = bool(rule.change_product and lead)
+    return Shortfall(kind="change" if blamed else "compare", text=f"{lead}{rule.reason}{take}", blocks=False)
 
 
 def _still(product: Product, need: Need) -> Shortfall | None:

@@ -297,7 +297,7 @@ def _products(catalogue: Catalogue, *, proper_only: bool) -> tuple[re.Pattern[st
     for name, owners in bearers.items():
         owners |= {one for one, title in titles.items() if f" {name} " in title}
     pattern = "|".join(
-        r"[\s-]+".join(map(re.escape, name.split()))
+        r"[\s-]+".join("(?:and|&)" if word == "and" else re.escape(word) for word in name.split())
         for name in sorted(bearers, key=lambda one: (-len(one), one))
         if name
     )
@@ -305,7 +305,7 @@ def _products(catalogue: Catalogue, *, proper_only: bool) -> tuple[re.Pattern[st
 
 
 def _even(name: str) -> str:
-    return " ".join(re.split(r"[\s-]+", fold(name)))
+    return " ".join(re.split(r"[\s-]+", fold(name).replace("&", "and")))
 
 
 @cache

@@ -42,7 +42,7 @@ from knowledge.ranking import (
 from knowledge.schema import Bbox, Passage
 from knowledge.storage import open_index
 from knowledge.vectors import open_vectors
-from knowledge.verdicts import why_not, yes_or_no
+from knowledge.verdicts import replaced, why_not, yes_or_no
 from knowledge.wording import extra_words, read_wording, set_aside
 from knowledge.words import search_words, stems
 
@@ -168,7 +168,9 @@ class Retriever:
         titles = (one.title for one in self.catalogue.products if one.id in apart)
         best = found.matches[0].product if found.matches else None
         told_first = why_not(wording.questioned, question, subject, best, need, self.catalogue)
-        told_first = told_first or yes_or_no(question, need, self.catalogue, spoken)
+        told_first = (
+            told_first or yes_or_no(question, need, self.catalogue, spoken) or replaced(question, self.catalogue)
+        )
         told = tuple(with_reasons(one, subject, need) for one in found.matches)
         left_out = (*titles, *wording.refused.told)
         return found.model_copy(update={"matches": told, "left_out": left_out, "told_first": told_first})

@@ -3,15 +3,16 @@
 import re
 from collections.abc import Iterable, Sequence
 
-from knowledge.asked import products_named
+from knowledge.asked import editions_meant, products_named
 from knowledge.asked_cues import kinds_in
+from knowledge.asked_lines import successor
 from knowledge.asked_service import subject_stems
 from knowledge.catalogue import Catalogue
-from knowledge.fitness import differences, edition_elsewhere, shortfalls, suited
+from knowledge.fitness import difference_rule, differences, edition_elsewhere, shortfalls, suited
 from knowledge.lexicon import fold
 from knowledge.matches import Need
 from knowledge.ranking import not_for
-from knowledge.schema import Edition, Product
+from knowledge.schema import Comparability, Edition, Product
 from knowledge.words import stems
 
 _OPEN = re.compile(
@@ -31,13 +32,20 @@ _PUBLISHED = re.compile(
     r"disponible|existe|y a-t-il|deja|erschienen|veroffentlicht|gibt es|verfugbar|schon|publicad\w*|hay|ya|"
     r"pubblicat\w*|uscit\w*|disponibile|esiste|c'e|gia)\b"
 )
+_SUBTRACTS = re.compile(
+    r"\b(?:subtract\w*|minus|differenc\w*|(?:may|can|should) (?:i|we|one) compare|(?:valid|fair|allowed) to compare|"
+    r"comparable\w*|soustrai\w*|(?:puis-je|peut-on) comparer|abzieh\w*|abgezogen|subtrah\w*|differenz\w*|"
+    r"vergleichbar\w*|(?:darf|kann) (?:ich|man)\b.*\bvergleichen|rest(?:ar|o|amos)|(?:puedo|se pued\w*) comparar|"
+    r"sottra\w*|confrontabil\w*|paragonabil\w*|(?:posso|si poss\w*|si puo) (?:confrontare|paragonare))\b"
+)
+"""Asks whether two years may be held against each other; to compare them is a computation."""
 _YEAR = re.compile(r"\b(?:19|20)\d\d\b")
 MOST_REASONS = 3
 MOST_CLASSES = 3
 
 
 def yes_or_no(question: str, need: Need, catalogue: Catalogue, spoken: Sequence[str] = ()) -> str:
-    """Answer whether the one product that a question names has a place, or an edition for a year; else nothing.
+    """Answer whether the one product named has a place, an edition for a year, or years to subtract; else nothing.
 
     `spoken` are the question's words for place and period.
     """
@@ -49,6 +57,8 @@ def yes_or_no(question: str, need: Need, catalogue: Catalogue, spoken: Sequence[
     plain = (one for one in named[0].aliases if not _YEAR.search(one))
     for name in sorted({named[0].title, named[0].id.replace("-", " "), *plain}, key=len, reverse=True):
         text = re.sub(rf"(?<!\w){re.escape(fold(name))}(?!\w)", " ", text)
+    if _SUBTRACTS.search(text) and (ends := difference_rule(named[0], need, catalogue)):
+        return _subtraction(named[0], *ends)
     years = [int(one) for one in _YEAR.findall(text)]
     # Who asks for something newer than a year has that year.
     if len(years) == 1 and _PUBLISHED.search(text) and need.bbox is None and "versions" not in kinds_in(text):
@@ -59,6 +69,21 @@ def yes_or_no(question: str, need: Need, catalogue: Catalogue, spoken: Sequence[
         text = text.replace(fold(words).replace("’", "'"), " ")
     own = stems(f"{named[0].title} {named[0].family} {named[0].family_abbr or ''}")
     return _coverage(named[0], need, catalogue, subject_stems(_COVERS.sub(" ", text)).difference(own))
+
+
+def replaced(question: str, catalogue: Catalogue) -> str:
+    """Say which version took the place of the one that a question names; nothing where it names none that has gone.
+
+    An older reference year stays on offer for that year: the note on editions tells of it.
+    """
+    if not {"versions", "status"}.isdisjoint(kinds_in(fold(question))):
+        return ""  # told among the facts asked for
+    lines = []
+    for product in products_named(question, catalogue):
+        meant = editions_meant(product, question)
+        if all(one.superseded_by and one.start != one.end for one in meant):
+            lines += [f"{one.id} is replaced by {successor(one, catalogue)}." for one in meant]
+    return " ".join(lines)
 
 
 def why_not(
@@ -98,6 +123,14 @@ def _coverage(product: Product, need: Need, catalogue: Catalogue, thing: frozens
     told = f"Among its classes: {'; '.join(classes)}." if classes else ""
     told = told or (f"It measures {product.measures}." if product.measures else "")
     return f"{covered} {told}".strip()
+
+
+def _subtraction(product: Product, years: tuple[int, int], rule: Comparability | None) -> str:
+    if rule is None:
+        return f"Not verified: whether {years[0]} and {years[1]} of {product.title} may be subtracted."
+    lead = {True: "Yes.", False: f"No. Do not subtract its years {years[0]} and {years[1]}:", None: "Not verified:"}
+    take = f" Take {rule.change_product}." if rule.change_product else ""
+    return f"{lead[rule.allowed]} {rule.reason}{take}"
 
 
 def _edition(product: Product, year: int) -> str:

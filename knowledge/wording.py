@@ -51,7 +51,7 @@ _ARTICLE = r"(?:the|le|la|les|l'|das|die|den|der|dem|el|los|las|il|lo|i|gli)"
 # These speak of a thing that is to stay away; a bare "not" may as well belong to a verb ("not ploughed").
 _UNWANTED = re.compile(
     rf"\b(?:(?:without|except(?: for)?|excluding|apart from|ohne|ausser|sauf|hormis|sans|salvo|excepto|sin|senza|"
-    rf"tranne|eccetto)\s+(?:{_ARTICLE}\s+)?|(?:not|nicht|pas|non|no|ni|nor|noch|ne)\s+"
+    rf"tranne|eccetto)\s+(?:{_ARTICLE}\s+)?|(?:not|nicht|pas|non|no|ni|nor|weder\b.{{1,60}}\bnoch|ne)\s+"
     rf"(?P<only>(?:just|only|nur|bloss|seulement|solo|solamente|soltanto)\s+)?{_ARTICLE}\s+)(?P<thing>(?:(?!\b(?:ni|nor|noch)\b)[^,.;:?!()])+)"
 )
 _CLAUSE_END = re.compile(

@@ -67,6 +67,23 @@ def index_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ("Is ndvi v1 superseded?", "ndvi-global", "Yes. ndvi_global_300m_10daily_v1 is replaced by ndvi_global_300m"),
         ("Is CLC 2018 superseded?", "corine-land-cover", "No. clc-2018 is not superseded."),
         ("Is CLC 2018 still produced?", "corine-land-cover", "Production of clc-2018 today: not verified."),
+        (
+            "Is NDVI 300 m v2 still current?",
+            "ndvi-global",
+            "No. Data of ndvi_global_300m_10daily_v2 end in 2025. ndvi_",
+        ),
+        (
+            "Are HR-VPP daily indices (vi) still produced?",
+            "hr-vpp",
+            "No. hrvpp-vi is discontinued. hrvpp-vi is replaced",
+        ),
+        ("HR-VPP: da quando?", "hr-vpp", "First year: 2017 (hrvpp-vpp)"),
+        ("Ogni quanto viene prodotto HR-VPP?", "hr-vpp", "Production rhythm: yearly (hrvpp-vpp)"),
+        (
+            "What replaces HRL Forest Type 2015?",
+            "forest-type",
+            "Editions: fty-2015 (2015, archive, replaced by clms_vlcc",
+        ),
         ("DOI of CLC", "corine-land-cover", "DOI: clc-2018: 10.2909/960998c1"),
         ("Was ist der Nachfolger des LAI 1 km?", "leaf-area-index", "Editions: lai_global_1km_10daily_v2 (1999"),
         ("¿Hay algo más nuevo que EGMS 2015-2021?", "ground-motion", "update 3: 2019-01 to 2023-12."),

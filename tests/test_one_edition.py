@@ -8,7 +8,7 @@ from knowledge.catalogue import Catalogue, load_catalogue
 from knowledge.fitness import shortfalls, suited
 from knowledge.matches import Need, ProductMatch
 from knowledge.ranking import judge, order, with_reasons
-from knowledge.verdicts import yes_or_no
+from knowledge.verdicts import replaced, yes_or_no
 
 KENYA = (33.9, -4.7, 41.9, 5.0)
 CANADA = (-141.0, 41.7, -52.6, 83.1)
@@ -160,3 +160,63 @@ def test_a_place_is_not_affirmed_for_an_edition_that_does_not_exist(
     need = Need(bbox=(-3.0, 55.0, -2.5, 55.5), start=begin, end=end)
     said = yes_or_no(f"Does CLC+ Backbone {year} cover the United Kingdom?", need, catalogue)
     assert said.startswith(begins)
+
+
+@pytest.mark.parametrize(
+    ("question", "years", "told"),
+    [
+        ("Can I subtract CORINE 2000 from 2018?", (2000, 2018), "No. Do not subtract its years 2000 and 2018: Status"),
+        ("Darf ich HRL Forest Type 2015 und 2018 vergleichen?", (2015, 2018), "No. Do not subtract its years 2015"),
+        (
+            "¿Puedo restar Tree Cover Density 2012 y 2021?",
+            (2012, 2021),
+            "No. Do not subtract its years 2012 and 2021: Old",
+        ),
+        ("Is Tree Cover Density 2018 comparable to 2021?", (2018, 2021), "Yes. One yearly series"),
+        ("Posso confrontare Urban Atlas 2012 e 2018?", (2012, 2018), "Not verified: Whether the status layers"),
+        ("Peut-on comparer FAPAR 2015 et 2020 ?", (2015, 2020), "Not verified: Each version covers"),
+        (
+            "May I subtract HRL Forest Type 2012 from 2015?",
+            (2012, 2015),
+            "Not verified: whether 2012 and 2015 of HRL For",
+        ),
+        ("Can I subtract Imperviousness Change 2006 from 2018?", (2006, 2018), ""),
+        ("Which CORINE shows the difference of 2000 and 2018?", (2000, 2018), ""),
+    ],
+)
+def test_whether_two_years_may_be_subtracted_is_told_of_the_editions_that_have_them(
+    catalogue: Catalogue, question: str, years: tuple[int, int], told: str
+) -> None:
+    need = Need(start=date(years[0], 1, 1), end=date(years[1], 12, 31))
+    said = yes_or_no(question, need, catalogue)
+    assert said.startswith(told)
+    assert bool(said) is bool(told)
+
+
+def test_years_between_editions_are_held_against_those_inside_the_period(catalogue: Catalogue) -> None:
+    need = Need(start=date(2005, 1, 1), end=date(2020, 12, 31), change=True)
+    kinds = {one.kind: one.text for one in shortfalls(catalogue.get("imperviousness"), need, catalogue)}
+    assert kinds["change"].startswith("Do not subtract its years 2006 and 2018: Pixels of 20 m")
+    layers = shortfalls(catalogue.get("imperviousness-change"), need, catalogue)
+    assert not {"change", "compare"} & {one.kind for one in layers}
+
+
+@pytest.mark.parametrize(
+    ("question", "told"),
+    [
+        (
+            "FAPAR 300 m v1 of Andalusia",
+            "fapar_global_300m_10daily_v1 is replaced by fapar_global_300m_10daily_v2 (2014 to",
+        ),
+        ("Where is the Water Bodies 300 m 10-daily map?", "wb_global_300m_10daily_v1 is replaced by wb_global_300m_mo"),
+        ("FAPAR 300 m v2 of Andalusia", ""),
+        ("HRL Tree Cover Density 2015 of Bavaria", ""),
+        ("Which version of FAPAR 300 m replaced v1?", ""),
+    ],
+)
+def test_a_version_that_is_gone_is_told_with_what_took_its_place(
+    catalogue: Catalogue, question: str, told: str
+) -> None:
+    said = replaced(question, catalogue)
+    assert said.startswith(told)
+    assert bool(said) is bool(told)
