@@ -4,14 +4,13 @@ import hashlib
 import hmac
 import re
 import secrets
-from functools import cached_property
-from typing import Any, get_args
+from typing import get_args
 
 from assistant.access import NotAuthenticated, Role, User
 from assistant.database import Database, tables
-from assistant.oidc import TIMEOUT_S, Provider
+from assistant.oidc import Provider
 from assistant.settings import Settings
-from tools.errors import BackendUnavailable, ToolInputError
+from tools.errors import ToolInputError
 
 KEY = re.compile(r"clms_([0-9a-f]{12})_([A-Za-z0-9_-]{43})")
 NAME = re.compile(r"[\w.@-]{1,100}")
@@ -85,13 +84,7 @@ class Tokens:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self.provider = Provider(settings.oidc_issuer or "")
-
-    @cached_property
-    def _keys(self) -> Any:
-        from jwt import PyJWKClient
-
-        return PyJWKClient(self._settings.oidc_jwks_url or self.provider.told()["jwks_uri"], timeout=TIMEOUT_S)
+        self.provider = Provider(settings.oidc_issuer or "", settings.oidc_jwks_url)
 
     def find(self, token: str) -> User:
         """Give whose token this is.
@@ -105,15 +98,13 @@ class Tokens:
         try:
             claims = jwt.decode(
                 token,
-                self._keys.get_signing_key_from_jwt(token).key,
+                self.provider.key(token),
                 algorithms=ALGORITHMS,
                 audience=self._settings.oidc_audience,
                 issuer=self._settings.oidc_issuer,
                 leeway=LEEWAY_S,
                 options={"require": ["exp", "iss", "aud", "sub"]},
             )
-        except jwt.PyJWKClientConnectionError as error:
-            raise BackendUnavailable("The login service does not answer.", "Try again in a minute.") from error
         except jwt.PyJWTError as error:
             raise REFUSED from error
         given = claims.get(self._settings.oidc_role_claim, ())

@@ -18,7 +18,9 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
+from assistant.oidc import Provider as OneProvider
 from assistant.settings import Settings
+from tools.errors import BackendUnavailable
 from ui.errors import add_error_handlers
 from ui.gate import Gate
 from ui.login_api import login_router
@@ -36,6 +38,8 @@ class Provider(ThreadingHTTPServer):
         self.begun: dict[str, dict[str, str]] = {}
         self.claims: dict[str, Any] = {}
         self.asked: list[str] = []
+        self.kid = "one"
+        self.down = False
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -44,7 +48,9 @@ class _Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         url, provider = urlsplit(self.path), self.server
         provider.asked.append(url.path)
-        if url.path == "/authorize":
+        if provider.down:
+            self.send_error(503)
+        elif url.path == "/authorize":
             asked = {name: values[0] for name, values in parse_qs(url.query).items()}
             code = secrets.token_hex(8)
             provider.begun[code] = asked
@@ -59,7 +65,7 @@ class _Handler(BaseHTTPRequestHandler):
             self.send_error(404)
         else:
             told = json.loads(jwt.algorithms.RSAAlgorithm.to_jwk(provider.key.public_key()))
-            self._tell({"keys": [{**told, "kid": "one", "use": "sig", "alg": "RS256"}]})
+            self._tell({"keys": [{**told, "kid": provider.kid, "use": "sig", "alg": "RS256"}]})
 
     def do_POST(self) -> None:
         form = parse_qs(self.rfile.read(int(self.headers["content-length"])).decode())
@@ -130,6 +136,41 @@ def test_a_browser_logs_in_at_the_provider_and_out_again(browser: TestClient, pr
     browser.get(_sent_back(browser))
     assert browser.get("/").json() == "the page"
     assert provider.asked == [*asked, "/authorize"]  # where it logs in and what it signs with is known
+
+
+def test_a_new_key_of_the_provider_is_fetched_once_and_a_made_up_one_is_no_way_to_have_it_asked(
+    provider: Provider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keys = OneProvider(provider.url)
+    provider.asked = []
+
+    def signed_with(kid: str) -> str:
+        return jwt.encode({"sub": "ana"}, provider.key, "RS256", headers={"kid": kid})
+
+    keys.key(signed_with("one"))
+    monkeypatch.setattr(provider, "kid", "two")
+    for _ in range(3):
+        with pytest.raises(jwt.PyJWTError):
+            keys.key(signed_with("two"))
+    assert provider.asked == ["/.well-known/openid-configuration", "/its/keys"]  # it was asked a moment ago
+    monkeypatch.setattr("assistant.oidc.time.monotonic", lambda: time.perf_counter() + 1e6)
+    keys.key(signed_with("two"))
+    assert provider.asked.count("/its/keys") == 2
+
+
+def test_while_the_provider_is_down_it_is_asked_once_and_its_last_word_holds(
+    provider: Provider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    known, new = OneProvider(provider.url), OneProvider(provider.url)
+    told = known.told()
+    monkeypatch.setattr(provider, "down", True)
+    provider.asked = []
+    for _ in range(3):
+        with pytest.raises(BackendUnavailable):
+            new.told()
+    assert len(provider.asked) == 1
+    monkeypatch.setattr("assistant.oidc.time.monotonic", lambda: time.perf_counter() + 1e6)
+    assert known.told() == told
 
 
 def test_a_login_begun_elsewhere_is_refused(browser: TestClient) -> None:
