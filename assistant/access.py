@@ -237,12 +237,18 @@ def _today() -> str:
     return datetime.now(UTC).date().isoformat()
 
 
+_USED: dict[Counted, str] = {
+    "questions": "Your questions for today are used: {used:,} of {limit:,}.",
+    "pixels": "Your pixels for today are used: {used:,} of {limit:,}; this one needs {amount:,}.",
+    "credits": "Your credits for today are used: {used:,} of {limit:,}; this one needs {amount:,}.",
+}
+
+
 def _exceeded(what: Counted, amount: int, used: int, limit: int) -> QuotaExceeded:
     now = datetime.now(UTC)
     midnight = datetime(now.year, now.month, now.day, tzinfo=UTC) + timedelta(days=1)
-    wants = f"; this one needs {amount:,}" if what != "questions" else ""
     return QuotaExceeded(
-        f"Your {what} for today are used: {used:,} of {limit:,}{wants}.",
+        _USED[what].format(used=used, limit=limit, amount=amount),
         "The quota is new at 00:00 UTC.",
         max(1, int((midnight - now).total_seconds())),
     )

@@ -1,6 +1,8 @@
 """A conversation goes on after a restart, in SQLite and in PostgreSQL, with a language model and without."""
 
-from assistant.database import _engine
+from sqlalchemy import Connection, inspect, text
+
+from assistant.database import _engine, tables
 from assistant.settings import Settings
 from tests.servers.chat import calls, chat_server, says
 from tests.servers.menu import small_assistant
@@ -47,3 +49,19 @@ async def test_a_forgotten_conversation_leaves_nothing_behind(kept: Settings) ->
     _restart(kept)
     assert small_assistant(kept).sessions.history(session_id) == ()
     assert session_id not in [one.session_id for one in assistant.sessions.listed()]
+
+
+def test_indexes_that_an_older_database_lacks_are_made(kept: Settings) -> None:
+    wanted = {str(index.name) for table in tables().tables.values() for index in table.indexes}
+    with kept.database.begin() as db:
+        assert wanted <= _indexes(db)
+        for name in wanted:
+            db.execute(text(f"DROP INDEX {name}"))
+    _restart(kept)
+    with kept.database.begin() as db:
+        assert wanted <= _indexes(db)
+
+
+def _indexes(db: Connection) -> set[str]:
+    told = inspect(db)
+    return {str(one["name"]) for table in told.get_table_names() for one in told.get_indexes(table)}

@@ -39,7 +39,7 @@ def claims(text: str) -> Counter[str]:
 def source_words() -> str:
     """Give all that the code and its data files can say, without docstrings; f-strings break where a value goes."""
     told = [*month_name]  # dates in words come from strftime
-    for folder in ("tools", "assistant", "knowledge"):
+    for folder in ("tools", "assistant", "knowledge", "ui"):
         for path in (ROOT / folder).rglob("*.py"):
             tree = ast.parse(path.read_text(encoding="utf-8"))
             docs = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}

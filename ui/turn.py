@@ -4,6 +4,7 @@ import re
 from dataclasses import dataclass, field
 from typing import Any
 
+from assistant.phrases import translate
 from assistant.schema import (
     Answer,
     AnswerEvent,
@@ -137,6 +138,14 @@ def error_text(event: ErrorEvent) -> str:
     """Word a failure: the sentence, the hint, and the reference that finds it in the log."""
     reference = f"Reference for the log: `{event.reference}`." if event.reference else ""
     return "\n\n".join(part for part in (f"**{event.message}**", event.hint, reference) if part)
+
+
+def in_language(event: Event, language: Language) -> Event:
+    """Give an event with the words of a failure put over, which the turn itself may not have been in time for."""
+    if not isinstance(event, ErrorEvent):
+        return event
+    words = {name: translate(getattr(event, name), language) for name in ("message", "hint")}
+    return event.model_copy(update=words)
 
 
 def before_question(messages: list[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -30,7 +30,7 @@ from ui.page_words import ASSETS, browser_language, say
 from ui.panels import empty_html
 from ui.plan_card import PlanCard
 from ui.trainer import Trainer
-from ui.turn import Turn, before_question, stopped
+from ui.turn import Turn, before_question, in_language, stopped
 from ui.turns import STOPPED, RunningTurn, TurnElsewhere, TurnNotFound, Turns
 
 _log = logging.getLogger(__name__)
@@ -333,7 +333,7 @@ class Page:
                 if event == STOPPED:
                     shown = {parts.chat: stopped(before + turn.messages(language), language)}
                     break
-                turn.take(event)
+                turn.take(in_language(event, language))
                 yield {parts.chat: before + turn.messages(language), **runs, **self._results(turn, language)}
             shown |= {parts.map: await asyncio.to_thread(self._shown.map, language, session_id, turn, area)}
         except Exception:  # noqa: BLE001  # a door: the traceback goes to the log, a reference to the user
