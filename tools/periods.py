@@ -45,7 +45,7 @@ __all__ = [
 SENTINEL2_START = date(2015, 6, 23)
 """Launch of Sentinel-2A; nothing to compute an index from lies before."""
 
-ONWARD = re.compile(r"(?i)\s(?:on|an)\s*$")
+ONWARD = re.compile(r"(?<=\d) (?:on|an)\s*$")
 """What ends "from May 2018 on" and "von Mai 2018 an"; anywhere else these words say nothing of time."""
 EXAMPLES_HINT = "Try 'summer 2023', 'May 2019', '2 May 2019', 'since 2020' or '2024-05-01/2024-08-31'."
 
@@ -175,6 +175,7 @@ def _canonical(text: str) -> str:
         r"\b(\d{1,2})(?:st|nd|rd|th|er|e|eme|re|o|a|\u00ba|\u00aa)\b|\b(\d{1,2})\.(?= [a-z])", r"\1\2", plain
     )
     plain = re.sub(rf"({ISO})t\d[\d:.]*z?", r"\1", plain)
+    plain = ONWARD.sub(" onward", plain)
     plain = _phrases().sub(lambda match: PHRASES[match[0]], plain)
     tokens = re.findall(r"\d(?:[\d./-]*\d)?|[a-z]+|[/-]", plain)
     words = " ".join(CANONICAL.get(token, token) for token in tokens if token not in FILLERS)
@@ -209,8 +210,8 @@ def _span(words: str, text: str, *, today: date, southern: bool) -> Span:
         base = _span(shifted[4], text, today=today, southern=southern)
         return moved(base, int(shifted[1]) * (1 if shifted[3] == "after" else -1), shifted[2])
 
-    since = words.startswith("since ") or words.endswith(" onward") or bool(ONWARD.search(text))
-    words = words.removeprefix("since ").removesuffix(" onward").removesuffix(" an")
+    since = words.startswith("since ") or words.endswith(" onward")
+    words = words.removeprefix("since ").removesuffix(" onward")
     separated = re.fullmatch(rf"({ATOM}) ?(?:/|-|to) ?({ATOM})", words)
     if separated:
         return _from_to(atom(separated[1]), atom(separated[2]), text)
