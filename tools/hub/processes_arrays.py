@@ -185,6 +185,8 @@ def count(data: Any, condition: Any = None, context: Any = None) -> Any:
         return len(inner)
     if callable(condition):
         flags = [truth(condition(x=x, context=context))[0] for x in inner]
+    elif condition is not None:
+        raise OpenEOError("ProcessParameterInvalid", "The condition of 'count' is a process graph, true or null.")
     else:
         flags = [is_valid(x) for x in inner] if isinstance(inner, list) else list(~np.isnan(stacked(inner)))
     return plain(np.sum(np.array(flags), axis=0)) if flags else 0
@@ -275,12 +277,18 @@ def array_append(data: Any, value: Any, label: Any = None) -> Any:
     return [*elements(data), value]
 
 
-def array_modify(data: Any, values: Any, index: int, length: int = 1) -> Any:
-    """Replace `length` elements from `index` on by others."""
-    inner = list(elements(data))
-    if index > len(inner):
-        inner += [None] * (index - len(inner))
-    return [*inner[:index], *elements(values), *inner[index + length :]]
+def array_modify(data: Any, values: Any, index: int, length: int = 0) -> Any:
+    """Replace `length` elements from `index` on by others; none replaced, they are inserted."""
+    inner, new = list(elements(data)), list(elements(values))
+    if not 0 <= index <= len(inner):
+        raise OpenEOError("ArrayElementNotAvailable", f"The array has {len(inner)} elements, none at {index}.")
+    result = [*inner[:index], *new, *inner[index + length :]]
+    if not isinstance(data, Labelled) or not (isinstance(values, Labelled) or not new):
+        return result
+    added = values.labels if isinstance(values, Labelled) else ()
+    if set(added) & set(data.labels):
+        raise OpenEOError("ArrayLabelConflict", "At least one label exists in both arrays.")
+    return Labelled(result, (*data.labels[:index], *added, *data.labels[index + length :]))
 
 
 def array_contains(data: Any, value: Any) -> Any:
