@@ -189,8 +189,6 @@ def _completed(found: Slots, question: str, whens: tuple[When, ...], state: Conv
         wanted = computes.find_computes(question, whens, found, request)
         if request and against:
             wanted = (set_against(request, against, question),)
-        if slots.ONE_END in found.missing:
-            wanted = ()  # the named month alone is another question
         found = replace(found, computes=wanted, missing=computes.still_missing(found.missing, wanted))
     if intent == "recommend":
         found = slots.with_layer(found, question)
