@@ -40,6 +40,8 @@ def find_units(text: str) -> UnitKind | Literal["any"]:
     """Tell of which units a text speaks; of NUTS regions only where it tells their level."""
     if (level := NUTS_LEVEL.search(text)) and not lexicon.has(text, "parcels"):
         return NUTS_KINDS[int(level[1])]
+    if lexicon.has(text, "communes"):
+        return "communes"
     if lexicon.has(text, "districts"):
         return "districts"
     return "parcels" if lexicon.has(text, "parcels") else "any"

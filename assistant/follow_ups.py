@@ -25,7 +25,7 @@ SUBJECTS = ("product", "scenes", "phenology", "elsewhere")
 """Words that give a question a subject of its own, beside kinds of land."""
 PICKING = (
     "least", "most", "lowest", "highest", "ask", "show", "follow_up", "refers", "courtesy", "parcels", "districts",
-    "class_noun",
+    "communes", "class_noun",
 )  # fmt: skip
 """Words in which rows of what was told are picked: which class has the least."""
 _CLITIC = re.compile(r"\w-l(?:e|a|es)(?!\w)")

@@ -10,7 +10,7 @@ from tools.schema import UnitKind
 
 GIVEN = ("difference", "change", "area", "ranking")
 """Kinds of results, named as in `abilities.KINDS`, that statistics of a layer give."""
-UNITS = ("nuts", "districts", "parcels")
+UNITS = ("nuts", "communes", "districts", "parcels")
 """Words for the parts of a place."""
 BEYOND = ("forecast", "phenology", "anomaly")
 """Kinds that need more than a layer: with them no layer is asked for."""

@@ -15,9 +15,9 @@ MAX_WORDS = 5
 """A longer entry would be a sentence, not a cue."""
 
 CONTENT = (
-    "product", "ask", "recommend", "scenes", "vegetation", "compute", "amount", "parcels", "districts", "area_noun",
-    "mine", "time_noun", "series", "changing", "map", "compare", "difference", "threshold", "ranking", "highest",
-    "lowest", "phenology", "area",
+    "product", "ask", "recommend", "scenes", "vegetation", "compute", "amount", "parcels", "districts", "communes",
+    "area_noun", "mine", "time_noun", "series", "changing", "map", "compare", "difference", "threshold", "ranking",
+    "highest", "lowest", "phenology", "area",
     "forecast", "anomaly", "begins", "trade", "land", "land_state", "classify", "kmeans", "stack",
 )  # fmt: skip
 """Slots whose words have a meaning of their own; the others hold articles, prepositions and the like."""

@@ -94,7 +94,7 @@ def word_pattern(slot: str) -> "re.Pattern[str]":
 def thing_words() -> str:
     """Give the words for polygons and dates as one alternation."""
     named = word_pattern("things").pattern.removeprefix(r"(?<!\w)")
-    return rf"(?:{lexicon.alternatives('parcels', 'districts')}|{named})"
+    return rf"(?:{lexicon.alternatives('parcels', 'districts', 'communes')}|{named})"
 
 
 def unit_after(text: str, position: int) -> str:

@@ -130,7 +130,7 @@ class Settings(BaseSettings):
     max_area_bytes: int = Field(default=20_000_000, gt=0)
     """Largest attached area file, in bytes."""
     fetch_nuts: bool = False
-    """Fetch the boundary of a NUTS code from GISCO when one is asked for, and keep it."""
+    """Fetch boundaries of NUTS regions and of communes from GISCO when they are asked for, and keep them."""
     max_tool_calls: int = Field(default=12, gt=0)
     """Most tool calls for one question."""
     max_turn_s: float = Field(default=1800.0, gt=0)
@@ -172,7 +172,7 @@ class Settings(BaseSettings):
 
     @property
     def nuts_dir(self) -> Path:
-        """Where NUTS boundaries lie: fetched ones, and GeoJSON files of the user's own."""
+        """Where NUTS boundaries lie (fetched ones, and GeoJSON files of the user's own), and communes in `lau`."""
         return self.data_dir / "nuts"
 
     @property

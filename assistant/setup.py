@@ -104,7 +104,9 @@ def open_services(settings: Settings, hub_url: str | None, resources: ExitStack)
 
 
 def nuts_source(settings: Settings) -> "NutsSource":
-    """Tell where NUTS boundaries may come from."""
+    """Tell where the boundaries of NUTS regions and communes may come from."""
+    from tools.lau import LAU_URL
     from tools.nuts import GISCO_URL, NutsSource
 
-    return NutsSource(settings.nuts_dir, url=GISCO_URL if settings.fetch_nuts else "")
+    allowed = settings.fetch_nuts
+    return NutsSource(settings.nuts_dir, url=GISCO_URL if allowed else "", lau_url=LAU_URL if allowed else "")

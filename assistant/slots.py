@@ -258,7 +258,7 @@ def _wants_values(question: str, somewhere: bool) -> bool:
 
 def is_about_attachment(question: str) -> bool:
     """Tell whether a question speaks of polygons of the user's own: my fields, this area."""
-    mine, thing = lexicon.alternatives("mine"), lexicon.alternatives("parcels", "districts", "area_noun")
+    mine, thing = lexicon.alternatives("mine"), lexicon.alternatives("parcels", "districts", "communes", "area_noun")
     return bool(re.search(rf"(?<!\w)(?:{mine})\s+(?:\w+\s+)?(?:{thing})", lexicon.fold(question)))
 
 

@@ -321,13 +321,14 @@ def test_nuts_boundaries_are_fetched_once_and_kept(gisco: tuple[str, Path], tmp_
 
 def test_the_sources_are_told(tmp_path: Path) -> None:
     (tmp_path / "mine.geojson").write_text("{}")
-    bundled, kept, online = place_sources(NutsSource(tmp_path))
+    bundled, kept, communes, online = place_sources(NutsSource(tmp_path))
     towns, outlined = (int(number) for number in re.findall(r"(\d+) (?:towns|with their outline)", bundled))
     assert towns > 100_000
     assert outlined > 1_500
     assert "mine.geojson" in kept
+    assert "none; `clms-assistant places fetch`" in communes
     assert "nothing is fetched" in online
-    assert "gisco" in place_sources(NutsSource(tmp_path, url=GISCO_URL))[2]
+    assert "gisco" in place_sources(NutsSource(tmp_path, url=GISCO_URL))[3]
 
 
 def test_only_listed_hosts_are_asked(tmp_path: Path) -> None:

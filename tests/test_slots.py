@@ -189,8 +189,8 @@ def test_nothing_is_missing_where_the_tools_do_it(question: str) -> None:
     assert conversation.read(question).missing == ()
 
 
-def _picked(place: str, pick: Pick) -> LayerRequest:
-    return LayerRequest(place, "", "", "districts", pick=pick)
+def _picked(place: str, pick: Pick, units: UnitKind = "districts") -> LayerRequest:
+    return LayerRequest(place, "", "", units, pick=pick)
 
 
 def _of_ground(ground: str, units: UnitKind = "place") -> LayerRequest:
@@ -213,11 +213,11 @@ def _of_ground(ground: str, units: UnitKind = "place") -> LayerRequest:
         ("Couverture arborée moyenne par région NUTS 3 de Malte", LayerRequest("Malte", "", "", "nuts3")),
         ("Mittlerer Versiegelungsgrad je NUTS-2-Region von Malta", LayerRequest("Malta", "", "", "nuts2")),
         ("¿Qué distrito de Soria tiene menos árboles?", _picked("Soria", Pick(rank="lowest"))),
-        ("Which commune of Metz has the most tree cover?", _picked("Metz", Pick(rank="highest"))),
+        ("Which commune of Metz has the most tree cover?", _picked("Metz", Pick(rank="highest"), "communes")),
         ("Quale quartiere di Siena è più impermeabilizzato?", _picked("Siena", Pick(rank="highest"))),
         ("How many districts of Metz are more than 30 % sealed?", _picked("Metz", Pick(above=30))),
-        ("Quelles communes de Metz ont moins de 5 % d'arbres ?", _picked("Metz", Pick(below=5))),
-        ("Quali comuni di Siena hanno più del 20 % di alberi?", _picked("Siena", Pick(above=20))),
+        ("Quelles communes de Metz ont moins de 5 % d'arbres ?", _picked("Metz", Pick(below=5), "communes")),
+        ("Quali comuni di Siena hanno più del 20 % di alberi?", _picked("Siena", Pick(above=20), "communes")),
         ("¿Qué distritos de Soria tienen menos del 20 % de árboles?", _picked("Soria", Pick(below=20))),
         ("How many hectares of Metz have more than 30 % tree cover?", _of_ground("> 30")),
         ("Fläche mit mindestens 80 % Versiegelung in Metz", _of_ground(">= 80")),

@@ -24,7 +24,7 @@ CANDIDATES = 8
 """Products looked at for one recommendation and two alternatives."""
 MOST_REASONS = 2
 """Reasons against an alternative: what it lacks for the question first, then how it differs."""
-UNIT_M = {"parcels": 100.0, "districts": 1000.0}
+UNIT_M = {"parcels": 100.0, "districts": 1000.0, "communes": 1000.0}
 """Side of a usual unit of each kind, metres: a field of one hectare, a quarter of a town of one square kilometre."""
 
 

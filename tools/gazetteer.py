@@ -134,6 +134,40 @@ def extent(number: int) -> Extent:
     return Extent(code, area, (west, south, east, north), _outline(number))
 
 
+def country_of_box(bbox: Bbox) -> str:
+    """Return the code of the country that a region or country with just this box is, or lies in; else empty."""
+    found = _with_box(bbox)
+    return str(found[0][1]) if found else ""
+
+
+def neighbours(bbox: Bbox, reach: float) -> list[dict[str, Any]] | None:
+    """Return the outlines of what else of its country lies around the region with just this box.
+
+    Args:
+        bbox: Of the region, degrees.
+        reach: How far around it, degrees.
+
+    Returns:
+        GeoJSON geometries; None where no region has this box.
+    """
+    regions = [(number, country) for number, country, kind in _with_box(bbox) if kind == "region"]
+    if not regions:
+        return None
+    own = {number for number, _ in regions} | {part for number, _ in regions for part in parts(number)}
+    west, south, east, north = bbox
+    near = _rows(
+        "SELECT r.id FROM region r JOIN place p ON p.id = r.id WHERE p.country = ? AND r.rings IS NOT NULL"
+        " AND r.west < ? AND r.east > ? AND r.south < ? AND r.north > ?",
+        *(regions[0][1], east + reach, west - reach, north + reach, south - reach),
+    )
+    return [outline for (number,) in near if number not in own and (outline := _outline(number))]
+
+
+def _with_box(bbox: Bbox) -> list[tuple[int, str, str]]:
+    query = "SELECT p.id, p.country, p.kind FROM region r JOIN place p ON p.id = r.id WHERE r.west = ? AND r.south = ?"
+    return [(row[0], row[1], row[2]) for row in _rows(f"{query} AND r.east = ? AND r.north = ?", *bbox)]
+
+
 def box_holds(region: int, lon: float, lat: float) -> bool:
     """Tell whether a position lies in the box around a region."""
     query = "SELECT 1 FROM region WHERE id = ? AND ? BETWEEN west AND east AND ? BETWEEN south AND north"

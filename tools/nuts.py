@@ -41,6 +41,16 @@ class NutsSource:
     hosts: frozenset[str] = frozenset({GISCO_HOST})
     """Hosts that may be asked."""
     timeout_s: float = 30.0
+    lau_url: str = ""
+    """Folder of GISCO's file of communes; empty where the network is not allowed."""
+    max_bytes: int = 600_000_000
+    """Largest file of communes."""
+    backoff_s: float = 1.0
+
+    @property
+    def lau_folder(self) -> Path:
+        """Where the communes that were fetched are kept."""
+        return self.folder / "lau"
 
 
 def is_nuts_code(text: str) -> bool:

@@ -10,6 +10,7 @@ from tools import gazetteer
 from tools.coordinates import box_area_km2, read_coordinates, square
 from tools.errors import PlaceAmbiguous, PlaceNotFound
 from tools.gazetteer import CLMS_COUNTRIES, FRENCH_CODES, OUTLINE_SOURCE, TOWN_SOURCE, Entry
+from tools.lau import kept_files
 from tools.names import fold
 from tools.nuts import NutsSource, find_nuts, is_nuts_code
 from tools.place_radius import split_radius, with_surroundings
@@ -108,8 +109,10 @@ def place_sources(nuts: NutsSource | None) -> tuple[str, ...]:
     )
     files = sorted(path.name for path in nuts.folder.glob("*.geojson")) if nuts else []
     kept = f"NUTS boundaries in {nuts.folder}: {', '.join(files) or 'none'}" if nuts else "NUTS boundaries: none"
+    communes = ", ".join(path.name for path in kept_files(nuts)) or "none; `clms-assistant places fetch` gets them"
     online = f"online: NUTS boundaries from {nuts.url}" if nuts and nuts.url else "online: nothing is fetched"
-    return bundled, kept, online
+    online += f"; communes from {nuts.lau_url}" if nuts and nuts.lau_url else ""
+    return bundled, kept, f"communes: {communes}", online
 
 
 def _matches(text: str) -> list[Match]:

@@ -11,6 +11,7 @@ from tools.backends import layers_of
 from tools.coverage import name_what_is_covered
 from tools.errors import NoScenes, NotCovered, TooLarge, ToolInputError
 from tools.indices import RADAR, Recipe, check_units, get_recipe, lacking, missing_bands, needs_reflectance, used_layers
+from tools.lau import find_communes
 from tools.layers import Layers, is_synthetic, is_vector, read_layers
 from tools.nuts import NutsSource, find_regions
 from tools.periods import parse_period
@@ -191,6 +192,8 @@ def find_units(
 
     if kind.startswith("nuts"):
         return find_regions(int(kind[-1]), place, nuts)
+    if kind == "communes":
+        return _communes(stac, collections, place, nuts)
     vectors = sorted((one for one in collections if is_vector(one) and kind in str(one.get("id"))), key=is_synthetic)
     around = shape(place.geometry) if place.geometry else box(*place.bbox)
     for collection in vectors:
@@ -209,6 +212,21 @@ def find_units(
                 warnings=tuple(warnings),
             )
     raise NotCovered(f"There are no {kind} around {place.name} here.", "Attach a file with your polygons, as GeoJSON.")
+
+
+def _communes(
+    stac: StacService, collections: Sequence[dict[str, Any]], place: Place, nuts: NutsSource | None
+) -> Polygons:
+    """Return communes, else the archive's districts, which are then told not to be communes."""
+    try:
+        return find_communes(place, nuts)
+    except NotCovered as error:
+        try:
+            found = find_units(stac, collections, place, "districts", nuts=None)
+        except NotCovered:
+            raise error from None
+        told = f"{error.message} The values are of districts of the archive instead. {error.hint}"
+        return found.model_copy(update={"warnings": (told, *found.warnings)})
 
 
 def estimate_cost(recipe: Recipe, layers: Layers, scenes: Sequence[Scene], box: Bbox, *, max_pixels: int) -> Estimate:

@@ -17,8 +17,8 @@ Outcome = Literal["ok", "no_data", "not_covered", "not_run", "failed"]
 Output = Literal["composite", "series", "per_polygon", "phenology", "anomaly"]
 """Median map over the period, one mean per date, one mean per polygon, season dates, or other years."""
 
-UnitKind = Literal["place", "parcels", "districts", "nuts0", "nuts1", "nuts2", "nuts3"]
-"""Units of a result: the place as a whole, its parcels, its districts or communes, or its NUTS regions of a level."""
+UnitKind = Literal["place", "parcels", "districts", "communes", "nuts0", "nuts1", "nuts2", "nuts3"]
+"""Units of a result: the place as a whole, its parcels, its districts, its communes, or its NUTS regions of a level."""
 
 ArtifactKind = Literal[
     "map", "chart", "raster", "table", "vector", "notebook", "script", "graph", "provenance", "metadata"

@@ -59,13 +59,13 @@ OutputKind = Annotated[
 ]
 SearchPeriod = Annotated[str, Field(description="Period in the user's words; empty for none.", max_length=200)]
 SearchUnits = Annotated[
-    Literal["any", "parcels", "districts"],
+    Literal["any", "parcels", "districts", "communes"],
     Field(description="Smallest units the product must tell apart; not used when an area is attached."),
 ]
 Units = Annotated[
     UnitKind,
     Field(
-        description="The place as a whole, its parcels, its districts or communes, or its NUTS regions of a level; "
+        description="The place as a whole, its parcels, its districts, its communes, or its NUTS regions of a level; "
         "per_polygon is of parcels where nothing is said; not used when an area is attached."
     ),
 ]

@@ -15,6 +15,7 @@ from ui.feedback_command import feedback
 from ui.hub_sync import hub_sync
 from ui.login_prompt import log_in
 from ui.mcp_command import mcp
+from ui.places_command import places
 from ui.sessions_command import sessions
 from ui.users_command import users
 
@@ -349,6 +350,7 @@ main.add_command(mcp)
 main.add_command(sessions)
 main.add_command(feedback)
 main.add_command(users)
+main.add_command(places)
 
 
 @hub.command("serve")

@@ -83,11 +83,10 @@ def _without_password(text: str) -> str:
 
 
 def _places(settings: Settings) -> Iterator[str]:
-    from tools.nuts import GISCO_URL, NutsSource
+    from assistant.setup import nuts_source
     from tools.places import place_sources
 
-    nuts = NutsSource(settings.nuts_dir, url=GISCO_URL if settings.fetch_nuts else "")
-    yield from (f"  {line}" for line in place_sources(nuts))
+    yield from (f"  {line}" for line in place_sources(nuts_source(settings)))
 
 
 def _index(settings: Settings) -> str:

@@ -1,0 +1,199 @@
+"""Communes (LAU) of a place: from GISCO's file of Europe, fetched where the network is allowed, and kept."""
+
+import json
+import logging
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tools import gazetteer
+from tools.errors import BackendUnavailable, NotCovered, TooLarge, ToolInputError
+from tools.schema import Bbox, Place, Polygons
+
+if TYPE_CHECKING:
+    from tools.nuts import NutsSource
+
+logger = logging.getLogger(__name__)
+
+LAU_URL = "https://gisco-services.ec.europa.eu/distribution/v2/lau/gpkg"
+LAU_FILE = "LAU_RG_01M_2024_4326.gpkg"
+LAU_SOURCE = "GISCO LAU 2024, 1:1 million (© EuroGeographics for the administrative boundaries)"
+DEADLINE_S = 1200.0
+"""Seconds for the whole file."""
+MOST = 5_000
+"""More communes than these are not computed at once."""
+SHARE = 0.5
+"""A commune counts where more than this share of it, or of the place, lies in both."""
+OFFSHORE_DEG = 0.3
+"""A commune outside all outlines, an island left out at their scale, is of the nearest region within this distance."""
+GISCO_CODES = {"GR": "EL", "GB": "UK"}
+"""Countries that GISCO calls otherwise than ISO does."""
+MAGIC = b"SQLite format 3\x00"
+"""How a GeoPackage begins."""
+COLUMNS = ["GISCO_ID", "CNTR_CODE", "LAU_NAME"]
+GET_THEM = "Fetch them with `clms-assistant places fetch`, or attach a file with your polygons."
+
+BY_OUTLINE = (
+    "Which communes are of the place was told by its outline, drawn at another scale: on its border one may be missing or "
+    "too many."
+)
+
+
+def find_communes(place: Place, source: "NutsSource | None") -> Polygons:
+    """Return the communes of a place.
+
+    Raises:
+        NotCovered: No file of communes is here and the network is not allowed, or it has none there.
+        BackendUnavailable: GISCO does not give its file.
+        TooLarge: The place has more of them than are computed at once.
+    """
+    files = kept_files(source)
+    if not files and source and source.lau_url:
+        files = [fetch_communes(source)]
+    if not files:
+        raise NotCovered(f"Boundaries of communes of {place.name} are not here.", GET_THEM)
+    found = next((features for path in files if (features := _inside(path, place))), None)
+    if not found:
+        raise NotCovered(f"The communes kept here have none in {place.name}.", GET_THEM)
+    if len(found) > MOST:
+        raise TooLarge(f"{place.name} has {len(found)} communes, more than {MOST}.", "Name a smaller region.")
+    collection = {"type": "FeatureCollection", "features": found}
+    told = () if place.kind == "country" else (BY_OUTLINE,)
+    return Polygons(name=f"communes of {place.name}", source=LAU_SOURCE, collection=collection, warnings=told)
+
+
+def kept_files(source: "NutsSource | None") -> list[Path]:
+    """List the files of communes on disk: those of single countries first, for they are small."""
+    files = source.lau_folder.glob("*.gpkg") if source else ()
+    return sorted(files, key=lambda path: (path.name == LAU_FILE, path.name))
+
+
+def fetch_communes(source: "NutsSource") -> Path:
+    """Fetch GISCO's file of Europe, or ask whether the one that is here is still the latest; give where it lies.
+
+    Raises:
+        BackendUnavailable: GISCO cannot be reached, or gives something else; what was here stays.
+    """
+    from knowledge.errors import ClmsError
+    from knowledge.fetch import Fetcher
+
+    path, note = source.lau_folder / LAU_FILE, source.lau_folder / f"{LAU_FILE}.etag"
+    source.lau_folder.mkdir(parents=True, exist_ok=True)
+    etag = note.read_text() if path.is_file() and note.is_file() else None
+    with tempfile.TemporaryDirectory(dir=source.lau_folder) as folder:
+        fetcher = Fetcher(
+            Path(folder), hosts=", ".join(source.hosts), timeout_s=source.timeout_s,
+            deadline_s=DEADLINE_S, max_bytes=source.max_bytes, backoff_s=source.backoff_s,
+        )  # fmt: skip
+        try:
+            got = fetcher.get(f"{source.lau_url}/{LAU_FILE}", etag=etag)
+            if got is None:
+                return path
+            fetched = got.path.rename(got.path.with_suffix(".gpkg"))
+            _check(fetched)
+        except ClmsError as error:
+            told = f"GISCO does not give the boundaries of communes: {error.message}"
+            raise BackendUnavailable(told, "Try again later, or attach a file with your polygons.") from error
+        finally:
+            fetcher.close()
+        fetched.replace(path)
+        note.write_text(got.etag or "")
+    logger.info("fetched %s", LAU_FILE)
+    return path
+
+
+def keep_countries(source: "NutsSource", codes: Sequence[str]) -> list[Path]:
+    """Fetch the communes and keep those of some countries alone, each in a small file of its own.
+
+    Raises:
+        ToolInputError: The file has no communes of a country.
+        BackendUnavailable: GISCO does not give its file.
+    """
+    import pyogrio.raw
+
+    whole, kept = fetch_communes(source), []
+    for code in codes:
+        name = GISCO_CODES.get(code.upper(), code.upper())
+        where = f"CNTR_CODE = '{name}'" if name.isalpha() else "1 = 0"
+        meta, _, shapes, values = pyogrio.raw.read(whole, columns=COLUMNS, where=where)
+        if not len(shapes):
+            raise ToolInputError(f"GISCO's file has no communes of {code[:20]}.", "Give a code such as FR.")
+        path = whole.with_name(f"LAU_2024_{name}.gpkg")
+        path.unlink(missing_ok=True)
+        fields = {"fields": meta["fields"], "crs": meta["crs"], "geometry_type": meta["geometry_type"]}
+        pyogrio.raw.write(path, shapes, values, driver="GPKG", **fields)
+        kept.append(path)
+    whole.unlink()
+    return kept
+
+
+def _check(path: Path) -> None:
+    """Refuse what is no file of communes."""
+    import pyogrio
+    from pyogrio.errors import DataSourceError
+
+    try:
+        with path.open("rb") as file:  # GDAL would also follow what other formats point at
+            sqlite = file.read(len(MAGIC)) == MAGIC
+        fields = set(pyogrio.read_info(path)["fields"]) if sqlite else set()
+    except DataSourceError:
+        fields = set()
+    if not fields.issuperset(COLUMNS):
+        raise ToolInputError("what it sent holds no communes.")
+
+
+def _inside(path: Path, place: Place) -> list[dict[str, Any]]:
+    """Read the communes around a place from the indexed file, and keep those that are its own."""
+    import pyogrio.raw
+    import shapely
+    from pyogrio.errors import DataSourceError
+
+    country = gazetteer.country_of_box(place.bbox)
+    code = GISCO_CODES.get(country, country)
+    where = f"CNTR_CODE = '{code}'" if code else None
+    try:
+        _, _, shapes, values = pyogrio.raw.read(path, bbox=_wide(place.bbox), columns=COLUMNS, where=where)
+    except DataSourceError as error:
+        raise NotCovered(f"{path.name} cannot be read.", "Delete it and fetch it again.") from error
+    outlines = shapely.make_valid(shapely.from_wkb(shapes))
+    own = _owns(outlines, place, whole=place.kind == "country")
+    rows = zip(outlines[own], *(column[own] for column in values), strict=True)
+    return [
+        {"type": "Feature", "id": str(code), "properties": {"name": str(name)}, "geometry": _polygonal(outline)}
+        for outline, code, _, name in rows
+    ]
+
+
+def _owns(outlines: Any, place: Place, *, whole: bool) -> Any:
+    """Tell which communes are of a place: those of a region share more ground with it than with its neighbours."""
+    import numpy
+    import shapely
+    from shapely.geometry import box, shape
+
+    around = shape(place.geometry) if place.geometry else box(*place.bbox)
+    shapely.prepare(around)
+    shared = shapely.area(shapely.intersection(outlines, around))
+    inside = shared > SHARE * numpy.minimum(shapely.area(outlines), around.area)
+    others = gazetteer.neighbours(place.bbox, OFFSHORE_DEG) if place.geometry else None
+    if others is None and not whole:
+        return inside
+    beyond = shapely.union_all([shape(one) for one in others or ()])
+    foreign = shapely.area(shapely.intersection(outlines, beyond))
+    own_m, other_m = shapely.distance(outlines, around), shapely.distance(outlines, beyond)
+    nearer = (own_m < OFFSHORE_DEG) & ~(own_m >= other_m)  # NaN where there are no others
+    return numpy.where(shared + foreign > 0, shared > foreign, nearer)
+
+
+def _polygonal(outline: Any) -> dict[str, Any]:
+    """Give the polygons of a repaired outline as GeoJSON."""
+    import shapely
+
+    parts = [one for one in shapely.get_parts(outline) if one.geom_type in {"Polygon", "MultiPolygon"}]
+    found: dict[str, Any] = json.loads(shapely.to_geojson(shapely.union_all(parts)))
+    return found
+
+
+def _wide(bbox: Bbox) -> Bbox:
+    west, south, east, north = bbox
+    return west - OFFSHORE_DEG, south - OFFSHORE_DEG, east + OFFSHORE_DEG, north + OFFSHORE_DEG
