@@ -35,8 +35,8 @@ COLUMNS = ["GISCO_ID", "CNTR_CODE", "LAU_NAME"]
 GET_THEM = "Fetch them with `clms-assistant places fetch`, or attach a file with your polygons."
 
 BY_OUTLINE = (
-    "Which communes are of the place was told by its outline, drawn at another scale: on its border one may be missing or "
-    "too many."
+    "Which communes are of the place was told by its outline, drawn at another scale: on its border one may be missing "
+    "or too many."
 )
 
 
