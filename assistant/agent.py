@@ -233,11 +233,7 @@ class Assistant:
         emit = translation.speaking(plain, asked.language)
         try:
             check_question(asked.question, asked.today)
-            await asyncio.to_thread(self.access.begin, asked.session_id)
-            await asyncio.to_thread(self.jobs.begin, job)
-            asked = await asyncio.to_thread(with_written_area, asked)
-            asked = await asyncio.to_thread(self._recall, asked)
-            asked = with_settled_area(await asyncio.to_thread(self._take_up, asked))
+            asked = await asyncio.to_thread(self._begun, asked, job)
             emit = translation.speaking(plain, asked.language)
             speak(asked.language, partial(translate, language=asked.language))
             draft = await self._draft(asked, emit, cancelled)
@@ -257,6 +253,12 @@ class Assistant:
                 return
             reference = log_failure(logger, "A question")
             emit(ErrorEvent(message="Something unexpected went wrong.", hint="Try again.", reference=reference))
+
+    def _begun(self, asked: Asked, job: Running) -> Asked:
+        """Write down that a question is asked, and read it together with what was said before."""
+        self.access.begin(asked.session_id)
+        self.jobs.begin(job)
+        return with_settled_area(self._take_up(self._recall(with_written_area(asked))))
 
     def _saved(self, asked: Asked, answer: Answer, run: Run, job_id: str) -> Answer:
         """Keep the turn; an answer that cannot be kept is given all the same, and says so."""
@@ -327,16 +329,31 @@ class Assistant:
         Raises:
             ModelUnusable: Nothing of what a language model wrote is borne out, and nothing was computed.
         """
-        results = draft.run.results
+        evidence, invented = await asyncio.to_thread(self._looked_over, asked, draft)
+        text = await finish.rewritten(draft.model, draft.messages, draft.text, invented) if invented else draft.text
+        return await asyncio.to_thread(self._finished, asked, draft, text, evidence, invented, started)
+
+    def _looked_over(self, asked: Asked, draft: Draft) -> tuple[grounding.Evidence, tuple[str, ...]]:
+        """Collect what bears a draft out, and find in it what nothing does."""
         said = [with_long_names(asked.question), *(text for role, text in asked.history if role == "user")]
-        kept = [turn.answer for turn in await asyncio.to_thread(self.sessions.history, asked.session_id)]
+        kept = [turn.answer for turn in self.sessions.history(asked.session_id)]
         known = [asked.today.isoformat(), *(answer.text for answer in kept)]
         earlier = [table for answer in kept for table in answer.statistics]
-        evidence = grounding.gather(
-            results, known, asked=said, earlier=earlier, strict=not draft.planned, private=draft.prompt
-        )
-        invented = grounding.find_invented(draft.text, evidence)
-        text = await finish.rewritten(draft.model, draft.messages, draft.text, invented) if invented else draft.text
+        about: dict[str, Any] = {"asked": said, "earlier": earlier, "strict": not draft.planned}
+        evidence = grounding.gather(draft.run.results, known, **about, private=draft.prompt)
+        return evidence, grounding.find_invented(draft.text, evidence)
+
+    def _finished(
+        self,
+        asked: Asked,
+        draft: Draft,
+        text: str,
+        evidence: grounding.Evidence,
+        invented: Sequence[str],
+        started: float,
+    ) -> Answer:
+        """Make the answer of a text that may have been written again; what is still not borne out is left out."""
+        results = draft.run.results
         check = grounding.strip_invented(text, evidence) if invented else grounding.Check(text, ())
         if not (check.text or draft.planned or any(result.statistics for result in results)):
             raise ModelUnusable("no tool result bears out what it wrote")

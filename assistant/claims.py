@@ -20,6 +20,8 @@ from assistant.spelled import PER_MILLE, PERCENT, multipliers, sign_words, spell
 from knowledge.lexicon import fold
 from tools.periods import MONTHS, WORDS
 
+TEXTS_KEPT = 4096
+"""So many sentences are kept as they were read."""
 _DATA = Path(__file__).with_name("number_words.yaml")
 
 _MONTH_NUMBERS = {
@@ -44,6 +46,7 @@ _NUMBER = re.compile(
 )
 _LINK = re.compile(r"\b[a-z][a-z0-9+.-]*://[^\s<>\"“”|\\^`{}\[\]]+", re.I)
 _GLUED = re.compile(r"[^\W_]+(?:[-_.:/+#@][^\W_]+)*")
+_PARTS = re.compile(r"([-_:/+#@])")
 _MIXED = re.compile(r"(?=.*\d)(?=.*[^\W\d_])")
 _SIZED = re.compile(r"\d[\d.,]*(?:-[a-z]+|[a-zµ°]{1,3}[23]?)")
 _LOOSE_MINUS = re.compile(r"(?<![\d)]\s)−\s(?=\.?\d)")
@@ -112,19 +115,36 @@ def read_claims(text: str, *, language: str, known_names: frozenset[str] | set[s
         language: Of the whole text; settles words such as "once".
         known_names: Names whose digits say nothing. None: the text is a source, and all its names are known.
     """
-    plain = _plain(text)
-    if known_names is not None:
-        plain = _without_gaps(plain)
-    links = tuple(dict.fromkeys(_trimmed(match[0]) for match in _LINK.finditer(plain)))
-    plain = _LINK.sub(" ", plain)
+    known = None if known_names is None else frozenset(known_names & _names_and_parts(text))
+    return _read(text, language, known)
+
+
+@lru_cache(maxsize=TEXTS_KEPT)
+def _read(text: str, language: str, known_names: frozenset[str] | None) -> Claims:
+    """Keep what was read: facts of the catalogue are told again and again."""
+    plain, links = _without_links(_plain(text) if known_names is None else _without_gaps(_plain(text)))
     lower = _folded(plain)
-    names = tuple(match[0] for match in _GLUED.finditer(lower) if _MIXED.match(match[0]))
+    names = tuple(_names(lower))
     lower = _without_names(lower, known_names)
     shown = "".join(" " if gone == " " else char for char, gone in zip(plain, lower, strict=True))
     lower = _blank(_names_pattern(), shown, lower)
     days, lower = _days(plain, lower)
-    numbers = _all_numbers(plain, lower, language)
-    return Claims(numbers, days, links, names, plain)
+    return Claims(tuple(_numbers(plain, lower, language)), days, links, names, plain)
+
+
+@lru_cache(maxsize=TEXTS_KEPT)
+def _names_and_parts(text: str) -> frozenset[str]:
+    """Give all that can be a name with digits in a text: what it claims depends on which of these are known."""
+    names = list(_names(_folded(_without_links(_without_gaps(_plain(text)))[0])))
+    return frozenset([*names, *(part for name in names for part in _PARTS.split(name))])
+
+
+def _without_links(plain: str) -> tuple[str, tuple[str, ...]]:
+    return _LINK.sub(" ", plain), tuple(dict.fromkeys(_trimmed(match[0]) for match in _LINK.finditer(plain)))
+
+
+def _names(lower: str) -> Iterator[str]:
+    return (match[0] for match in _GLUED.finditer(lower) if _MIXED.match(match[0]))
 
 
 def without_list_marks(text: str) -> list[tuple[str, str]]:
@@ -223,7 +243,7 @@ def _without_names(lower: str, known: frozenset[str] | set[str] | None) -> str:
             return name if name[0].isdigit() and _SIZED.fullmatch(name) else _numeric_parts(name)
         if name in known:
             return " " * len(name)
-        parts = re.split(r"([-_:/+#@])", name)
+        parts = _PARTS.split(name)
         return "".join(" " * len(part) if part in known and _MIXED.match(part) else part for part in parts)
 
     return _GLUED.sub(blank, lower)
@@ -249,12 +269,6 @@ def _days(plain: str, lower: str) -> tuple[tuple[Day, ...], str]:
     take(_DAY_FIRST, lambda m: ((int(m[3]) if m[3] else None, _MONTH_NUMBERS[m[2]], int(m[1])),))
     take(_MONTH_FIRST, lambda m: ((int(m[3]) if m[3] else None, _MONTH_NUMBERS[m[1]], int(m[2])),))
     return tuple(found), _TWO_YEARS.sub(r"\1 \2", _blank(_MONTH_OF_YEAR, lower, lower))
-
-
-@lru_cache(maxsize=2048)
-def _all_numbers(plain: str, lower: str, language: str) -> tuple[Number, ...]:
-    """Keep what was read: facts of the catalogue are told again and again."""
-    return tuple(_numbers(plain, lower, language))
 
 
 def _numbers(plain: str, lower: str, language: str) -> Iterator[Number]:
@@ -287,7 +301,12 @@ def _times(lower: str) -> str:
         zeros = len(str(multipliers()[match[2]])) - 1
         return f"{match[1]}e{zeros}".ljust(len(match[0]), "\x1f")
 
-    return re.sub(rf"(\d)\s({'|'.join(multipliers())})(?![a-z])", written, lower)
+    return _times_pattern().sub(written, lower)
+
+
+@cache
+def _times_pattern() -> re.Pattern[str]:
+    return re.compile(rf"(\d)\s({'|'.join(multipliers())})(?![a-z])")
 
 
 def _number(match: re.Match[str], text: str, words: str) -> Number:

@@ -2,9 +2,9 @@
 
 import math
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property, lru_cache
+from functools import cached_property
 from typing import Any
 
 from assistant.claims import Claims, Day, Number, Reading, is_month, read_claims, remove_links, without_list_marks
@@ -23,8 +23,6 @@ _OF = re.compile(r"\b(\d+) (?:of|out of|von|sur|de|su) (\d+)\b|\b(\d+)/(\d+)\b")
 NO_YEAR = 0
 """Year of a date that was told without one: it supports the same day without a year, and no other."""
 NO_UNIT = "none"
-SOURCES_KEPT = 2048
-"""So many texts are kept as they were read: most of what tools say of products is said again and again."""
 BOUND_BEFORE = 30
 """So many letters before a number the word may stand that makes it a bound."""
 _NUMBERED = re.compile(r"\D*\w*\d+|\d+\D*")
@@ -52,6 +50,8 @@ class Evidence:
     """Numbers by the unit that was told with them; what was told without one stands under the empty name."""
     texts: list[str] = field(default_factory=list)
     """What tools and users said, folded: where names and quotations may come from."""
+    said: set[str] = field(default_factory=set)
+    """The same, sentence by sentence as written."""
     asked: "Evidence | None" = None
     """What the user said, where that is less than what tools say."""
     private: str = ""
@@ -70,10 +70,18 @@ class Evidence:
         if text in self._read:
             return
         self._read.add(text)
-        for label in self._labels:
-            text = text.replace(label, " ")
-        rest, folded, claims, plain = _read_source(text)
-        self.texts.append(folded)
+        language = language_of(text)
+        for sentence in _all_sentences(text):
+            self.said.add(sentence)
+            bare = sentence
+            for label in self._labels:
+                bare = bare.replace(label, " ")
+            self._add_sentence(bare, language)
+
+    def _add_sentence(self, text: str, language: str) -> None:
+        claims = read_claims(text, language=language)
+        plain = fold(claims.text)
+        self.texts.append(fold(text))
         self.add_names(*claims.names)
         self.links.update(claims.links)
         for day in claims.days:
@@ -85,7 +93,7 @@ class Evidence:
                     self.shares.add(reading.value * (100 if claim.share else 1))
                 else:
                     self.add_number(reading.value, unit_after(plain, claim.end))
-        for pair in _OF.findall(rest):
+        for pair in _OF.findall(text):
             part, whole = (float(one) for one in pair if one)
             if 0 < part <= whole:
                 self.shares.add(100 * part / whole)
@@ -201,14 +209,6 @@ class Check:
     """Numbers, dates and links, as written, that nothing supports."""
 
 
-@lru_cache(maxsize=SOURCES_KEPT)
-def _read_source(text: str) -> tuple[str, str, Claims, str]:
-    """Give a text without its list marks, the same folded, what it claims, and what that refers to, folded."""
-    rest = "\n".join(rest for _, rest in without_list_marks(text))
-    claims = read_claims(rest, language=language_of(rest))
-    return rest, fold(rest), claims, fold(claims.text)
-
-
 def _unit_of(key: str) -> str:
     """Give the unit that a name ends in: `area_ha`, `valid_pixels`."""
     last = key.rpartition("_")[2]
@@ -264,6 +264,7 @@ def find_invented(text: str, evidence: Evidence) -> tuple[str, ...]:
         _invented(sentence, rest, evidence, language)
         for _, rest in without_list_marks(text)
         for sentence in _sentences(rest)
+        if evidence.strict or sentence not in evidence.said  # code repeats what a tool has said
     ]
     return tuple(dict.fromkeys(words for one in found for words in one))
 
@@ -280,6 +281,11 @@ def strip_invented(text: str, evidence: Evidence) -> Check:
         if kept or not rest.strip():
             lines.append(mark + " ".join(kept))
     return Check(re.sub(r"\n{3,}", "\n\n", "\n".join(lines)).strip(), invented)
+
+
+def _all_sentences(text: str) -> Iterator[str]:
+    """Cut a text into its sentences, without the marks of its lists."""
+    return (sentence for _, rest in without_list_marks(text) for sentence in _sentences(rest))
 
 
 def _sentences(line: str) -> list[str]:

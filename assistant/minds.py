@@ -1,6 +1,7 @@
 """Let minds work on a question, one after the other: the model of the settings, a second one, then the planner."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
+from contextvars import Context
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
@@ -116,9 +117,22 @@ async def _run(
 @lru_cache(maxsize=8)
 def _agent(kind: type[Toolbox]) -> Any:
     """Make the loop for a menu, once; each run brings its own model and prompt."""
+    import langsmith
     from langchain.agents import create_agent
 
+    langsmith.set_runtime_overrides(aio_to_thread=_at_once)
     return create_agent(OfflinePlanner(), make_tools(kind), middleware=[Net()])
+
+
+async def _at_once(
+    in_thread: Callable[..., Awaitable[Any]], context: Context, call: Callable[..., Any], /, *args: Any, **kwargs: Any
+) -> Any:
+    """Note that nothing is traced without going to another thread and back, thirteen times a question."""
+    from langsmith.utils import tracing_is_enabled
+
+    if tracing_is_enabled():
+        return await in_thread(context, call, *args, **kwargs)
+    return context.run(call, *args, **kwargs)
 
 
 def _refuse_unusable(draft: Draft, asked: Asked, toolbox: Toolbox) -> None:

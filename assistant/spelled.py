@@ -206,6 +206,7 @@ def sign_words() -> re.Pattern[str]:
     return re.compile("|".join(rf"(?:{grammar.sign.pattern[:-1]}(?=\.?\d))" for grammar in _grammars()))
 
 
+@cache
 def multipliers() -> dict[str, int]:
     """Give the words that stand after digits and multiply them: "1.2 million"."""
     return {word: value for grammar in _grammars() for word, value in grammar.values.items() if value >= 1000}

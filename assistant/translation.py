@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable, Sequence
-from functools import cache
+from functools import cache, lru_cache
 from typing import TYPE_CHECKING
 
 from assistant import abilities, lexicon, pending
@@ -22,6 +22,7 @@ NOTE = "What is in English here stands so in the product catalogue or in its sou
 """Added to an answer in another language that holds sentences of the catalogue or of manuals."""
 
 
+@lru_cache(maxsize=256)
 def language_asked(question: str, before: Language | None = None) -> Language:
     """Tell in which language to answer: that of the question; where it is too short to tell, the conversation's.
 
