@@ -56,6 +56,10 @@ def load_encoder(name: str) -> Encoder:
     Raises:
         EmbeddingUnavailable: the package or model is missing, or its weights are not the known ones.
     """
+    from threadpoolctl import threadpool_limits
+
+    # For the whole process: a second thread of numpy waits for the first as long as both multiply.
+    threadpool_limits(limits=1, user_api="blas")
     if name == BUNDLED:
         from knowledge.light_encoder import LightEncoder
 

@@ -23,7 +23,6 @@ class LightEncoder:
             OSError: a file is missing.
         """
         from safetensors.numpy import load_file
-        from threadpoolctl import ThreadpoolController
         from tokenizers import Tokenizer
 
         shape = json.loads((folder / "config.json").read_text(encoding="utf-8"))
@@ -32,14 +31,12 @@ class LightEncoder:
         self._weights: dict[str, Floats] = load_file(folder / "model.safetensors")
         self._tokens = Tokenizer.from_file(str(folder / "tokenizer.json"))
         most = json.loads((folder / "sentence_bert_config.json").read_text(encoding="utf-8"))["max_seq_length"]
-        self._pools = ThreadpoolController()
         self._tokens.no_padding()
         self._tokens.enable_truncation(most)
 
     def encode(self, text: str) -> list[float]:
         """Give the unit vector of a text: the mean of what the last layer makes of its tokens."""
-        with self._pools.limit(limits=1):  # several threads wait for each other longer than they compute
-            return self._encode(self._tokens.encode(text).ids)
+        return self._encode(self._tokens.encode(text).ids)
 
     def _encode(self, ids: list[int]) -> list[float]:
         words, places, kinds = (
@@ -58,7 +55,8 @@ class LightEncoder:
             self._linear(f"{name}attention.self.{part}", state).reshape(len(state), self._heads, -1).swapaxes(0, 1)
             for part in ("query", "key", "value")
         )
-        weight = np.exp(query @ key.swapaxes(1, 2) / np.sqrt(np.float32(query.shape[-1])))
+        score = query @ key.swapaxes(1, 2) / np.sqrt(np.float32(query.shape[-1]))
+        weight = np.exp(score - score.max(axis=-1, keepdims=True))
         seen = (weight / weight.sum(axis=-1, keepdims=True) @ value).swapaxes(0, 1).reshape(state.shape)
         state = self._add(f"{name}attention.output.", state, seen)
         inner = self._linear(f"{name}intermediate.dense", state)

@@ -43,7 +43,7 @@ def find_region(text: str) -> tuple[str, Bbox] | None:
         (name, region)
         for region in load_regions()
         for name in region.names
-        if re.search(rf"(?<!\w){re.escape(name)}(?!\w)", folded)
+        if name in folded and re.search(rf"(?<!\w){re.escape(name)}(?!\w)", folded)
     ]
     if not found:
         return None

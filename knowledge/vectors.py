@@ -113,10 +113,6 @@ class _Matrix:
 
     def __init__(self, stored: Any) -> None:
         import numpy as np
-        from threadpoolctl import threadpool_limits
-
-        # For the whole process: a second thread waits for the first as long as both multiply.
-        threadpool_limits(limits=1, user_api="blas")
         self._ids = np.array(stored["ids"])
         self._vectors = np.asarray(stored["embeddings"], dtype=np.float32)
         self._sections = np.array([one["section"] for one in stored["metadatas"]])

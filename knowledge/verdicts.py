@@ -55,8 +55,9 @@ def yes_or_no(question: str, need: Need, catalogue: Catalogue, spoken: Sequence[
         return ""
     # The words and years of its own name ask for nothing; a year behind it ("CLC 2024") does.
     plain = (one for one in named[0].aliases if not _YEAR.search(one))
-    for name in sorted({named[0].title, named[0].id.replace("-", " "), *plain}, key=len, reverse=True):
-        text = re.sub(rf"(?<!\w){re.escape(fold(name))}(?!\w)", " ", text)
+    for name in sorted(map(fold, {named[0].title, named[0].id.replace("-", " "), *plain}), key=len, reverse=True):
+        if name in text:
+            text = re.sub(rf"(?<!\w){re.escape(name)}(?!\w)", " ", text)
     if _SUBTRACTS.search(text) and (ends := difference_rule(named[0], need, catalogue)):
         return _subtraction(named[0], *ends)
     years = [int(one) for one in _YEAR.findall(text)]
