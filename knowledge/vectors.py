@@ -113,6 +113,7 @@ class _Matrix:
 
     def __init__(self, stored: Any) -> None:
         import numpy as np
+
         self._ids = np.array(stored["ids"])
         self._vectors = np.asarray(stored["embeddings"], dtype=np.float32)
         self._sections = np.array([one["section"] for one in stored["metadatas"]])
