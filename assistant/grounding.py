@@ -2,7 +2,7 @@
 
 import math
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -71,7 +71,7 @@ class Evidence:
             return
         self._read.add(text)
         language = language_of(text)
-        for sentence in _all_sentences(text):
+        for sentence in (one for _, rest in without_list_marks(text) for one in _sentences(rest)):
             self.said.add(sentence)
             bare = sentence
             for label in self._labels:
@@ -281,11 +281,6 @@ def strip_invented(text: str, evidence: Evidence) -> Check:
         if kept or not rest.strip():
             lines.append(mark + " ".join(kept))
     return Check(re.sub(r"\n{3,}", "\n\n", "\n".join(lines)).strip(), invented)
-
-
-def _all_sentences(text: str) -> Iterator[str]:
-    """Cut a text into its sentences, without the marks of its lists."""
-    return (sentence for _, rest in without_list_marks(text) for sentence in _sentences(rest))
 
 
 def _sentences(line: str) -> list[str]:
