@@ -20,7 +20,9 @@ from assistant.follow_ups import refers_back
 from assistant.layers import LayerRequest, status_subject, subject, without_regions
 from assistant.pending import is_reply
 from assistant.slots import ONE_END, Slots
+from assistant.spans import find_places, is_known_place
 from tools.advice import UNIT_M
+from tools.reach import BETWEEN
 from tools.schema import ToolResult
 
 CHECKER = "checker"
@@ -176,11 +178,12 @@ def _about_products(read: Slots, question: str, told: Sequence[str]) -> list[Cal
 def _search_call(read: Slots, question: str) -> Call:
     """Ask for a product that has data in all the periods."""
     units = computes.find_units(question)
+    named = [one for one in find_places(question, any_name=False) if is_known_place(one)]
     return (
         "search_products",
         {
             "question": abilities.with_long_names(read.subject or question),
-            "place": read.place,
+            "place": BETWEEN.join(named) if read.place in named else read.place,
             "period": _whole_period(read.periods),
             "units": units if units in UNIT_M else "any",
         },

@@ -298,6 +298,9 @@ def test_a_subject_of_others_is_denied_without_quotes_of_manuals(toolbox: Toolbo
         ("Portugal", "whole"),
         ("Norway", "whole"),
         ("French Guiana", "whole"),
+        ("Mayotte", "whole"),
+        ("Moldova", "none"),
+        ("Democratic Republic of Congo", "none"),
         ("Rennes", "whole"),
     ],
 )
@@ -330,12 +333,22 @@ def test_a_place_outside_europe_is_told_by_its_whole_name() -> None:
     assert find_reach("Rennes", None, None).warnings == ()
 
 
-def test_a_place_that_is_partly_covered_is_told_so() -> None:
-    points = ((2.0, 47.0), (2.0, 0.0))
-    need = Need(bbox=(0.0, -1.0, 4.0, 48.0), points=points)
+@pytest.mark.parametrize(
+    ("place", "share"),
+    [
+        ("Germany; Ukraine", "part"),
+        ("Germany; Moldova", "part"),
+        ("Austria; Alps", "whole"),
+        ("Ukraine; Kenya", "none"),
+    ],
+)
+def test_places_asked_for_together_must_all_be_covered(place: str, share: str) -> None:
+    reach = find_reach(place, None, None)
+    need = Need(bbox=reach.bbox, points=reach.points)
     trees = load_catalogue().get("tree-cover-density")
-    (lack,) = (one for one in shortfalls(trees, need, load_catalogue()) if one.kind == "place")
-    assert (lack.blocks, lack.text.startswith("It covers only a part of the place")) == (False, True)
+    lacks = [one for one in shortfalls(trees, need, load_catalogue()) if one.kind == "place"]
+    assert [one.blocks for one in lacks] == {"whole": [], "part": [False], "none": [True]}[share]
+    assert reach.warnings[0] == f"Coverage was checked for {place.replace('; ', ' and ')} together."
 
 
 @pytest.mark.parametrize(

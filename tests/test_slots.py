@@ -439,3 +439,8 @@ def test_a_period_that_goes_on_ends_today(when: str) -> None:
 @pytest.mark.parametrize("question", ["NDVI de Lille ha bajado en 2024", "NDVI of the area of Lille in June 2024"])
 def test_words_that_only_look_like_areas_ask_for_none(question: str) -> None:
     assert not conversation.read(question).missing
+
+
+def test_a_product_is_looked_for_in_all_places_that_are_named() -> None:
+    ((name, args),) = planned_calls(conversation.read("Which tree cover product has Germany and Ukraine?"))
+    assert (name, args["place"]) == ("search_products", "Germany; Ukraine")

@@ -7,6 +7,10 @@ from tools.place_words import FEATURES, strip_lead
 from tools.schema import Bbox, Frozen, Place, Polygons
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from shapely.geometry.base import BaseGeometry
+
     from tools.nuts import NutsSource
 
 LEAST_LETTERS = 4
@@ -16,6 +20,8 @@ LARGE_TOWN_KM2 = 30.0
 
 GRID = 8
 """So many columns and rows of points are laid over a place."""
+BETWEEN = "; "
+"""Stands between several places that are asked for together."""
 
 
 class Reach(Frozen):
@@ -30,14 +36,27 @@ class Reach(Frozen):
     """The words that were understood as a place."""
     warnings: tuple[str, ...] = ()
 
+    @property
+    def one(self) -> str:
+        """Give the words of the place; nothing where there are several."""
+        return "" if BETWEEN in self.spoken else self.spoken
+
 
 def find_reach(place: str, area: Polygons | None, nuts: "NutsSource | None") -> Reach:
-    """Give the box that a product must cover; a place that is not known hinders no advice, but is told."""
+    """Give the box that a product must cover; a place that is not known hinders no advice, but is told.
+
+    `place` may name several, parted by semicolons: all of them must be covered.
+    """
+    if area is None and not place.strip():
+        return Reach()
+    parts = [_reach(one, area, nuts) for one in (place.split(BETWEEN) if area is None else [place])]
+    return parts[0] if len(parts) == 1 else _together(parts)
+
+
+def _reach(place: str, area: Polygons | None, nuts: "NutsSource | None") -> Reach:
     from knowledge.regions import find_region, named_region
     from tools.planning import choose_place
 
-    if not place.strip() and area is None:
-        return Reach()
     if area is None and (box := named_region(strip_lead(place.strip()))):
         return _large_region(box, place)  # the Andes, not the town of the name
     try:
@@ -51,6 +70,22 @@ def find_reach(place: str, area: Polygons | None, nuts: "NutsSource | None") -> 
         if region := find_region(place):
             return _large_region(region[1], place)
     return _by_part(place)
+
+
+def _together(parts: list[Reach]) -> Reach:
+    """Join places; one of which only a box is known counts by points laid over that."""
+    from shapely.geometry import box
+
+    warnings = tuple(told for one in parts for told in one.warnings)
+    known = [one for one in parts if one.bbox]
+    if not known:
+        return Reach(warnings=warnings)
+    points = tuple(point for one in known for point in one.points or (one.bbox and _spread(box(*one.bbox))) or ())
+    told = f"Coverage was checked for {' and '.join(one.spoken for one in known)} together."
+    spoken = BETWEEN.join(one.spoken for one in known)
+    return Reach(
+        bbox=_around(one.bbox for one in known if one.bbox), points=points, spoken=spoken, warnings=(told, *warnings)
+    )
 
 
 def _large_region(box: Bbox, name: str) -> Reach:
@@ -72,15 +107,21 @@ def _far(place: Place) -> tuple[str, ...]:
 
 def _points(place: Place) -> tuple[tuple[float, float], ...]:
     """Give points spread over the inside of a place's outline, so that a neighbour in its box does not count."""
-    import numpy
-    from shapely import contains_xy
     from shapely.geometry import box, shape
 
-    outline = shape(place.geometry) if place.geometry else box(*place.bbox)
-    west, south, east, north = place.bbox
+    # The edges of a box that is no outline lie in other countries.
+    inner = place.geometry is None and place.kind == "country"
+    return _spread(shape(place.geometry) if place.geometry else box(*place.bbox), inner=inner)
+
+
+def _spread(outline: "BaseGeometry", *, inner: bool = False) -> tuple[tuple[float, float], ...]:
+    """Lay a grid of points over an outline, or over the middle of its box, and keep those inside."""
+    import numpy
+    from shapely import contains_xy
+
+    west, south, east, north = outline.bounds
     steps = (numpy.arange(GRID) + 0.5) / GRID
-    if place.geometry is None and place.kind == "country":
-        steps = 0.25 + steps / 2  # the edges of a box that is no outline lie in other countries
+    steps = 0.25 + steps / 2 if inner else steps
     lon, lat = (one.ravel() for one in numpy.meshgrid(west + (east - west) * steps, south + (north - south) * steps))
     inside = contains_xy(outline, lon, lat)
     middle = outline.representative_point()
@@ -91,9 +132,12 @@ def _around_all(place: str) -> Bbox | None:
     """Give the box around all places of a name: what reaches none of them covers none."""
     from tools.places import find_places
 
-    boxes = [one.bbox for one in find_places(place)]
+    return _around(one.bbox for one in find_places(place))
+
+
+def _around(boxes: "Iterable[Bbox]") -> Bbox:
     west, south, east, north = zip(*boxes, strict=True)
-    return (min(west), min(south), max(east), max(north))
+    return min(west), min(south), max(east), max(north)
 
 
 def _by_part(place: str) -> Reach:

@@ -212,7 +212,7 @@ class Toolbox:
         from knowledge.wording import is_in_name, set_aside, unknown_words
         from tools.advice import UNIT_M, advise, unit_size_m
         from tools.offers import with_offer
-        from tools.reach import find_reach
+        from tools.reach import BETWEEN, find_reach
 
         reach = find_reach(place, self.context.area, self.services.nuts)
         # The number in "Natura 2000" is no year.
@@ -220,7 +220,7 @@ class Toolbox:
             period = ""
         when, unread_period = self._when(period, reach.bbox)
         unit_m = unit_size_m(self.context.area) or UNIT_M.get(units)
-        spoken = (reach.spoken or unknown_words(place), unknown_words(period) if when else "")
+        spoken = (*(reach.spoken or unknown_words(place)).split(BETWEEN), unknown_words(period) if when else "")
         advice = advise(
             self.services.retriever,
             question,
@@ -240,7 +240,7 @@ class Toolbox:
                 "facts": advice.facts,
             },
             recommendation=with_offer(
-                self.services, advice.recommendation, place=reach.spoken, bbox=reach.bbox, period=period
+                self.services, advice.recommendation, place=reach.one, bbox=reach.bbox, period=period
             ),
             citations=advice.citations,
             warnings=(*reach.warnings, *unread_period),
