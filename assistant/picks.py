@@ -53,11 +53,18 @@ def read_pick(question: str, whens: tuple[When, ...], *, of_layer: bool = False)
         return Pick(*inside)
     above, rest = _threshold(text, "above", of_layer=of_layer)
     below, rest = _threshold(rest, "below", of_layer=of_layer)
-    low, high = (("lowest", "least"), ("highest", "most")) if of_layer else (("lowest",), ("highest",))
+    low, high = (("lowest", "least"), ("highest", "most", "best")) if of_layer else (("lowest",), ("highest",))
     rank: Rank = "lowest" if lexicon.has(rest, *low) else "highest" if lexicon.has(rest, *high) else ""
     if lexicon.has(rest, "ranking"):
         return Pick(above, below, rank or "highest", _count(rest) or (COUNT if rank else ALL_COUNT))
     return Pick(above, below, rank, _count(rest) or COUNT)
+
+
+def without_best_units(question: str) -> str:
+    """Leave out the words for the best of units, such as "the three best communes": a ranking of them is meant."""
+    best, units = lexicon.alternatives("best"), lexicon.alternatives("nuts", "communes", "districts", "parcels")
+    either = rf"(?:{best})\s+(?:\w+\s+)?(?:{units})|(?:{units})\s+(?:{best})"
+    return re.sub(rf"(?<!\w)(?:{either})(?!\w)", " ", lexicon.fold(question))
 
 
 def of_change(pick: Pick, question: str) -> Pick:

@@ -7,7 +7,7 @@ from typing import Any, Literal
 from assistant import abilities, layers, lexicon
 from assistant.computes import ComputeRequest, find_units, year_meant
 from assistant.ground import read_ground
-from assistant.picks import Pick, of_change, read_pick, without_periods
+from assistant.picks import Pick, of_change, read_pick, without_best_units, without_periods
 from assistant.shifts import without_shift
 from assistant.spans import find_places, is_known_place
 from assistant.times import Ends, When, find_periods
@@ -118,8 +118,8 @@ def _runs_elsewhere(question: str) -> bool:
 
 
 def asks_for_product(question: str) -> bool:
-    """Tell whether a question wants a product named."""
-    return lexicon.has(question, "recommend") or (
+    """Tell whether a question wants a product named; the best districts are no product."""
+    return lexicon.has(without_best_units(question), "recommend") or (
         lexicon.has(question, "ask") and bool(_product_asked().search(lexicon.fold(question)))
     )
 

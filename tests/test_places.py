@@ -200,7 +200,7 @@ def test_unknown_place_names_near_spellings() -> None:
     assert "'Rennes, France'" in caught.value.hint
 
 
-@pytest.mark.parametrize("text", ["Andes", "the Alps", "Danube"])
+@pytest.mark.parametrize("text", ["Andes", "the Alps", "Danube", "Franken", "the Banat", "Galápagos", "La Mancha"])
 def test_a_large_region_is_not_taken_for_a_town_of_its_name(text: str) -> None:
     with pytest.raises(PlaceNotFound, match="outline") as caught:
         resolve_place(text)
@@ -347,6 +347,26 @@ def test_a_nuts_file_of_the_users_own_needs_no_network(gisco: tuple[str, Path], 
     (folder / "broken.geojson").write_text("{")
     with pytest.raises(PlaceNotFound, match=r"broken\.geojson"):
         resolve_place("FRH0", nuts=NutsSource(folder))
+
+
+def test_a_landkreis_is_found_by_its_name_among_nuts_regions(tmp_path: Path) -> None:
+    square = {
+        "type": "Polygon",
+        "coordinates": [[[11.5, 47.6], [12.6, 47.6], [12.6, 48.1], [11.5, 48.1], [11.5, 47.6]]],
+    }
+    names = {"DE213": "Rosenheim, Kreisfreie Stadt", "DE21K": "Rosenheim, Landkreis", "DE111": "A", "DE112": "A"}
+    features = [
+        {"type": "Feature", "properties": {"NUTS_ID": code, "NUTS_NAME": name}, "geometry": square}
+        for code, name in names.items()
+    ]
+    (tmp_path / "nuts.geojson").write_text(json.dumps({"type": "FeatureCollection", "features": features}))
+    assert resolve_place("im Landkreis Rosenheim", nuts=NutsSource(tmp_path)).name == "Rosenheim, Landkreis (DE21K)"
+    assert resolve_place("Rosenheim", nuts=NutsSource(tmp_path)).kind == "city"
+    with pytest.raises(PlaceAmbiguous) as raised:
+        resolve_place("Landkreis A", nuts=NutsSource(tmp_path))
+    assert raised.value.options == ("DE111", "DE112")
+    with pytest.raises(PlaceNotFound):
+        resolve_place("Landkreis Rosenheim")
 
 
 def test_the_nuts_regions_of_a_place_are_those_it_has_ground_in(tmp_path: Path) -> None:

@@ -215,6 +215,11 @@ def _of_ground(ground: str, units: UnitKind = "place") -> LayerRequest:
         ("¿Qué distrito de Soria tiene menos árboles?", _picked("Soria", Pick(rank="lowest"))),
         ("Which commune of Metz has the most tree cover?", _picked("Metz", Pick(rank="highest"), "communes")),
         ("Quale quartiere di Siena è più impermeabilizzato?", _picked("Siena", Pick(rank="highest"))),
+        ("The three best districts of Metz by tree cover", _picked("Metz", Pick(rank="highest", count=3))),
+        (
+            "Quelles sont les 3 meilleures communes de Metz en couverture arborée ?",
+            _picked("Metz", Pick(rank="highest", count=3), "communes"),
+        ),
         ("How many districts of Metz are more than 30 % sealed?", _picked("Metz", Pick(above=30))),
         ("Quelles communes de Metz ont moins de 5 % d'arbres ?", _picked("Metz", Pick(below=5), "communes")),
         ("Quali comuni di Siena hanno più del 20 % di alberi?", _picked("Siena", Pick(above=20), "communes")),

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tools.errors import BackendUnavailable, NotCovered, PlaceNotFound
+from tools.names import fold
 from tools.schema import Place, Polygons
 
 if TYPE_CHECKING:
@@ -75,6 +76,24 @@ def find_nuts(text: str, source: NutsSource | None) -> Place | None:
     if place := _read(_fetch(source, level=len(code) - 2), code):
         return place
     raise PlaceNotFound(f"NUTS 2024 has no region {code}.", hint="Older editions had other codes; name the region.")
+
+
+def find_named(name: str, source: NutsSource | None) -> list[Place]:
+    """Return the NUTS 3 regions with a name, such as a German Landkreis; cities that are districts come last.
+
+    Raises:
+        BackendUnavailable: GISCO does not answer.
+    """
+    files = sorted(source.folder.glob("*.geojson")) if source and source.folder.is_dir() else []
+    files += [_fetch(source, level=3)] if source and source.url else []
+    found: dict[str, str] = {}
+    for path in files:
+        for feature in _features(path):
+            code, (own, _, kind) = str(feature["properties"].get("NUTS_ID", "")), _name(feature).partition(",")
+            if len(code) == 5 and fold(own) == fold(name) and code not in found:
+                found[code] = "city" if "stadt" in fold(kind) else ""
+    rural = [code for code, kind in found.items() if not kind] or list(found)
+    return [place for code in sorted(rural) if (place := find_nuts(code, source))]
 
 
 def find_regions(level: int, place: Place, source: NutsSource | None) -> Polygons:

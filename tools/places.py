@@ -12,7 +12,7 @@ from tools.errors import PlaceAmbiguous, PlaceNotFound
 from tools.gazetteer import CLMS_COUNTRIES, FRENCH_CODES, OUTLINE_SOURCE, TOWN_SOURCE, Entry
 from tools.lau import kept_files
 from tools.names import fold
-from tools.nuts import NutsSource, find_nuts, is_nuts_code
+from tools.nuts import NutsSource, find_named, find_nuts, is_nuts_code
 from tools.place_radius import split_radius, with_surroundings
 from tools.place_words import SPECIFIC, fits, split_kind, strip_lead
 from tools.schema import Place
@@ -76,7 +76,7 @@ def resolve_place(text: str, *, nuts: NutsSource | None = None) -> Place:
     if not matches and is_nuts_code(text):
         return _nuts_place(text, nuts)
     if not matches:
-        raise PlaceNotFound(f"No place called {text.strip()!r} is known.", hint=_near_hint(text))
+        return _district(text, nuts)
     rivals = _rivals(matches)
     if rivals:
         options = tuple(dict.fromkeys(_option(match) for match in (matches[0], *rivals[:4])))
@@ -291,6 +291,18 @@ def _nuts_place(text: str, nuts: NutsSource | None) -> Place:
     return place.model_copy(
         update={"source": f"{place.source}; not the NUTS boundary, but matched to {code} of NUTS 2024 by its shape"}
     )
+
+
+def _district(text: str, nuts: NutsSource | None) -> Place:
+    """Return the NUTS 3 region that "Landkreis Rosenheim" names, where its boundary is at hand."""
+    name, kind = split_kind(strip_lead(text.strip()))
+    found = find_named(name, nuts) if kind in SPECIFIC else []
+    if not found:
+        raise PlaceNotFound(f"No place called {text.strip()!r} is known.", hint=_near_hint(text))
+    if len(found) > 1:
+        codes = tuple(re.findall(r"\((\w+)\)$", place.name)[0] for place in found)
+        raise PlaceAmbiguous(f"There are several places called {text.strip()!r}.", options=codes)
+    return found[0]
 
 
 def _near_hint(text: str) -> str:
