@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -49,6 +49,10 @@ class _Grammar:
     plenty: dict[str, int]
     many: re.Pattern[str]
     sign: re.Pattern[str]
+    needed: frozenset[str]
+    """One word of each phrase with a number: a text that has none of them holds no number in this language."""
+    compound_ends: tuple[str, ...]
+    """What a number written together ends with, in a language that writes them so."""
 
 
 def spelled_numbers(text: str, language: str) -> list[Spelled]:
@@ -59,13 +63,22 @@ def spelled_numbers(text: str, language: str) -> list[Spelled]:
         language: Of the whole text; everyday words that are numbers in another language count only there.
     """
     found: list[Spelled] = []
+    spoken = {one for word in set(re.findall("[a-z]+", text)) for one in _may_count_in(word)}
     for grammar in _grammars():
+        if grammar.language not in spoken:
+            continue
         shares = list(_shares(text, grammar))
         found += [*shares, *_factors(text, grammar, language), *_many(text, grammar, language)]
         for match in grammar.run.finditer(text):
             if not any(one.start < match.end() and match.start() < one.end for one in shares):
                 found += _read_run(match, text, grammar, language)
     return _longest(found)
+
+
+@lru_cache(maxsize=8192)
+def _may_count_in(word: str) -> tuple[str, ...]:
+    """Give the languages in which a word may be of a number: most are of none, and patterns take long to search for."""
+    return tuple(one.language for one in _grammars() if word in one.needed or word.endswith(one.compound_ends))
 
 
 def _longest(found: list[Spelled]) -> list[Spelled]:
@@ -255,6 +268,11 @@ def _grammar(language: str, data: dict[str, Any]) -> _Grammar:
         plenty=plenty,
         many=re.compile(rf"(?<![\w-])(?:{_any(plenty)})(?![\w-])"),
         sign=re.compile(rf"(?<!\d\s){not_sign}(?<![\w-])(?:{_any(data['minus'])})\s+$"),
+        needed=frozenset(
+            max(re.findall("[a-z]+", one), key=len)
+            for one in (*atoms, *parts, *factors, *plenty, *map(fold, data["half"]))
+        ),
+        compound_ends=tuple(atoms) if data.get("compound") else (),
     )
 
 

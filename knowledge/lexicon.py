@@ -44,6 +44,7 @@ class Lexicon(Frozen):
     """English term of the catalogue -> language -> words for it; a star stands for any beginning or ending."""
 
 
+@lru_cache(maxsize=4096)
 def language_of(text: str) -> Language:
     """Tell the language of a text by its function words; English when nothing speaks for another."""
     return likeliest_languages(text)[0]
