@@ -282,6 +282,9 @@ def test_failures_have_openeo_codes(connection: openeo.Connection, options: dict
 
 
 BOX_IN_WORDS = {"west": "a", "south": 0, "east": 1, "north": 1}
+BOX_SWAPPED = {"west": 1, "south": 0, "east": 0, "north": 1}
+NO_POLYGON = {"type": "Polygon", "coordinates": [[[0, 0], [1]]]}
+NO_GEOMETRY = {"type": "FeatureCollection", "features": [{"type": "Feature", "properties": {}, "geometry": None}]}
 BOX_IN_NO_CRS = {"west": 0, "south": 0, "east": 1, "north": 1, "crs": "/etc/passwd"}
 
 
@@ -291,6 +294,15 @@ BOX_IN_NO_CRS = {"west": 0, "south": 0, "east": 1, "north": 1, "crs": "/etc/pass
         {"process_id": {"x": 1}, "arguments": []},
         {"process_id": "load_collection", "arguments": {"id": "tiny", "spatial_extent": BOX_IN_WORDS}},
         {"process_id": "load_collection", "arguments": {"id": "tiny", "spatial_extent": BOX_IN_NO_CRS}},
+        {"process_id": "load_collection", "arguments": {"id": "tiny", "spatial_extent": BOX_SWAPPED}},
+        {"process_id": "load_collection", "arguments": {"id": "tiny", "spatial_extent": NO_POLYGON}},
+        {"process_id": "load_collection", "arguments": {"id": "tiny", "spatial_extent": NO_GEOMETRY}},
+        {"process_id": "load_collection", "arguments": {"id": ["tiny"]}},
+        {"process_id": "load_collection", "arguments": {"id": "tiny", "temporal_extent": ["2024", 5]}},
+        {"process_id": "save_result", "arguments": {"data": 1, "format": 5}},
+        {"process_id": "reduce_dimension", "arguments": {"data": {}, "dimension": "t", "reducer": "mean"}},
+        {"process_id": "sum", "arguments": {"data": "1"}},
+        {"process_id": "add", "arguments": None},
         {"process_id": "array_create", "arguments": {"data": [1], "repeat": 10**10}},
         {"process_id": "absolute", "arguments": {"x": {"from_node": ["a"]}}},
     ],
@@ -302,10 +314,17 @@ def test_values_of_the_wrong_kind_are_refused(connection: openeo.Connection, nod
 
 
 def test_a_body_that_is_no_graph_is_refused_in_openeo_shape(connection: openeo.Connection) -> None:
-    for body in ([1, 2], {"process": {}}):
+    nested: list[Any] = []
+    for _ in range(400):
+        nested = [nested]
+    deep = {"a": {"process_id": "sum", "arguments": {"data": nested}, "result": True}}
+    graphs: list[Any] = [{"a": "x"}, {"a": None}, deep]
+    for body in ([1, 2], {"process": {}}, *({"process": {"process_graph": graph}} for graph in graphs)):
         reply = connection.post("/result", json=body, check_error=False)
-        assert reply.status_code == 400
+        assert reply.status_code == 400, reply.text
         assert {"id", "code", "message"} <= set(reply.json())
+    checked = connection.post("/validation", json={"process": {"process_graph": {"a": None}}}).json()["errors"]
+    assert [one["code"] for one in checked] == ["ProcessGraphInvalid"]
 
 
 def _ndvi_graph(archive_connection: openeo.Connection) -> dict[str, Any]:

@@ -263,7 +263,7 @@ def test_every_process_that_runs_is_listed_and_every_listed_one_runs() -> None:
                 default = ours[one["name"]].default
                 told = one.get("default") if one.get("optional") else inspect.Parameter.empty
                 assert default == told or (not default and told == []), (spec["id"], one["name"])
-            required = {p["name"]: None for p in spec["parameters"]}
+            required = {p["name"]: {"from_parameter": p["name"]} for p in spec["parameters"]}
             node = {"process_id": spec["id"], "arguments": required, "result": True}
             assert Executor({}).validate({"n": node}) == [], spec["id"]
 

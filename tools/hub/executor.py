@@ -18,6 +18,7 @@ from tools.hub import (
     processes_time,
     processes_vector,
 )
+from tools.hub.arguments import refuse_unlike
 from tools.hub.openeo_errors import JobCanceled, OpenEOError
 
 Json = dict[str, Any]
@@ -102,7 +103,9 @@ class Executor:
                 errors.extend(self._check_node(node))
         return errors
 
-    def _check_node(self, node: Json) -> list[OpenEOError]:
+    def _check_node(self, node: Any) -> list[OpenEOError]:
+        if not _is_node(node):
+            return []  # told of the whole graph
         try:
             self._process(node["process_id"], node.get("arguments", {}))
         except OpenEOError as error:
@@ -156,11 +159,14 @@ class Executor:
             process = self._processes[process_id] = self._user_defined(signature, graph)
         if process is None:
             raise OpenEOError("ProcessUnsupported", f"Process with identifier '{process_id}' is not available here.")
+        if not isinstance(arguments, dict):
+            raise OpenEOError("ProcessParameterInvalid", f"The arguments of process '{process_id}' are not an object.")
         try:
             _signature(process).bind(**arguments)
         except TypeError as error:
             code = "ProcessParameterRequired" if "missing" in str(error) else "ProcessParameterUnsupported"
             raise OpenEOError(code, f"Process '{process_id}': {error}.") from error
+        refuse_unlike(process_id, arguments)
         return process
 
     def _user_defined(self, signature: inspect.Signature, graph: Json) -> Process:
@@ -177,7 +183,7 @@ class Executor:
 
     def _resolver(self, value: Any) -> Resolver:
         """Turn an argument into a function that gives its value from the nodes done and the parameters."""
-        if isinstance(value, list):
+        if isinstance(value, list) and any(isinstance(part, list | dict) for part in value):
             parts = [self._resolver(part) for part in value]
             return lambda done, parameters: [part(done, parameters) for part in parts]
         if not isinstance(value, dict) or _is_geojson(value):
@@ -215,16 +221,16 @@ def _needed(graph: Json, order: list[str], known: Collection[str]) -> list[str]:
 
 def result_node(graph: Json) -> str:
     """Give the id of the node marked as the result."""
-    if (
-        not isinstance(graph, dict)
-        or not graph
-        or not all(isinstance(n, dict) and isinstance(n.get("process_id"), str) for n in graph.values())
-    ):
+    if not isinstance(graph, dict) or not graph or not all(_is_node(node) for node in graph.values()):
         raise OpenEOError("ProcessGraphInvalid", "A process graph is an object of nodes, each with a process_id.")
     results = [node_id for node_id, node in graph.items() if node.get("result") is True]
     if len(results) != 1:
         raise OpenEOError("ProcessGraphInvalid", f"Exactly one node must have 'result': true; found {len(results)}.")
     return results[0]
+
+
+def _is_node(node: Any) -> bool:
+    return isinstance(node, dict) and isinstance(node.get("process_id"), str)
 
 
 @cache

@@ -141,10 +141,13 @@ def _period(extent: Sequence[str | None] | None) -> tuple[str | None, str | None
 
 def _extent_box(extent: Json) -> tuple[Bounds, str]:
     if "west" in extent:
-        edges = [extent.get(name) for name in ("west", "south", "east", "north")]
+        edges: list[Any] = [extent.get(name) for name in ("west", "south", "east", "north")]
         if not all(isinstance(edge, int | float) and math.isfinite(edge) for edge in edges):
             raise OpenEOError("ProcessParameterInvalid", "west, south, east and north must be four finite numbers.")
-        return tuple(edges), crs_text(extent.get("crs"))  # type: ignore[return-value]  # checked above
+        if edges[0] > edges[2] or edges[1] > edges[3]:
+            text = "west must not lie east of east, nor south north of north; ask twice for both sides of 180 degrees."
+            raise OpenEOError("ProcessParameterInvalid", text)
+        return (edges[0], edges[1], edges[2], edges[3]), crs_text(extent.get("crs"))
     from shapely.geometry import shape
     from shapely.ops import unary_union
 

@@ -10,7 +10,7 @@ from contextlib import ExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Body, Request, Response
+from fastapi import APIRouter, Body, HTTPException, Query, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import FileResponse, JSONResponse, StreamingResponse
 from fastapi.routing import APIRoute
@@ -30,6 +30,7 @@ from tools.hub.watch import Run
 
 Json = dict[str, Any]
 JsonBody = Annotated[Json, Body()]
+Limit = Annotated[int | None, Query(ge=1)]
 API_VERSION = "1.2.0"
 _PIECE_BYTES = 1_000_000
 log = logging.getLogger(__name__)
@@ -45,10 +46,11 @@ class OpenEORoute(APIRoute):
         async def guarded(request: Request) -> Response:
             try:
                 return await handler(request)
-            except RequestValidationError:
-                return error_response(
-                    OpenEOError("InvalidRequest", "The request body is not the JSON object expected.")
-                )
+            except (RequestValidationError, HTTPException):
+                text = "The request's body or parameters are not what the API describes, or the body is no JSON object."
+                return error_response(OpenEOError("InvalidRequest", text))
+            except RecursionError:
+                return error_response(OpenEOError("ProcessGraphInvalid", "The request is nested too deeply."))
             except ClmsError as error:
                 return error_response(error)
             except (OSError, sqlite3.OperationalError) as error:
@@ -275,7 +277,7 @@ def _add_job_results(router: APIRouter, jobs: Jobs) -> None:
         return Response(status_code=204)
 
     @router.get("/jobs/{job_id}/logs")
-    def logs(job_id: str, level: str = "debug", offset: str = "", limit: int | None = None) -> Json:
+    def logs(job_id: str, level: str = "debug", offset: str = "", limit: Limit = None) -> Json:
         return {"level": level, "logs": jobs.logs(job_id, level, offset, limit), "links": []}
 
     @router.get("/jobs/{job_id}/results")

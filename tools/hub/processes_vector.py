@@ -21,12 +21,24 @@ def geometries_of(geojson: Any) -> list[Json]:
     """List the geometries of any GeoJSON object."""
     if not isinstance(geojson, dict) or "type" not in geojson:
         raise OpenEOError("ProcessParameterInvalid", "Geometries must be a GeoJSON object.")
+    from shapely.errors import ShapelyError
+    from shapely.geometry import shape
+
     kind = geojson["type"]
-    if kind == "FeatureCollection":
-        return [feature["geometry"] for feature in geojson["features"]]
-    if kind == "Feature":
-        return [geojson["geometry"]]
-    return list(geojson["geometries"]) if kind == "GeometryCollection" else [geojson]
+    try:
+        if kind == "FeatureCollection":
+            found = [feature["geometry"] for feature in geojson["features"]]
+        elif kind == "Feature":
+            found = [geojson["geometry"]]
+        else:
+            found = list(geojson["geometries"]) if kind == "GeometryCollection" else [geojson]
+        for geometry in found:
+            shape(geometry)
+    except (KeyError, TypeError, ValueError, AttributeError, IndexError, ShapelyError) as error:
+        raise OpenEOError(
+            "ProcessParameterInvalid", "The GeoJSON object has a geometry that cannot be read."
+        ) from error
+    return found
 
 
 def geojson_crs(geojson: Json) -> str:

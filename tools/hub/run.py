@@ -11,7 +11,7 @@ from tools.hub.archive import Archive
 from tools.hub.cluster import Cluster
 from tools.hub.cube import Cube, VectorCube
 from tools.hub.cube_cache import CubeCache, keys_worth_keeping
-from tools.hub.executor import Executor, Process, without_repeats
+from tools.hub.executor import Executor, Process, result_node, without_repeats
 from tools.hub.limits import Limits
 from tools.hub.loading import Loader
 from tools.hub.openeo_errors import OpenEOError
@@ -137,6 +137,7 @@ def run_to_file(
         return (cluster or Cluster()).compute(data, run)
 
     limits = limits or Limits()
+    result_node(graph)  # what is no graph at all is told before its parts are looked at
     with Files() as files, scratch(folder, limits):
         executor = _executor(archive, files, run, limits, user or {})
         state = archive.state() + json.dumps(user or {}, sort_keys=True)
