@@ -103,7 +103,7 @@ def handout_html(lesson: Lesson, language: Language) -> str:
 
 def conversation_html(turns: list[Turn], language: Language) -> str:
     """Give a conversation as a page to read: nothing can be asked on it."""
-    markdown = MarkdownIt("commonmark", {"html": False}).enable("table")
+    markdown = MarkdownIt("commonmark", {"html": False, "breaks": True}).enable("table")
     parts = []
     for turn in turns:
         told = markdown.render(lists_ended(turn.text).replace("![", "!\\["))

@@ -152,7 +152,7 @@ def _picture(artifact: Artifact, language: Language, *, folds: bool) -> str:
 
 def _row(row: StatisticsRow, language: Language, *, dated: bool) -> str:
     value = say(language, "no_value") if row.value is None else f"{row.value:.4g}"
-    date = f"<td>{escape(row.date or '')}</td>" if dated else ""
+    date = f'<td class="date">{escape(row.date or "")}</td>' if dated else ""
     valid = pixels_words(row, language)
     label = escape(translate(row.label, language))
     return (

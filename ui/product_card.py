@@ -104,7 +104,7 @@ def _part(key: str, lines: Sequence[str], language: Language) -> str:
 def _links(product: Product | None, reasons: Recommendation | None, language: Language) -> str:
     page = (reasons.url if reasons else None) or (product.url if product else None) or ""
     links = [(say(language, "product_page"), page)]
-    links += [(f"{say(language, 'manual')}: {one.title}", one.url or "") for one in _manuals(product)]
+    links += [(_named("manual", one.title, language), one.url or "") for one in _manuals(product)]
     shown = "".join(
         f'<a class="chip" href="{escape(url)}" target="_blank" rel="noopener noreferrer">{escape(words)}</a>'
         for words, url in links
@@ -150,7 +150,7 @@ def _pair(
         + "</tr>"
         for aspect, tell in ASPECTS.items()
     )
-    name = f"{say(language, 'side_by_side')}: {one.title} | {other.title}"
+    name = _named("side_by_side", f"{one.title} | {other.title}", language)
     head = f'<td></td><th scope="col">{escape(one.title)}</th><th scope="col">{escape(other.title)}</th>'
     label = escape(name, quote=True)
     return (
@@ -158,6 +158,10 @@ def _pair(
         f'<div class="scroll" tabindex="0" role="region" aria-label="{label}"><table class="pair">'
         f"<thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></div></details>"
     )
+
+
+def _named(key: str, rest: str, language: Language) -> str:
+    return say(language, "named", head=say(language, key), rest=rest)
 
 
 def _find(name: str, catalogue: "Catalogue") -> Product | None:

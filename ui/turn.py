@@ -52,7 +52,7 @@ class Step:
         name = say(language, known) if known in all_words() else spoken(self.name).capitalize()
         # A switch that is on is told by its name: its value says nothing.
         told = [spoken(key) if value is True else plain(value) for key, value in self._given() if value is not False]
-        title = f"{name}: {', '.join(told)}" if told else name
+        title = say(language, "named", head=name, rest=", ".join(told)) if told else name
         title = title if len(title) <= _TITLE_LENGTH else title[: _TITLE_LENGTH - 1] + "…"
         return title if self.outcome == "ok" else f"{title} ({say(language, f'outcome_{self.outcome}')})"
 

@@ -146,7 +146,7 @@ def test_a_line_after_a_list_is_no_part_of_it_and_a_switch_is_told_by_its_name()
     turn.take(ToolStarted(call_id="1", name="feature_stack", args={"place": "Rennes", "true_colour": True, "x": False}))
     turn.take(TextEvent(text="1. one\n2. two\nThe mean.\n- a\n  more of a\nEnd"))
     step, told = turn.messages("fr")[1:]
-    assert step["metadata"]["title"] == "Empilement de bandes: Rennes, true colour"
+    assert step["metadata"]["title"] == "Empilement de bandes\u00a0: Rennes, true colour"
     assert told["content"] == "1. one\n2. two\n\nThe mean.\n- a\n  more of a\nEnd"
 
 
