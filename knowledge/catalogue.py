@@ -4,7 +4,7 @@ import re
 import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import cache, cached_property, lru_cache
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -170,7 +170,17 @@ def load_catalogue(folder: Path | None = None) -> Catalogue:
     Raises:
         SourceInvalid: a file is not a valid product, two products share an id, or a name in it does not exist.
     """
-    products = tuple(_read_product(path) for path in sorted((folder or HERE / "products").glob("*.yaml")))
+    return _load(folder) if folder else _load_bundled()
+
+
+@cache
+def _load_bundled() -> Catalogue:
+    """Read the own files once a process: that takes most of a second, and they hold many objects."""
+    return _load(HERE / "products")
+
+
+def _load(folder: Path) -> Catalogue:
+    products = tuple(_read_product(path) for path in sorted(folder.glob("*.yaml")))
     legends = tuple(_read_legend(path) for path in sorted((HERE / "legends").glob("*.yaml")))
     if not products:
         raise SourceInvalid(f"There are no product files in {folder}.", hint="One YAML file a product.")
