@@ -16,7 +16,7 @@ from typing import Any
 from assistant import answers, choices, finish, grounding, minds, pending, translation
 from assistant.abilities import with_long_names
 from assistant.access import Access, User, acting_as, current_user
-from assistant.asked import Asked, with_settled_area, with_written_area
+from assistant.asked import Asked, told_again, with_settled_area, with_written_area
 from assistant.conversation import ConversationState, replayed
 from assistant.jobs import Jobs, Running
 from assistant.menu import ModelUnusable, Run
@@ -258,7 +258,7 @@ class Assistant:
         """Write down that a question is asked, and read it together with what was said before."""
         self.access.begin(asked.session_id)
         self.jobs.begin(job)
-        return with_settled_area(self._take_up(self._recall(with_written_area(asked))))
+        return with_settled_area(told_again(self._take_up(self._recall(with_written_area(asked)))))
 
     def _saved(self, asked: Asked, answer: Answer, run: Run, job_id: str) -> Answer:
         """Keep the turn; an answer that cannot be kept is given all the same, and says so."""
@@ -267,7 +267,7 @@ class Assistant:
             waiting = pending.find_pending(run.calls, run.results, **about)
             done = pending.settled(answer, asked.resumed, waiting)
             kept: dict[str, Any] = {"pending": waiting, "settled": done, "anyone": not asked.has_session}
-            state = asked.state.after(asked.question, answer.text, asked.written)
+            state = asked.state.after(asked.question, answer.text, asked.written, asked.language)
             self.sessions.save(asked.session_id, asked.question, answer, state=state, **kept, job_id=job_id)
             self.sessions.expire(self.settings.session_days)
         except (OSError, sqlite3.Error) as error:

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import date
 
-from assistant import conversation, pending, translation
+from assistant import conversation, pending, tongue, translation
 from assistant.conversation import START, ConversationState
 from knowledge.lexicon import Language
 from tools.area_text import take_area
@@ -61,6 +61,14 @@ class Asked:
             approves_all=self.approves_all is True,
             question=self.question if not self.resumed or self.resumed.approved else "",
         )
+
+
+def told_again(asked: Asked) -> Asked:
+    """Put the question before in the place of one that only says in which language to tell it."""
+    latest = asked.state.latest
+    if asked.resumed or not latest or not tongue.says_only_language(asked.question):
+        return asked
+    return replace(asked, question=latest.text, fixed_language=tongue.demanded(asked.question))
 
 
 def with_written_area(asked: Asked) -> Asked:

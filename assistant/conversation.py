@@ -32,6 +32,7 @@ from assistant.shifts import find_shift, spelled_out
 from assistant.slots import Slots
 from assistant.spans import is_known_place
 from assistant.times import When, find_periods, in_year_of
+from assistant.tongue import says_only_language
 from assistant.translation import language_asked
 from assistant.yearly import asked_output
 from knowledge.lexicon import Language
@@ -66,17 +67,20 @@ class ConversationState(Frozen):
     language: Language | None = None
     """In which the user asks."""
 
-    def after(self, question: str, answer: str, area: Polygons | None = None) -> "ConversationState":
+    def after(
+        self, question: str, answer: str, area: Polygons | None = None, told_in: Language | None = None
+    ) -> "ConversationState":
         """Give the state after a question and its answer; small talk, a yes and a no change nothing.
 
         Args:
             question: What the user asked.
             answer: What was told.
             area: Polygons that were written into the question.
+            told_in: The answer's language, where the question does not tell it.
         """
         found = read(question, self)
-        language = language_asked(question, self.language)
-        if found.intent in slots.SMALL_TALK or is_reply(question):
+        language = told_in or language_asked(question, self.language)
+        if found.intent in slots.SMALL_TALK or is_reply(question) or says_only_language(question):
             return self.model_copy(update={"language": language})
         detour = found.intent in DETOURS and self.last is not None and self.last.intent not in DETOURS
         named = [found.place] if {",", "("} & set(found.place) else []

@@ -1,9 +1,10 @@
 """Leave out of a question what claims to come from somebody else: a system, an assistant, a tool."""
 
 import re
+import unicodedata
 from functools import cache
 
-from assistant import lexicon
+from assistant import lexicon, tongue
 
 _OTHERS = "system|developer|assistant|tool|système|sistema|systeem|outil|werkzeug|herramienta|strumento"
 _USER = "user|human|utilisateur|utilisatrice|nutzer|benutzer|usuario|usuaria|utente"
@@ -18,6 +19,9 @@ _MARK = re.compile(
 _HIDDEN = re.compile(r'<!--.*?(?:-->|\Z)|\{[^{}]*"role"\s*:\s*"(?!user")\w+"[^{}]*\}', re.I | re.S)
 """Comments and messages of a chat API: nobody says them."""
 _SENTENCE = re.compile(r"(?<=[.!?\n])\s+|\n+|\\n")
+_BRACKETED = re.compile(r"[(\[{]([^()\[\]{}]*)[)\]}]")
+_LOOK_ALIKE = str.maketrans("АВЕЅІЈКМНОРСТХУаеѕіјорсхуΑΒΕΖΗΙΚΜΝΟΡΤΥΧο", "ABESIJKMHOPCTXYaesijopcxyABEZHIKMNOPTYXo")
+"""Cyrillic and Greek letters that look like Latin ones; the text itself keeps them."""
 _LABEL = re.compile(r"[\W_]*(?:[\w'’]+\s){0,2}[\w'’]+\s*:")
 
 
@@ -26,7 +30,8 @@ def users_words(question: str) -> str:
 
     The question stays as it is where nothing of it would be left.
     """
-    said = _HIDDEN.sub("\n", question)
+    seen = "".join(one for one in question if unicodedata.category(one) != "Cf")  # zero-width signs part no words
+    said = _BRACKETED.sub(lambda match: "\n" if _poses(match[1]) else match[0], _HIDDEN.sub("\n", seen))
     parts = [part for part in _SENTENCE.split("\n".join(_own(said))) if part.strip()]
     kept = " ".join(" ".join(part for part in parts if not _poses(part)).split())
     changed = said != question or _MARK.search(said) or any(map(_poses, parts))
@@ -46,16 +51,17 @@ def _own(question: str) -> list[str]:
 
 def _poses(sentence: str) -> bool:
     """Tell whether a sentence speaks to the machine: labelled as the system's, or telling it to drop its rules."""
+    sentence = sentence.translate(_LOOK_ALIKE)
     label = _LABEL.match(sentence)
     labelled = label is not None and lexicon.has_only(label[0].strip("\n\t #*>-:"), "system_label")
-    return labelled or _orders().search(lexicon.fold(sentence)) is not None
+    return labelled or bool(_orders().search(lexicon.fold(sentence)) and not tongue.demanded(sentence))
 
 
 @cache
 def _orders() -> "re.Pattern[str]":
-    pairs = (("drop", "rules"), ("drop", "secrets"), ("reveal", "secrets"))
+    pairs = (("drop", "rules"), ("drop", "secrets"), ("reveal", "secrets"), ("must", "dictate"))
     said = (
-        rf"(?:{lexicon.alternatives(verb)})\s+(?:[\w'’]+\s+){{0,4}}(?:{lexicon.alternatives(what)})"
+        rf"(?:{lexicon.alternatives(verb)})\s+(?:[\w'’-]+\s+){{0,4}}(?:{lexicon.alternatives(what)})"
         for verb, what in pairs
     )
     return re.compile(rf"(?<!\w)(?:{'|'.join(said)})")

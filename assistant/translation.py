@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from functools import cache, lru_cache
 from typing import TYPE_CHECKING
 
-from assistant import abilities, lexicon, pending
+from assistant import abilities, lexicon, pending, tongue
 from assistant.known_places import find_named
 from assistant.phrases import has_english, translate
 from assistant.schema import Answer, ErrorEvent, Event, QuestionEvent, ToolProgress
@@ -24,12 +24,14 @@ NOTE = "What is in English here stands so in the product catalogue or in its sou
 
 @lru_cache(maxsize=256)
 def language_asked(question: str, before: Language | None = None) -> Language:
-    """Tell in which language to answer: that of the question; where it is too short to tell, the conversation's.
+    """Tell in which language to answer: the one asked for, that of the question, or, too short, the conversation's.
 
     Args:
         question: What is asked now.
         before: The language of the conversation so far; None where it has just begun.
     """
+    if said := tongue.demanded(question):
+        return said
     best = _likely(question)
     if len(best) == 1:
         return best[0]

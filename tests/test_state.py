@@ -7,6 +7,7 @@ import pytest
 from assistant.conversation import ConversationState, replayed
 from assistant.database import tables
 from assistant.settings import Settings
+from assistant.translation import language_asked
 from tests.servers.chat import calls, chat_server, says
 from tests.servers.menu import small_assistant
 
@@ -120,3 +121,33 @@ async def test_a_model_may_answer_from_the_conversation(settings: Settings) -> N
         first = await small_assistant(told).ask(QUESTION)
         answer = await small_assistant(told).ask("What did Parcel A have?", session_id=first.session_id)
     assert answer.text == "Parcel A had 0.6."
+
+
+@pytest.mark.parametrize(
+    ("asked", "language"),
+    [("in German please", "de"), ("Réponds en italien.", "it"), ("¿y en francés?", "fr"), ("Auf Spanisch bitte", "es")],
+)
+async def test_the_last_answer_is_told_in_another_language_and_so_are_the_next(
+    settings: Settings, asked: str, language: str
+) -> None:
+    first = await small_assistant(settings).ask(QUESTION)
+    again = await small_assistant(settings).ask(asked, session_id=first.session_id)
+    assert again.plan == first.plan
+    assert small_assistant(settings).sessions.state(first.session_id).language == language
+    later = await small_assistant(settings).ask("2019?", session_id=first.session_id)
+    assert later.plan is not None
+    assert (later.plan.place.name, later.plan.period.label) == ("Rennes", "2019")
+    assert small_assistant(settings).sessions.state(first.session_id).language == language
+
+
+@pytest.mark.parametrize(
+    ("question", "language"),
+    [
+        ("How green is Rennes in June 2026? Answer in German.", "de"),
+        ("Quelle est la densité des arbres à Lyon ? In English please.", "en"),
+        ("Which product shows forests in German national parks?", "en"),
+        ("Are there manuals in French?", "en"),
+    ],
+)
+def test_the_language_to_answer_in_is_the_one_asked_for(question: str, language: str) -> None:
+    assert language_asked(question) == language
