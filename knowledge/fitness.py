@@ -286,9 +286,7 @@ def difference_rule(
 def _change(product: Product, need: Need, catalogue: Catalogue) -> Shortfall | None:
     """Warn of comparing the ends of a period where that is not allowed, or not verified; name the change layer."""
     if need.start and need.end and need.start.year == need.end.year:
-        text = f"It tells of change between two years, not of {need.start.year} alone."
-        only = all(one.is_change for one in product.editions)
-        return Shortfall(kind="one year", text=text, blocks=False) if only else None
+        return _one_year(product, need.start.year)
     years, rule = difference_rule(product, need, catalogue) or ((0, 0), None)
     if rule is None or rule.allowed or (rule.allowed is None and not (rule.change_product and need.change)):
         return None
@@ -296,6 +294,19 @@ def _change(product: Product, need: Need, catalogue: Catalogue) -> Shortfall | N
     take = f" Take {rule.change_product}." if rule.change_product else ""
     blamed = bool(rule.change_product and lead)
     return Shortfall(kind="change" if blamed else "compare", text=f"{lead}{rule.reason}{take}", blocks=False)
+
+
+def _one_year(product: Product, year: int) -> Shortfall | None:
+    """Tell where no edition is of one year: all hold change, or what is usual over many years."""
+    if all(one.is_change for one in product.editions):
+        return Shortfall(
+            kind="one year", text=f"It tells of change between two years, not of {year} alone.", blocks=False
+        )
+    if all(one.sums_up for one in product.editions):
+        return Shortfall(
+            kind="one year", text=f"It tells what is usual over many years, not how {year} was.", blocks=False
+        )
+    return None
 
 
 def _still(product: Product, need: Need) -> Shortfall | None:

@@ -181,11 +181,12 @@ def policy_sentences(product: Product) -> dict[str, str]:
 def facts_sentence(product: Product) -> str:
     """Say resolution, coverage, period and cadence in one sentence."""
     end = {"present": "today", None: "an unstated year"}.get(product.end, product.end)
+    years = f"of {end}" if product.start == product.end else f"from {product.start} to {end}"
     unmeasured = "vector data" if is_vector(product) else "pixel size not given"
     parts = [
         f"pixels of {product.resolution_m:g} m" if product.resolution_m else unmeasured,
         f"coverage: {product.coverage}",
-        f"data from {product.start} to {end}" if product.start else "",
+        f"data {years}" if product.start else "",
         f"produced: {product.cadence}" if product.cadence else "",
     ]
     return "Facts: " + "; ".join(part for part in parts if part) + "."

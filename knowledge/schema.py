@@ -177,9 +177,7 @@ class Comparability(Frozen):
         if self.break_year is not None and (years is None or not min(years) < self.break_year <= max(years)):
             return False
         if self.against:
-            return (first in self.editions and second in self.against) or (
-                second in self.editions and first in self.against
-            )
+            return any(a in self.editions and b in self.against for a, b in ((first, second), (second, first)))
         same = self.own_dates or len(self.editions) == 1
         return first in self.editions and second in self.editions and (first == second) is same
 
@@ -265,6 +263,8 @@ class Edition(Frozen):
     """Names from `areas.yaml` when the extent is not one box."""
     parts_only: bool = False
     """True when it maps only parts of `areas` whose outlines are not known, such as cities, river belts or sites."""
+    sums_up: bool = False
+    """True when it tells what is usual over all its years, and nothing of a single one."""
     unverified_areas: tuple[str, ...] = ()
     """Names from `areas.yaml` of places that sources disagree on: not ruled out, and told as not verified."""
     boxes: Boxes = ()
