@@ -1,7 +1,9 @@
 """Polygon files and bodies: formats, coordinate systems, repair, refusals."""
 
 import json
+import sqlite3
 import zipfile
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -86,6 +88,21 @@ def test_largest_layer_is_used_and_the_others_told(tmp_path: Path) -> None:
     polygons = read_polygons(path, max_bytes=LIMIT)
     assert len(polygons.collection["features"]) == 2
     assert "first" in polygons.warnings[0]
+
+
+@pytest.mark.parametrize(
+    "made",
+    [
+        "CREATE VIEW v AS WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x+1 FROM c) SELECT x AS fid FROM c",
+        "CREATE TABLE t (fid INTEGER PRIMARY KEY, geom BLOB AS (zeroblob(1000000000)))",
+    ],
+)
+def test_a_geopackage_that_computes_what_it_holds_is_refused(tmp_path: Path, made: str) -> None:
+    path = save(tmp_path / "endless.gpkg", [SQUARE])
+    with closing(sqlite3.connect(path)) as db:
+        db.execute(made)
+    with pytest.raises(AreaInvalid, match="views or computed columns"):
+        read_polygons(path, max_bytes=LIMIT)
 
 
 def test_bare_geometry_is_named_after_its_file() -> None:
