@@ -1,5 +1,6 @@
 """Running it: secrets stay out of logs and replies, the log can be JSON, a stopped server finishes what it is asked."""
 
+import asyncio
 import io
 import json
 import logging
@@ -28,6 +29,8 @@ from assistant.telemetry import Redacting, request_id
 from assistant.users import ApiKeys
 from knowledge.errors import IndexMissing
 from tests.servers.dead import dead_url
+from tests.servers.loopback import running
+from ui.heads import TimedHeads
 from ui.health_api import health_router
 
 ROOT = Path(__file__).parent.parent
@@ -174,3 +177,30 @@ def test_the_container_and_compose_files_name_what_exists() -> None:
     names = {f"CLMS_{name.upper()}" for name in Settings.model_fields}
     assert set(app["environment"]) <= names
     assert set(app["depends_on"]) <= set(compose["services"])
+
+
+def test_a_connection_whose_head_does_not_come_in_is_ended_and_a_slow_answer_is_not(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("ui.heads.HEAD_S", 0.3)
+    app = FastAPI()
+
+    @app.get("/slow")
+    async def slow() -> str:
+        await asyncio.sleep(1)
+        return "done"
+
+    with running(app, lifespan="off", http=TimedHeads) as url:
+        where = (urlsplit(url).hostname, urlsplit(url).port)
+        with socket.create_connection(where) as silent, socket.create_connection(where) as dripping:
+            for one in (silent, dripping):
+                one.settimeout(20)
+            with suppress(ConnectionError):
+                dripping.sendall(b"GET /slow HTTP/1.1\r\n")
+                for _ in range(200):
+                    dripping.sendall(b"x: y\r\n")
+                    time.sleep(0.02)
+            with suppress(ConnectionError):
+                assert dripping.recv(10) == b""
+            assert silent.recv(10) == b""
+        assert httpx.get(f"{url}/slow").json() == "done"

@@ -148,6 +148,7 @@ def serve(host: str | None, port: int | None) -> None:
     from assistant.agent import Assistant
     from ui.api import create_app
     from ui.gate import check_exposure
+    from ui.heads import TimedHeads
 
     settings = _settings(host=host, port=port)
     check_exposure(settings)
@@ -163,7 +164,7 @@ def serve(host: str | None, port: int | None) -> None:
         log_level=settings.log_level.lower(),
         log_config=None if settings.log_format == "json" else uvicorn.config.LOGGING_CONFIG,
         access_log=settings.log_format == "text",
-        http="h11",  # bounds the headers of a request; httptools takes as many as come
+        http=TimedHeads,
         ws="none",
         server_header=False,
         timeout_graceful_shutdown=settings.shutdown_s,
@@ -363,6 +364,7 @@ def hub_serve(host: str, port: int) -> None:
 
     from tools.hub.app import create_hub
     from ui.gate import check_exposure, guard
+    from ui.heads import TimedHeads
 
     settings = _settings(host=host)
     check_exposure(settings)
@@ -370,7 +372,7 @@ def hub_serve(host: str, port: int) -> None:
     click.echo(f"STAC: http://{host}:{port}/stac  openEO: http://{host}:{port}/openeo")
     app = create_hub(settings.hub_dir, settings.hub_limits)
     guard(app, settings)
-    uvicorn.run(app, host=host, port=port, http="h11", log_level=settings.log_level.lower())
+    uvicorn.run(app, host=host, port=port, http=TimedHeads, log_level=settings.log_level.lower())
 
 
 @main.command()
