@@ -94,7 +94,7 @@ def compose(read: Slots, results: Sequence[ToolResult]) -> str:
         _product(results),
     ]
     quotes = _bullets("The documents say", _quotes(results, told=findings))
-    first = any(result.data.get("documents_first") for result in results)
+    first = any(one.data.get("documents_first") for one in results) and not any(one.plan for one in results)
     sections = [
         quotes if first else "",
         *(reversed(told) if _is_product_first(read, results) else told),

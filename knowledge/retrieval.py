@@ -297,9 +297,10 @@ class Retriever:
         """Weigh words by how few of the documents hold them, and give the weight of one that none holds."""
         return self._documents.rarity(words)
 
-    def on_cards(self, word: str) -> bool:
-        """Tell whether any product card holds a word."""
-        return bool(self._rows("SELECT 1 FROM words WHERE words MATCH ? LIMIT 1", (f'"{word}"',)))
+    def on_cards(self, word: str) -> set[str]:
+        """Give the products, and subjects of others, whose card holds a word."""
+        rows = self._rows("SELECT product_id FROM words JOIN entries USING (id) WHERE words MATCH ?", (f'"{word}"',))
+        return {str(owner) for (owner,) in rows}
 
     def _document_orders(self, question: str, product_id: str | None) -> list[list[str]]:
         """Rank the passages of documents, by words and by vectors."""

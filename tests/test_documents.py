@@ -112,13 +112,17 @@ def test_a_card_is_a_source_once_and_what_is_not_told_is_quoted(retriever: Retri
     assert all(one.quote in text for one in cards[:6])
 
 
+OMISSION = "Omission means built-up pixels, up to 7% of all, that the map leaves out."
+
+
 @pytest.fixture(scope="module")
 def several(tmp_path_factory: pytest.TempPathFactory) -> Retriever:
     """Manuals of two products, and one of none."""
     folder = tmp_path_factory.mktemp("several")
     (folder / "sealing.md").write_text(
         "---\ntitle: HRL Imperviousness Density - manual\n---\n# Accuracy\n\nThe overall accuracy is 92 percent.\n\n"
-        "# Errors\n\nGreen roofs are a frequent cause of omission.\n\n"
+        "# Errors\n\nGreen roofs are a frequent cause of omission. "
+        f"{OMISSION}\n\n"
         "# Size\n\nPatches have a width of at least 30 m.\n\n# Codes\n\n| Value | Meaning |\n| --- | --- |\n"
         "| 7 | outside Europe |\n| 254 | no image |\n"
     )
@@ -147,6 +151,11 @@ def several(tmp_path_factory: pytest.TempPathFactory) -> Retriever:
         ("Quelle est la hauteur minimale de l'imperméabilisation ?", ""),
         ("what does 254 mean in imperviousness", "| 254 | no image |"),
         ("what does 7 mean in imperviousness", "| 7 | outside Europe |"),
+        (
+            "What percentage of built-up pixels does imperviousness leave out?",
+            OMISSION,
+        ),
+        ("What does omission mean in imperviousness?", OMISSION),
         ("how accurate is tree cover density?", ""),
         ("what does 253 mean in imperviousness", ""),
         ("what is the accuracy of the banana layer?", ""),
@@ -174,6 +183,7 @@ def test_what_only_a_document_knows_comes_first_also_where_no_product_is_about_i
     for question, said in (
         ("Which roughness length do air quality modellers take?", "a roughness length of 0.8 m for forest"),
         ("How accurate is imperviousness density?", "The overall accuracy is 92 percent."),
+        ("What width do imperviousness density patches have?", "Patches have a width of at least 30 m."),
     ):
         found = tools.search_products(question)
         assert found.data["documents_first"], question

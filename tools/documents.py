@@ -5,7 +5,7 @@ from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from knowledge.asked import is_unknown
+from knowledge.asked import is_unknown, products_named
 from knowledge.catalogue import normalise
 from knowledge.document_search import word_root
 from knowledge.lexicon import in_manual_words
@@ -60,6 +60,8 @@ class _Found:
     score: float
     passage: Passage
     quote: str
+    held: frozenset[str] = frozenset()
+    """Words of the question that the quote holds, beside those of the document's title."""
 
 
 def quote_documents(
@@ -95,8 +97,7 @@ def quote_documents(
     newer = [one for one in citations if one.newer_version]
     return ToolResult(
         text="\n".join(f"“{one.quote}” ({one.place})" for one in citations),
-        # What no card speaks of only a document can answer.
-        data={"only_documents": not any(retriever.on_cards(word) for word in asked.rarest)},
+        data={"only_documents": _beyond_cards(retriever, asked, nearest[0]), "said": nearest[0].held},
         citations=citations,
         warnings=tuple(f"A newer version of {one.title} is in the index: {one.newer_version}." for one in newer),
     )
@@ -122,15 +123,26 @@ def with_documents(
         return found
     facts = advice.facts if advice else found.data.get("facts", ())
     gap = any(map(is_unknown, facts)) if advice or facts else not product_id
-    first = gap or bool(said.data["only_documents"])
-    told = f"The documents say:\n{said.text}"
+    # Who names the product wants something said of it, which may be a fact of the catalogue or a yes or no.
+    told = facts or (advice and advice.told_first)
+    wanted = not told and said.data["said"] and bool(products_named(question, retriever.catalogue))
+    first = gap or bool(said.data["only_documents"] or wanted)
+    quoted = f"The documents say:\n{said.text}"
     more = {
-        "text": f"{told}\n\n{found.text}" if first else f"{found.text}\n{told}",
+        "text": f"{quoted}\n\n{found.text}" if first else f"{found.text}\n{quoted}",
         "data": {**found.data, "documents_first": first},
         "citations": (*found.citations, *said.citations),
         "warnings": (*found.warnings, *said.warnings),
     }
     return found.model_copy(update=more)
+
+
+def _beyond_cards(retriever: "Retriever", asked: _Asked, nearest: _Found) -> bool:
+    """Tell whether only a document can answer: it speaks of what no card does, or not the one of the product named."""
+    if not any(retriever.on_cards(word) for word in asked.rarest):
+        return True
+    owners = asked.named.intersection(nearest.passage.product_ids)
+    return bool(owners) and any(owners.isdisjoint(retriever.on_cards(word)) for word in nearest.held)
 
 
 def _read(retriever: "Retriever", question: str) -> _Asked:
@@ -145,7 +157,9 @@ def _read(retriever: "Retriever", question: str) -> _Asked:
     years = [group for group in weights if len(weights) > 1 and _YEAR.fullmatch(group[0])]
     weights |= {group: YEAR_WEIGHT * weights[group] for group in years}
     rarest = max(known, key=lambda group: weights[group], default=())
-    return _Asked(weights, rarest, frozenset(retriever.named(" ".join(word for one in groups for word in one))))
+    named = {product.id for product in products_named(question, retriever.catalogue)}
+    named = named or retriever.named(" ".join(word for one in groups for word in one))
+    return _Asked(weights, rarest, frozenset(named))
 
 
 def _quote(retriever: "Retriever", passage: Passage, asked: _Asked) -> _Found | None:
@@ -171,9 +185,14 @@ def _quote(retriever: "Retriever", passage: Passage, asked: _Asked) -> _Found | 
     held = {line: one for line, one in held.items() if one.issuperset(numbers)} or held
     # What the headings say of all lines tells none of them from the others.
     own = set(rest) - _held(asked, passage.section) or rest
-    shares = {line: asked.share(one, rest) + asked.share(one, asked.weights) for line, one in held.items()}
-    line = max(shares, key=lambda one: (asked.share(held[one], own), shares[one]), default="")
-    return _Found(asked.share(by_text, rest) + shares[line], passage, line[:QUOTE_CHARS]) if line else None
+    sought = rest or [*asked.weights]
+    shares = {line: asked.share(one, sought) for line, one in held.items()}
+    # Of lines that say as much, the one that begins with what is asked is about it.
+    line = max(shares, key=lambda one: (asked.share(held[one], own), shares[one], -_begin(asked, one)), default="")
+    if not line:
+        return None
+    words = frozenset(word for group in held[line].intersection(rest) for word in group if not _YEAR.fullmatch(word))
+    return _Found(asked.share(by_text, sought) + shares[line], passage, line[:QUOTE_CHARS], words)
 
 
 def _lines(text: str) -> Iterator[tuple[str, str]]:
@@ -196,9 +215,15 @@ def _held(asked: _Asked, text: str) -> set[Group]:
     return {group for group in asked.weights if 2 * sum(_is_among(stem(word), words) for word in group) > len(group)}
 
 
+def _begin(asked: _Asked, line: str) -> int:
+    """Count the words of a line before the first that is asked for."""
+    words = _words(line)
+    return next((place for place, word in enumerate(words) if _held(asked, word)), len(words))
+
+
 def _words(text: str) -> list[str]:
-    """Give the words that carry meaning; a code may be a single digit."""
-    words = normalise(text).replace(".", " ").split()
+    """Give the words that carry meaning; a code may be a single digit, and % is a word."""
+    words = normalise(text.replace("%", " percent ")).replace(".", " ").split()
     return [word for word in words if word not in STOPWORDS and (len(word) > 1 or word.isdecimal())]
 
 
