@@ -2,8 +2,6 @@
 
 import csv
 import json
-import subprocess
-import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import date
@@ -19,6 +17,7 @@ from rasterio.warp import transform_bounds
 from assistant import answers, conversation
 from knowledge.ingest import build_index
 from knowledge.retrieval import Retriever
+from tests.exported import run_script
 from tests.rasters import write_band
 from tests.reading import read_after
 from tools.anomaly import anomalies
@@ -137,11 +136,9 @@ def test_the_files_hold_the_numbers_and_run_again(services: Services, found: Too
     )["features"]
     assert [one["properties"]["rank"] for one in features] == [row["rank"] for row in found.data["anomalies"]]
     script = next(one.path for one in found.artifacts if one.kind == "script")
-    run = subprocess.run(
-        [sys.executable, script, "--url", services.openeo_url], capture_output=True, text=True, timeout=120, check=True
-    )
-    assert "Same as the first run: all 18 rows agree." in run.stdout
-    assert "Deviations: same as in the first run." in run.stdout
+    printed = run_script(script, "--url", services.openeo_url)
+    assert "Same as the first run: all 18 rows agree." in printed
+    assert "Deviations: same as in the first run." in printed
 
 
 def test_the_years_to_compare_with_can_be_named(services: Services) -> None:

@@ -2,9 +2,6 @@
 
 import csv
 import json
-import os
-import subprocess
-import sys
 from collections.abc import Iterator
 from datetime import date
 from pathlib import Path
@@ -19,6 +16,7 @@ from rasterio.warp import transform_bounds
 
 from knowledge.ingest import build_index
 from knowledge.retrieval import Retriever
+from tests.exported import run_script
 from tests.rasters import write_band
 from tools.areas import parse_geojson
 from tools.errors import NoScenes, TooLarge, ToolInputError
@@ -121,19 +119,18 @@ def test_the_map_is_later_minus_earlier_and_its_graph_runs_alone(
     assert (kinds.count("script"), kinds.count("notebook")) == (1, 1)
 
 
-def test_the_one_script_makes_the_difference_again(services: Services) -> None:
+def test_the_one_script_makes_the_difference_again(services: Services, monkeypatch: pytest.MonkeyPatch) -> None:
     found = compute(services, "June 2025", against="June 2024")
     script = next(Path(one.path) for one in found.artifacts if one.kind == "script")
-    done = subprocess.run([sys.executable, script], capture_output=True, text=True, check=True)
-    assert "Same as the first run: all 6 rows agree." in done.stdout
-    assert "Differences: same as in the first run." in done.stdout
+    printed = run_script(script)
+    assert "Same as the first run: all 6 rows agree." in printed
+    assert "Differences: same as in the first run." in printed
     assert found.statistics is not None
-    assert f"F0: {found.statistics.rows[0].value:+.6f} (from " in done.stdout
-    assert "F2: no difference" in done.stdout
-    gone = {**os.environ, "CLMS_OPENEO_URL": "http://127.0.0.1:9/openeo"}
-    failed = subprocess.run([sys.executable, script], capture_output=True, text=True, check=False, env=gone)
-    assert "No openEO service answers at http://127.0.0.1:9/openeo" in failed.stderr
-    assert "Traceback" not in failed.stderr
+    assert f"F0: {found.statistics.rows[0].value:+.6f} (from " in printed
+    assert "F2: no difference" in printed
+    monkeypatch.setenv("CLMS_OPENEO_URL", "http://127.0.0.1:9/openeo")
+    with pytest.raises(SystemExit, match=r"No openEO service answers at http://127\.0\.0\.1:9/openeo"):
+        run_script(script)
 
 
 def test_the_table_holds_both_values_and_the_difference(services: Services) -> None:

@@ -25,6 +25,7 @@ from rasterio.warp import transform_geom
 
 from knowledge.ingest import build_index
 from knowledge.retrieval import Retriever
+from tests.exported import run_script
 from tools.areas import parse_geojson
 from tools.errors import JobFailed, NoScenes, TooLarge, ToolInputError
 from tools.feature_stack import Format, Variable, make_stack
@@ -206,10 +207,7 @@ def test_script_and_notebook_make_the_stack_again(world: World, tmp_path: Path) 
 def test_the_script_of_a_zarr_composite_writes_it_again(world: World, tmp_path: Path) -> None:
     found = stack(world, "red, NDVI", "zarr", composite=True)
     script = next(Path(one.path) for one in found.artifacts if one.kind == "script")
-    ran = subprocess.run(
-        [sys.executable, script], capture_output=True, text=True, check=True, cwd=tmp_path, timeout=120
-    )
-    assert "Same as the first run: all 2 layers." in ran.stdout
+    assert "Same as the first run: all 2 layers." in run_script(script, folder=tmp_path)
     with (
         zarr.storage.ZipStore(tmp_path / "stack.zarr.zip", mode="r") as store,
         zarr.storage.ZipStore(raster_of(found), mode="r") as first,

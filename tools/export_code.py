@@ -16,7 +16,7 @@ ADDRESS_VARIABLE = "CLMS_OPENEO_URL"
 CONNECT = f'''def connect(url: str, *, login: bool = False) -> Any:
     """Connect to an openEO service, logged in with your own account where it wants a login."""
     try:
-        connection = openeo.connect(url)
+        connection = openeo.connect(url, retry={{"connect": 1}})  # the client itself waits half a minute
     except (OSError, openeo.BaseOpenEoException) as error:
         raise SystemExit(
             f"No openEO service answers at {{url}} ({{type(error).__name__}}). Start the one of CLMS Assistant with "
