@@ -2,6 +2,8 @@
 
 import hashlib
 import importlib
+import threading
+from concurrent.futures import Future
 from functools import cache, lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -30,6 +32,8 @@ class Encoder:
         self.name = name
         self._source = source
         self._light = light
+        self._waiting: list[tuple[str, Future[list[float]]]] = []
+        self._taking, self._encoding = threading.Lock(), threading.Lock()
 
     def encode(self, texts: list[str]) -> list[list[float]]:
         """Give one unit vector a text.
@@ -38,7 +42,7 @@ class Encoder:
             EmbeddingUnavailable: the package or model is missing.
         """
         if self._light and len(texts) < FEW_TEXTS:
-            return [self._light.encode(text) for text in texts]
+            return self._together(self._light, texts)
         import torch
 
         most = _threads()
@@ -47,6 +51,24 @@ class Encoder:
         model = _model(self.name, self._source)
         vectors = model.encode(texts, batch_size=BATCH, normalize_embeddings=True, show_progress_bar=False)
         return [[float(x) for x in vector] for vector in vectors]
+
+    def _together(self, light: "LightEncoder", texts: list[str]) -> list[list[float]]:
+        """Encode texts with those that other threads wait for: whoever comes first takes all along."""
+        mine: list[tuple[str, Future[list[float]]]] = [(text, Future()) for text in texts]
+        with self._taking:
+            self._waiting += mine
+        with self._encoding:
+            with self._taking:
+                todo, self._waiting = self._waiting, []
+            try:
+                vectors = light.encode([text for text, _ in todo]) if todo else []
+            except Exception as error:  # it is theirs, too
+                for _, waiting in todo:
+                    waiting.set_exception(error)
+                raise
+            for (_, waiting), vector in zip(todo, vectors, strict=True):
+                waiting.set_result(vector)
+        return [vector.result() for _, vector in mine]
 
 
 @lru_cache(maxsize=2)
@@ -58,15 +80,17 @@ def load_encoder(name: str) -> Encoder:
     """
     from threadpoolctl import threadpool_limits
 
-    # For the whole process: a second thread of numpy waits for the first as long as both multiply.
-    threadpool_limits(limits=1, user_api="blas")
     if name == BUNDLED:
         from knowledge.light_encoder import LightEncoder
 
         folder = bundled_folder()
-        return Encoder(name, str(folder), LightEncoder(folder))
-    _model(name, name)
-    return Encoder(name, name)
+        encoder = Encoder(name, str(folder), LightEncoder(folder))
+    else:
+        _model(name, name)
+        encoder = Encoder(name, name)
+    # For the whole process, now that numpy is loaded: a second thread waits for the first as long as both multiply.
+    threadpool_limits(limits=1, user_api="blas")
+    return encoder
 
 
 @lru_cache(maxsize=2)
