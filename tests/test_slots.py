@@ -449,3 +449,18 @@ def test_words_that_only_look_like_areas_ask_for_none(question: str) -> None:
 def test_a_product_is_looked_for_in_all_places_that_are_named() -> None:
     ((name, args),) = planned_calls(conversation.read("Which tree cover product has Germany and Ukraine?"))
     assert (name, args["place"]) == ("search_products", "Germany; Ukraine")
+
+
+@pytest.mark.parametrize(
+    ("question", "ends"),
+    [
+        ("By how much did NDVI change in this field between June and August 2019?", ("June 2019", "August 2019")),
+        ("De combien le NDVI de ce champ a-t-il changé entre juin et août 2019 ?", ("juin 2019", "août 2019")),
+        ("Um wie viel hat sich der NDVI hier zwischen Juni und August 2019 verändert?", ("Juni 2019", "August 2019")),
+        ("¿Cuánto cambió el NDVI de este campo entre junio y agosto de 2019?", ("junio 2019", "agosto de 2019")),
+        ("Di quanto è cambiato l'NDVI di questo campo tra giugno e agosto 2019?", ("giugno 2019", "agosto 2019")),
+    ],
+)  # fmt: skip
+def test_how_much_something_changed_is_a_difference_of_two_periods(question: str, ends: tuple[str, str]) -> None:
+    (wanted,) = conversation.read(question).computes
+    assert (wanted.period, wanted.against) == ends
