@@ -19,6 +19,8 @@ MAX_TEXT_CHARS = 200
 NAME_KEYS = ("name", "nom", "nombre", "label", "title", "nuts_name", "id_parcel", "code")
 MAX_REPORTED = 20
 """Features told one by one; the rest is counted."""
+MOST_CORNERS, STEP_DEG = 50_000, 1e-5
+"""An outline with more corners is simplified within this step, about a metre: no pixel here is that small."""
 FEW_PIXELS = 4
 """A polygon with fewer pixels than this has hardly one that lies wholly inside."""
 
@@ -151,6 +153,11 @@ def _usable(feature: RawFeature, label: str, to_degrees: Any, reading: Reading) 
         return None
     if not valid:
         reading.repaired.append(f"{label} was repaired: its outline crossed itself or was not closed properly.")
+    corners = int(shapely.get_num_coordinates(polygon))
+    if corners > MOST_CORNERS:
+        polygon = shapely.simplify(polygon, STEP_DEG)
+        left = int(shapely.get_num_coordinates(polygon))
+        reading.repaired.append(f"{label} has {corners} corners: it was drawn with {left}, moved by less than 1.2 m.")
     west, _, east, _ = polygon.bounds
     if east - west > 180:
         widest = max(part.bounds[2] - part.bounds[0] for part in shapely.get_parts(polygon))
