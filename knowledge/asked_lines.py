@@ -199,7 +199,7 @@ def _status(asked: Asked) -> list[str]:
         if one.status not in ("current", "superseded") and not one.superseded_by:
             return [f"Replacement of {one.id}{UNKNOWN}", *_versions(asked)]
         yes = one.status == "superseded" or bool(one.superseded_by)
-        by = f"replaced by {one.superseded_by}" if one.superseded_by else "superseded"
+        by = f"replaced by {successor(one, asked.catalogue)}" if one.superseded_by else "superseded"
         told = f"{one.id} is {by}." if yes else f"{one.id} is not superseded."
     return [f"{'Yes' if yes else 'No'}. {told}" if _YES_OR_NO.match(text) else told]
 

@@ -131,7 +131,11 @@ def _layer(variable: Variable) -> str:
     scale = variable.scale if encoding.scale is None else encoding.scale
     offset = (variable.offset if encoding.offset is None else encoding.offset) or 0
     parts = [variable.meaning or UNKNOWN, variable.unit or ""]
-    parts += [f"stored x {scale:g} {'-' if offset < 0 else '+'} {abs(offset):g}" if scale is not None else ""]
+    parts += [
+        f"stored x {scale:g} {'-' if offset < 0 else '+'} {abs(offset):g}"
+        if scale is not None and encoding.kind != "unverified"
+        else ""
+    ]
     parts += [f"valid {' to '.join('any' if end is None else f'{end:g}' for end in encoding.valid or ())}".rstrip()]
     parts += [f"flag {code}: {meaning}" for code, meaning in encoding.special.items()]
     told = ", ".join(part for part in parts if part and part != "valid")
