@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import date
 
-from assistant import conversation, pending, tongue, translation
+from assistant import conversation, lexicon, pending, tongue, translation
 from assistant.conversation import START, ConversationState
 from knowledge.lexicon import Language
 from tools.area_text import take_area
@@ -64,9 +64,13 @@ class Asked:
 
 
 def told_again(asked: Asked) -> Asked:
-    """Put the question before in the place of one that only says in which language to tell it."""
-    latest = asked.state.latest
-    if asked.resumed or not latest or not tongue.says_only_language(asked.question):
+    """Put the question before in the place of one that only says in which language to tell it, or takes it back."""
+    latest, before = asked.state.latest, asked.state.before
+    if asked.resumed or not latest:
+        return asked
+    if before and before.latest and lexicon.has_only(asked.question.strip(" .!?"), "undo"):
+        return replace(asked, question=before.latest.text, state=before, fixed_language=asked.state.language)
+    if not tongue.says_only_language(asked.question):
         return asked
     return replace(asked, question=latest.text, fixed_language=tongue.demanded(asked.question))
 

@@ -66,6 +66,8 @@ class ConversationState(Frozen):
     """Titles that the last answer told of, in its order."""
     language: Language | None = None
     """In which the user asks."""
+    before: "ConversationState | None" = None
+    """The state before the last question that changed it, to which "undo" goes back; it has none of its own."""
 
     def after(
         self, question: str, answer: str, area: Polygons | None = None, told_in: Language | None = None
@@ -94,6 +96,7 @@ class ConversationState(Frozen):
             per_polygon=self.per_polygon or any(one.output == "per_polygon" for one in found.computes),
             products=self.products if found.product in self.products else told_products(answer),
             language=language,
+            before=self.model_copy(update={"before": None}),
         )
 
 

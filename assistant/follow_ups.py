@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING
 from assistant import abilities, choices, lexicon
 from assistant.computes import ComputeRequest, find_units
 from assistant.layers import names_land
-from assistant.picks import Pick, without_periods
+from assistant.picks import Pick, count_in, without_periods
 from assistant.sentences import ordinal_before, ordinals, word_pattern
+from assistant.spelled import spelled_numbers
 from assistant.times import When
-from knowledge.lexicon import LANGUAGES, is_function_word
+from knowledge.lexicon import LANGUAGES, is_function_word, language_of
 from tools.period_words import CANONICAL
 from tools.place_radius import radius_around, split_radius
 from tools.selection import Rank
@@ -26,6 +27,7 @@ SUBJECTS = ("product", "scenes", "phenology", "elsewhere")
 PICKING = (
     "least", "most", "lowest", "highest", "ask", "show", "follow_up", "refers", "courtesy", "parcels", "districts",
     "communes", "class_noun",
+    "foremost", "hindmost", "cancel", "other_one",
 )  # fmt: skip
 """Words in which rows of what was told are picked: which class has the least."""
 _CLITIC = re.compile(r"\w-l(?:e|a|es)(?!\w)")
@@ -115,6 +117,8 @@ def told_product(question: str, last: "Slots", told: Sequence[str]) -> str:
     rows = last.order or (last.layer and (last.layer.pick or last.layer.units != "place"))
     if not told or last.computes or rows or has_subject(question):
         return ""
+    if says_no_more(question) and lexicon.has(question, "other_one"):
+        return told[(told.index(last.product) + 1 if last.product in told else 1) % len(told)]
     rank = choices.rank_in(question)
     return told[rank - 1] if 0 < rank <= len(told) else ""
 
@@ -136,7 +140,8 @@ def picked_again(question: str, last: "Slots") -> "Slots | None":
     found = replace(last, rank=rank, subject=last.subject or last.text, text=question, missing=())
     asked = last.layer or request
     before = asked.pick if asked else Pick()
-    pick = replace(before, rank=order or before.rank or "highest", count=max(rank, before.count))
+    count = count_in(question) or before.count
+    pick = replace(before, rank=order or before.rank or "highest", count=max(rank, count))
     if last.layer or last.tool or request is None:
         named = last.layer and replace(last.layer, words=last.layer.words or last.text)
         if named and before:
@@ -148,8 +153,8 @@ def picked_again(question: str, last: "Slots") -> "Slots | None":
 def order_in(question: str) -> Rank:
     """Tell which end of a ranking a question names: the least, the highest; empty where it names none."""
     text = lexicon.fold(question)
-    least = word_pattern("lowest").search(text) or lexicon.has(question, "least", "lowest")
-    most = word_pattern("highest").search(text) or lexicon.has(question, "most", "highest")
+    least = word_pattern("lowest").search(text) or lexicon.has(question, "least", "lowest", "hindmost")
+    most = word_pattern("highest").search(text) or lexicon.has(question, "most", "highest", "foremost")
     return "lowest" if least else "highest" if most else ""
 
 
@@ -165,6 +170,8 @@ def says_no_more(question: str) -> bool:
     rest = lexicon.fold(question)
     for known in (lexicon.pattern(*PICKING), *map(word_pattern, ("lowest", "highest", "one")), re.compile(ordinals())):
         rest = known.sub(" ", rest)
+    for number in spelled_numbers(rest, language_of(question)):
+        rest = rest[: number.start] + " " * (number.end - number.start) + rest[number.end :]
     words = re.findall(r"[^\W\d_]+", rest)
     return all(any(is_function_word(word, language) for language in LANGUAGES) for word in words)
 

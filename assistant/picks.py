@@ -56,8 +56,8 @@ def read_pick(question: str, whens: tuple[When, ...], *, of_layer: bool = False)
     low, high = (("lowest", "least"), ("highest", "most", "best")) if of_layer else (("lowest",), ("highest",))
     rank: Rank = "lowest" if lexicon.has(rest, *low) else "highest" if lexicon.has(rest, *high) else ""
     if lexicon.has(rest, "ranking"):
-        return Pick(above, below, rank or "highest", _count(rest) or (COUNT if rank else ALL_COUNT))
-    return Pick(above, below, rank, _count(rest) or COUNT)
+        return Pick(above, below, rank or "highest", count_in(rest) or (COUNT if rank else ALL_COUNT))
+    return Pick(above, below, rank, count_in(rest) or COUNT)
 
 
 def without_best_units(question: str) -> str:
@@ -115,7 +115,7 @@ def _threshold(text: str, slot: str, *, of_layer: bool) -> tuple[float | None, s
     return None, text
 
 
-def _count(text: str) -> int:
+def count_in(text: str) -> int:
     """Give the number of things asked for, in digits or in words; 0 when there is none."""
     digits = [int(one) for one in _WHOLE.findall(text)]
     language = language_of(text)

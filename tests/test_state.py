@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from assistant.conversation import ConversationState, replayed
+from assistant.conversation import ConversationState, read, replayed
 from assistant.database import tables
 from assistant.settings import Settings
 from assistant.translation import language_asked
@@ -151,3 +151,39 @@ async def test_the_last_answer_is_told_in_another_language_and_so_are_the_next(
 )
 def test_the_language_to_answer_in_is_the_one_asked_for(question: str, language: str) -> None:
     assert language_asked(question) == language
+
+
+async def test_undo_goes_back_to_the_question_before_and_on_from_there(settings: Settings) -> None:
+    first = await small_assistant(settings).ask(QUESTION)
+    session_id = first.session_id
+    for question in ("and in Cayenne?", "Rückgängig", "in French please", "and in 2019?"):
+        answer = await small_assistant(settings).ask(question, session_id=session_id)
+    assert answer.plan is not None
+    assert (answer.plan.place.name, answer.plan.period.label) == ("Rennes", "2019")
+
+
+@pytest.mark.parametrize(
+    ("asked", "rank", "count"),
+    [
+        ("the three best", "highest", 3),
+        ("the last two", "lowest", 2),
+        ("no, the lowest", "lowest", 5),
+        ("die drei besten", "highest", 3),
+        ("les 2 derniers", "lowest", 2),
+        ("los dos peores", "lowest", 2),
+        ("i primi tre", "highest", 3),
+    ],
+)
+def test_the_ends_of_a_ranking_are_picked_in_few_words(asked: str, rank: str, count: int) -> None:
+    state = replayed([("user", QUESTION), ("assistant", "0.6")])
+    (request,) = read(asked, state).computes
+    assert (request.place, request.pick.rank, request.pick.count) == ("Rennes", rank, count)
+    (later,) = read("that one but for July 2026", state.after(asked, "0.7")).computes
+    assert (later.place, later.period, later.pick.rank) == ("Rennes", "July 2026", rank)
+
+
+def test_the_other_product_is_the_one_told_after_the_last() -> None:
+    told = "**Product to use: HRL Forest Type**\n- Why not HRL Tree Cover Density: it has shares."
+    state = replayed([("user", "Which products show forests?"), ("assistant", told)])
+    assert read("no, the other", state).product == "HRL Tree Cover Density"
+    assert read("the other one", state.after("no, the other", "")).product == "HRL Forest Type"
