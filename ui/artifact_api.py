@@ -16,7 +16,10 @@ SAFE = {
     "Cross-Origin-Resource-Policy": "same-origin",
 }
 FILE: dict[int | str, dict[str, Any]] = {
-    200: {"content": {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}}},
+    200: {
+        "description": "The file, as what it is.",
+        "content": {"*/*": {"schema": {"type": "string", "format": "binary"}}},
+    },
     206: {"description": "The part that the header `Range` asks for."},
     416: {"description": "The file has no such part."},
 }
