@@ -456,7 +456,7 @@ def test_a_product_is_looked_for_in_all_places_that_are_named() -> None:
     [
         ("By how much did NDVI change in this field between June and August 2019?", ("June 2019", "August 2019")),
         ("De combien le NDVI de ce champ a-t-il changé entre juin et août 2019 ?", ("juin 2019", "août 2019")),
-        ("Um wie viel hat sich der NDVI hier zwischen Juni und August 2019 verändert?", ("Juni 2019", "August 2019")),
+        ("Um wie viel hat sich der NDVI von Metz zwischen Mai und August 2019 geändert?", ("Mai 2019", "August 2019")),
         ("¿Cuánto cambió el NDVI de este campo entre junio y agosto de 2019?", ("junio 2019", "agosto de 2019")),
         ("Di quanto è cambiato l'NDVI di questo campo tra giugno e agosto 2019?", ("giugno 2019", "agosto 2019")),
     ],
