@@ -49,11 +49,12 @@ def find_communes(place: Place, source: "NutsSource | None") -> Polygons:
         TooLarge: The place has more of them than are computed at once.
     """
     files = kept_files(source)
-    if not files and source and source.lau_url:
+    found = next((features for path in files if (features := _inside(path, place))), None)
+    if not found and source and source.lau_url and source.lau_folder / LAU_FILE not in files:
         files = [fetch_communes(source)]
+        found = _inside(files[0], place)
     if not files:
         raise NotCovered(f"Boundaries of communes of {place.name} are not here.", GET_THEM)
-    found = next((features for path in files if (features := _inside(path, place))), None)
     if not found:
         raise NotCovered(f"The communes kept here have none in {place.name}.", GET_THEM)
     if len(found) > MOST:
