@@ -6,6 +6,7 @@ from assistant import abilities, comparison, lexicon
 from assistant.findings import OUTCOME_WORDS, computed_text, measured, period_in_words, picked_text, when_text
 from assistant.pending import question_of, with_options
 from assistant.slots import AVERAGE, ONE_END, Slots
+from knowledge.blocks import inert
 from tools.schema import Outcome, Output, Place, Polygons, Recommendation, ToolResult
 from tools.selection import with_unit
 
@@ -279,11 +280,12 @@ def _how(read: Slots, results: Sequence[ToolResult]) -> str:
 
 def _quotes(results: Sequence[ToolResult], *, told: str) -> tuple[str, ...]:
     """Give what manuals say and is not told yet, word for word, with the page it stands on."""
-    quoted = [one for result in results for one in result.citations if not one.own_words and one.quote not in told]
+    cited = [one for result in results for one in result.citations if not one.own_words]
     return tuple(
-        f"“{one.quote}” ({one.place}{'' if one.verified else '; quote not verified'})"
+        inert(f"“{one.quote}” ({one.place}{'' if one.verified else '; quote not verified'})")
         + (f" <{one.url}>" if one.url else "")
-        for one in quoted
+        for one in cited
+        if inert(one.quote) not in told
     )
 
 

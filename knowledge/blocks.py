@@ -37,6 +37,11 @@ class Reading:
     notes: tuple[str, ...] = field(default=())
 
 
+def inert(text: str) -> str:
+    """Give the words of a document so that Markdown shows them as they are: no picture, link or tag of its own."""
+    return re.sub(r"(?<=\])(?=[(\[:])|(?=<[a-z/!?])", r"\\", text, flags=re.I)
+
+
 def clean(text: str) -> str:
     """Give one line of visible text: white space joined, control and invisible characters gone."""
     text = _INVISIBLE.sub("", unicodedata.normalize("NFC", text))

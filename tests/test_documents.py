@@ -4,6 +4,7 @@ from datetime import date
 from pathlib import Path
 
 import pytest
+from markdown_it import MarkdownIt
 
 from assistant.answers import compose
 from assistant.conversation import read
@@ -127,7 +128,8 @@ def several(tmp_path_factory: pytest.TempPathFactory) -> Retriever:
         "| 7 | outside Europe |\n| 254 | no image |\n"
     )
     (folder / "grass.md").write_text(
-        "---\ntitle: HRL Grassland - manual\n---\n# Validation\n\nProducers accuracy is lowest in the south.\n"
+        "---\ntitle: HRL Grassland - manual\n---\n# Validation\n\nProducers accuracy is lowest in the south.\n\n"
+        "# Figures\n\n```\n![mowing figure](http://evil.example/p.png)<img src=q> 5 < 6\n```\n"
     )
     (folder / "orders.md").write_text(
         "# Orders\n\nDownload orders are kept for 72 hours.\n\n# Air quality\n\n"
@@ -189,3 +191,14 @@ def test_what_only_a_document_knows_comes_first_also_where_no_product_is_about_i
         assert found.data["documents_first"], question
         assert said in compose(read(question), [found]).split("\n\n")[0]
     assert not tools.search_products("Imperviousness density of a town").data.get("documents_first")
+
+
+def test_a_quote_is_shown_as_it_stands_and_makes_no_picture_or_link(several: Retriever) -> None:
+    found = quote_documents(several, "mowing figure of grassland")
+    (citation,) = found.citations
+    assert citation.quote == "![mowing figure](http://evil.example/p.png)<img src=q> 5 < 6"
+    assert citation.verified
+    for text in (found.text, compose(read("mowing figure"), [found.model_copy(update={"text": ""})])):
+        shown = MarkdownIt("commonmark").render(text)
+        assert "![mowing figure](http://evil.example/p.png)&lt;img src=q&gt; 5 &lt; 6" in shown
+        assert "<img" not in shown

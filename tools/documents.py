@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from knowledge.asked import is_unknown, products_named
+from knowledge.blocks import inert
 from knowledge.catalogue import normalise
 from knowledge.document_search import word_root
 from knowledge.lexicon import in_manual_words
@@ -96,7 +97,7 @@ def quote_documents(
     citations = tuple(_citation(retriever, one.passage, one.quote) for one in nearest)
     newer = [one for one in citations if one.newer_version]
     return ToolResult(
-        text="\n".join(f"“{one.quote}” ({one.place})" for one in citations),
+        text="\n".join(inert(f"“{one.quote}” ({one.place})") for one in citations),
         data={"only_documents": _beyond_cards(retriever, asked, nearest[0]), "said": nearest[0].held},
         citations=citations,
         warnings=tuple(f"A newer version of {one.title} is in the index: {one.newer_version}." for one in newer),
