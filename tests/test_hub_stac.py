@@ -138,6 +138,11 @@ def test_links_follow_the_mount_point(hub_dir: Path) -> None:
         {"limit": "0"},
         {"token": "!!"},
         {"filter": "eo:cloud_cover <<< 3"},
+        {"filter": "(" * 2500 + "1 = 1" + ")" * 2500},
+        {"filter": "-" * 9990 + "id = 1"},
+        {"filter": "NOT " * 2000 + "id = 'a'"},
+        {"filter": "[1]", "filter-lang": "cql2-json"},
+        {"filter": '{"op": "between", "args": [{"property": "id"}, [1, 2]]}', "filter-lang": "cql2-json"},
         {"intersects": '{"type": "Blob"}'},
         {"sortby": "a;drop table items"},
     ],
@@ -155,6 +160,10 @@ def test_unknown_ids_are_404_with_the_same_body(hub: str) -> None:
         assert set(reply.json()) == {"code", "description"}
     assert httpx.post(f"{hub}/stac/search", content=b"[1").status_code == 400
     assert httpx.post(f"{hub}/stac/search", json={"sortby": "datetime"}).status_code == 400
+    assert httpx.get(f"{hub}/stac/collections", params={"q": "\0"}).json()["collections"] == []
+    for text, found in (("true", 1), ("id = collection", 0)):
+        told = httpx.get(f"{hub}/stac/search", params={"filter": text, "limit": 1}).json()
+        assert len(told["features"]) == found
 
 
 def test_collections_are_found_by_words_place_and_time(client: Client) -> None:

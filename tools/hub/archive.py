@@ -118,7 +118,9 @@ class Archive:
 
     def collections_about(self, terms: Sequence[str]) -> list[Json]:
         """List the collections whose texts hold all words of any of the terms, the best match first."""
-        phrases = [" ".join('"' + word.replace('"', '""') + '"' for word in term.split()) for term in terms]
+        phrases = [
+            " ".join('"' + word.replace('"', '""') + '"' for word in term.replace("\0", " ").split()) for term in terms
+        ]
         wanted = " OR ".join(f"({phrase})" for phrase in phrases if phrase)
         if not wanted:
             return []

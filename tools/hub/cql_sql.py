@@ -23,11 +23,16 @@ class Split:
 
     cloud: list[tuple[str, float]] = field(default_factory=list)
     conditions: list[Condition] = field(default_factory=list)
-    rest: list[Json] = field(default_factory=list)
+    rest: list[Json | bool] = field(default_factory=list)
 
 
-def split(tree: Json, into: Split) -> Split:
+def split(tree: Json | bool, into: Split) -> Split:
     """Sort the parts of a conjunction by who can check them."""
+    if isinstance(tree, bool):
+        into.rest.append(tree)
+        return into
+    if not isinstance(tree, dict):
+        raise TypeError("a condition is an object or a truth value")
     if tree.get("op") == "and":
         for part in tree["args"]:
             split(part, into)
@@ -111,7 +116,7 @@ def _comparison(operator: str, left: Any, right: Any) -> Condition:
 
 def _test(node: Any, literals: list[Any], template: str) -> Condition:
     kinds = {_kind(literal) for literal in literals}
-    if len(kinds) != 1:
+    if len(kinds) != 1 or None in kinds:  # another property, or a computation
         raise NotInSqlError
     return _property(_name(node), kinds.pop(), template, tuple(literals))
 

@@ -1,5 +1,6 @@
 """Reads the parameters of a STAC search, from the query string or a JSON body, into an archive query."""
 
+import itertools
 import json
 import re
 from collections.abc import Mapping, Sequence
@@ -17,6 +18,8 @@ from tools.schema import Bbox
 DEFAULT_LIMIT = 100
 MAX_LIMIT = 1000
 
+_LONGEST_FILTER, _DEEPEST_FILTER = 10_000, 50
+_SIGNS = re.compile(r"(?:[-+]\s*){20}")
 _RFC_3339 = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)", re.IGNORECASE | re.ASCII)
 _MOMENT_HINT = "Write 2019-05-01T00:00:00Z/2019-05-31T23:59:59Z, or one such moment."
 _LISTS = ("collections", "ids")
@@ -228,14 +231,16 @@ def _filter(cql: Any, query: Any) -> tuple[Split, Matcher | None]:
     parts = Split()
     try:
         for term in terms:
-            split((cql2.parse_text(term) if isinstance(term, str) else _parsed(term)).to_json(), parts)
+            split((_read_text(term) if isinstance(term, str) else _parsed(term)).to_json(), parts)
         rest = [_parsed(tree) for tree in parts.rest]
-    except (cql2.ParseError, ValueError, TypeError) as error:
+    except (cql2.ParseError, ValueError, TypeError, RecursionError) as error:
         raise ToolInputError("The filter is not valid CQL2.", hint='For example: "eo:cloud_cover" < 20') from error
 
     def matches(item: Json) -> bool:
         try:
             return all(bool(expression.matches(item)) for expression in rest)
+        except (ValueError, TypeError) as error:
+            raise ToolInputError("The filter is not valid CQL2.", hint=str(error)) from error
         except Exception as error:
             # cql2 raises a bare Exception where the item lacks the property: null in CQL2, and null does not match.
             if type(error) is not Exception:
@@ -243,6 +248,19 @@ def _filter(cql: Any, query: Any) -> tuple[Split, Matcher | None]:
             return False
 
     return parts, matches if rest else None
+
+
+def _read_text(text: str) -> Any:
+    """Read CQL2 text; where it nests deeply, the parser would run out of stack and end the process."""
+    import cql2
+
+    depths = itertools.accumulate((letter == "(") - (letter == ")") for letter in text)
+    if len(text) > _LONGEST_FILTER or max(depths, default=0) > _DEEPEST_FILTER or _SIGNS.search(text):
+        raise ToolInputError(
+            "The filter is too long or nests too deeply.",
+            hint=f"At most {_LONGEST_FILTER:,} letters as text, parentheses {_DEEPEST_FILTER} deep.",
+        )
+    return cql2.parse_text(text)
 
 
 def _parsed(tree: Any) -> Any:
