@@ -42,16 +42,24 @@ def asked_facts(
 
 def products_named(question: str, catalogue: Catalogue) -> list[Product]:
     """Give the products that a question calls by title, abbreviation or alias, the longest name at each place."""
-    found: dict[str, Product] = {}
+    return [*{one.id: one for one, _ in names_in(question, catalogue)}.values()]
+
+
+def names_in(question: str, catalogue: Catalogue, *, proper_only: bool = False) -> list[tuple[Product, str]]:
+    """Give the products that a question names, in its order, each with that name in lower case without accents.
+
+    `proper_only` leaves out everyday words for them, such as "snow".
+    """
+    found: list[tuple[Product, str]] = []
     text, words = fold(question), re.findall(r"\w+", question)
     while text:
-        name, bearers = product_at(text, catalogue)
+        name, bearers = product_at(text, catalogue, proper_only=proper_only)
         if len(name) > LEAST_LETTERS or name.upper() in words:  # the French "et" is not ET
             with suppress(ProductNotFound):
                 one = catalogue.get(name)
-                found |= {one.id: one} if one.id in bearers else {}
+                found += [(one, name)] * (one.id in bearers)
         text = text.lstrip()[len(name) :] if name else text.lstrip().partition(" ")[2]
-    return [*found.values()]
+    return found
 
 
 def editions_meant(product: Product, question: str) -> tuple[Edition, ...]:

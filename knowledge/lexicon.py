@@ -40,6 +40,10 @@ class Lexicon(Frozen):
 
     function_words: dict[Language, str] = Field(default_factory=dict)
     asking_words: dict[Foreign, str] = Field(default_factory=dict)
+    setting_words: dict[Language, str] = Field(default_factory=dict)
+    """Words before a place, which tell where something is, not what, parted by commas."""
+    noun_words: str = ""
+    """Articles and the like of all languages, which stand between such a word and its noun."""
     terms: dict[str, dict[Foreign, Annotated[tuple[Word, ...], Field(min_length=1)]]]
     """English term of the catalogue -> language -> words for it; a star stands for any beginning or ending."""
 
@@ -87,6 +91,11 @@ def in_manual_words(question: str) -> list[tuple[str, ...]]:
     return list(dict.fromkeys(found))
 
 
+def settings_in(text: str) -> tuple[str, ...]:
+    """Give where something is, in the words of a question: of "fine particles in the streets" the last three."""
+    return tuple(match[0] for match in _setting(language_of(text)).finditer(_plain(text).replace("’", "'")))
+
+
 def without_function_words(text: str) -> str:
     """Lower a text, take its accents off and leave out the function words of its language."""
     idle = _function_words()[language_of(text)]
@@ -95,10 +104,11 @@ def without_function_words(text: str) -> str:
 
 def fold(text: str) -> str:
     """Lower a text and take its accents off: `Forêts` and `forets` are the same word."""
-    if text.isascii():
-        return text.lower()
-    plain = unicodedata.normalize("NFKD", text.casefold())
-    return "".join(char for char in plain if not unicodedata.combining(char))
+    return text.lower() if text.isascii() else _plain(text.casefold())
+
+
+def _plain(text: str) -> str:
+    return "".join(char for char in unicodedata.normalize("NFKD", text) if not unicodedata.combining(char))
 
 
 @cache
@@ -189,6 +199,20 @@ def _language_of_search(question: str) -> Language:
 @cache
 def _function_words() -> dict[Language, frozenset[str]]:
     return {language: frozenset(fold(words).split()) for language, words in load_lexicon().function_words.items()}
+
+
+@cache
+def _setting(language: Language) -> re.Pattern[str]:
+    """Give the pattern of a word of place with its noun, which two words may make up, and nouns that hang on that.
+
+    A German noun has a capital letter, so that what stands behind it is no part of it.
+    """
+    known = load_lexicon()
+    before = "|".join(r"\s+".join(one.split()) for one in fold(known.setting_words[language]).split(","))
+    joining = rf"(?:(?i:{'|'.join(fold(known.noun_words).split())})\b[\s']*)"
+    noun = rf"(?:(?!(?i:{'|'.join(sorted(_function_words()[language]))})\b)\w[\w-]*)"
+    two = rf"(?:(?=[a-z]){noun}\s+)?{noun}" if language == "de" else rf"{noun}(?:\s+{noun})?"
+    return re.compile(rf"(?<![\w'-])(?i:{before})\b[\s']+{joining}*{two}(?:\s+{joining}+{noun})*")
 
 
 @cache

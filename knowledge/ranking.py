@@ -53,6 +53,8 @@ CLEARLY = 1.1
 """A subject that others have is taken to be meant when it is nearer than any product by this factor."""
 BY_FAR = 2.0
 """The same where a product near to the question serves a policy that it names."""
+THEIRS = 0.75
+"""From this relevance on, a thing without its place is taken to be of the subject that others have."""
 SURE = 1.0
 """From this relevance on the nearest product has the subject asked for, and nothing else is offered in its place."""
 
@@ -113,6 +115,32 @@ def judge(
         relevant=known or nearest >= LEAST_RELEVANCE,
         certain=clearly or not ahead,
     )
+
+
+def is_theirs(near: Mapping[str, float]) -> bool:
+    """Tell whether what a thing is nearest to is a subject that others have."""
+    nearest = max(near, key=lambda one: near[one], default="")
+    return nearest.startswith(ELSEWHERE) and near[nearest] >= THEIRS
+
+
+def theirs_first(whole: Mapping[str, float], thing: Mapping[str, float]) -> dict[str, float]:
+    """Join how near all are to a question and to its thing, of which others have the subject.
+
+    No product is nearer than it is to the thing: pollen in parks is no matter of parks.
+    """
+    joined = {one: (whole.get(one, 0.0), thing.get(one, 0.0)) for one in {*whole, *thing}}
+    return {one: max(both) if one.startswith(ELSEWHERE) else min(both) for one, both in joined.items()}
+
+
+def without_unwanted(relevance: Mapping[str, float], alike: Mapping[str, float]) -> dict[str, float]:
+    """Take off the likeness to a thing that is not wanted, of those that are most like it."""
+    most = max(alike.values(), default=0.0)
+    least = ALIKE * most
+    above = {one: alike[one] - least for one in relevance if alike.get(one, 0.0) > least}
+    return {
+        one: near - UNWANTED * most * above[one] / (most - least) if one in above else near
+        for one, near in relevance.items()
+    }
 
 
 def word_shares(owners_of: Mapping[str, set[str]], total: int) -> dict[str, float]:

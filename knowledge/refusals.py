@@ -144,9 +144,9 @@ def read_why_not(question: str, catalogue: Catalogue) -> tuple[str, frozenset[st
     return question, frozenset()
 
 
-def product_at(text: str, catalogue: Catalogue) -> tuple[str, frozenset[str]]:
+def product_at(text: str, catalogue: Catalogue, *, proper_only: bool = False) -> tuple[str, frozenset[str]]:
     """Give the longest product name that a folded text begins with, and the products that bear it."""
-    pattern, bearers = _products(catalogue, proper_only=False)
+    pattern, bearers = _products(catalogue, proper_only=proper_only)
     match = pattern.match(text)
     return (match[1], bearers[_even(match[1])]) if match else ("", frozenset())
 

@@ -23,27 +23,28 @@ from knowledge.lexicon import in_english
 from knowledge.matches import Need, ProductMatch
 from knowledge.phrasebook import Phrasebook, open_phrasebook
 from knowledge.ranking import (
-    ALIKE,
     KIN,
     MOSTLY,
     NAMED,
     SURE,
-    UNWANTED,
     Findings,
     add_up,
     beside_policies,
+    is_theirs,
     judge,
     name_shares,
     order,
     raised_for_policy,
+    theirs_first,
     with_reasons,
+    without_unwanted,
     word_shares,
 )
 from knowledge.schema import Bbox, Passage
 from knowledge.storage import open_index
 from knowledge.vectors import open_vectors
-from knowledge.verdicts import replaced, why_not, yes_or_no
-from knowledge.wording import extra_words, read_wording, set_aside
+from knowledge.verdicts import NO, replaced, serves_for, use_asked, why_not, without_grain, yes_or_no
+from knowledge.wording import DEMANDS, extra_words, read_wording, set_aside, thing_in
 from knowledge.words import search_words, stems
 
 logger = logging.getLogger(__name__)
@@ -140,12 +141,13 @@ class Retriever:
         """
         wording = read_wording(question, self.catalogue)
         need = need or Need()
-        asked = {
-            name: getattr(wording, name) for name in ("pixel_below", "pixel_just", "change", "cadences", "refused")
-        }
+        asked = {name: getattr(wording, name) for name in DEMANDS}
         need = need.model_copy(update={"pixel_m": need.pixel_m or wording.pixel_m, **asked})
         words = self._without(spoken, without_cues(wording.subject, meta_only=True))
         subject, relevance = in_english(words), self._relevance(words)
+        thing = thing_in(words, question, wording, self._names.values())
+        if thing and is_theirs(near := self._relevance(thing)):
+            subject, relevance = in_english(thing), theirs_first(relevance, near)
         for one, extra in extra_words(question, wording.named | wording.called, self.catalogue).items():
             relevance[one] = relevance.get(one, 0.0) + (NAMED if extra == 0 else NAMED / 2)
         beside = beside_policies(subject, self.catalogue)
@@ -153,27 +155,29 @@ class Retriever:
         if max(about.values(), default=0.0) >= SURE:
             relevance = about  # the policy's name is near to what serves it, whatever is asked of it
         relevance |= raised_for_policy(relevance, self.catalogue, subject)
-        for thing in wording.unwanted:
-            alike = self._relevance(thing)
-            least = ALIKE * (most := max(alike.values(), default=0.0))
-            for one in (one for one in relevance if alike.get(one, 0.0) > least):
-                relevance[one] -= UNWANTED * most * (alike[one] - least) / (most - least)
-        matches = order(relevance, self.catalogue, need, wording.excluded)
+        for unwanted in wording.unwanted:
+            relevance = without_unwanted(relevance, self._relevance(unwanted))
+        verdict, refuted = yes_or_no(question, need, self.catalogue, spoken), frozenset[str]()
+        if not verdict and (used := use_asked(question, self.catalogue)):
+            near = self._relevance(without_grain(self._without(spoken, used[1])))
+            verdict = serves_for(*used, near)
+            if verdict.startswith(NO) and max(near.values(), default=0.0) >= SURE:
+                relevance = theirs_first(relevance, near) if is_theirs(near) else relevance
+                refuted = frozenset({used[0].id})
+        matches = order(relevance, self.catalogue, need, wording.excluded | refuted)
         others = {one: relevance.get(f"{ELSEWHERE}{one}", 0.0) for one in load_elsewhere()}
         shares = name_shares(subject, self._names)
         theirs = max((share for one, share in shares.items() if one.startswith(ELSEWHERE)), default=0.0)
         called = {one for one, share in shares.items() if share >= MOSTLY and share > theirs}
-        found = judge(matches, others, named=wording.named | called, limit=limit, question=subject)
+        found = judge(matches, others, named=(wording.named | called) - refuted, limit=limit, question=subject)
         apart = wording.excluded - wording.questioned
         titles = (one.title for one in self.catalogue.products if one.id in apart)
-        best = found.matches[0].product if found.matches else None
-        told_first = why_not(wording.questioned, question, subject, best, need, self.catalogue)
-        told_first = (
-            told_first or yes_or_no(question, need, self.catalogue, spoken) or replaced(question, self.catalogue)
-        )
+        best = next((one.product for one in found.matches), None)
+        missed = why_not(wording.questioned, question, subject, best, need, self.catalogue)
+        told_first = missed or verdict or replaced(question, self.catalogue)
         told = tuple(with_reasons(one, subject, need) for one in found.matches)
-        left_out = (*titles, *wording.refused.told)
-        return found.model_copy(update={"matches": told, "left_out": left_out, "told_first": told_first})
+        said = {"left_out": (*titles, *wording.refused.told), "told_first": told_first}
+        return found.model_copy(update={"matches": told, **said})
 
     def _without(self, spoken: Sequence[str], words: str) -> str:
         """Take words for place and period out, unless they are of a name: "fires right now" are another's subject."""
@@ -238,11 +242,8 @@ class Retriever:
     def named(self, text: str) -> set[str]:
         """Give the products that a text calls by one of their names, whole."""
         words = frozenset(stems(in_english(text)))
-        return {
-            owner
-            for owner, names in self._names.items()
-            if not owner.startswith(ELSEWHERE) and any(name and name <= words for name in names)
-        }
+        ours = ((owner, names) for owner, names in self._names.items() if not owner.startswith(ELSEWHERE))
+        return {owner for owner, names in ours if any(name and name <= words for name in names)}
 
     def stored(self, passage_ids: Iterable[str]) -> dict[str, Passage]:
         """Give passages as they stand in the index, by id; what is not there is left out.

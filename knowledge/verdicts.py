@@ -1,17 +1,18 @@
 """What is told first of a product that a question names, from its facts: yes or no, or why it is not taken."""
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
-from knowledge.asked import editions_meant, products_named
+from knowledge.asked import editions_meant, names_in, products_named
 from knowledge.asked_cues import kinds_in
 from knowledge.asked_lines import successor
 from knowledge.asked_service import subject_stems
 from knowledge.catalogue import Catalogue
 from knowledge.fitness import difference_rule, differences, edition_elsewhere, shortfalls, suited
-from knowledge.lexicon import fold
+from knowledge.lexicon import fold, in_english
 from knowledge.matches import Need
-from knowledge.ranking import not_for
+from knowledge.ranking import NEAR, SURE, not_for, warning
+from knowledge.refusals import cadences_in
 from knowledge.schema import Comparability, Edition, Product
 from knowledge.words import stems
 
@@ -39,7 +40,17 @@ _SUBTRACTS = re.compile(
     r"sottra\w*|confrontabil\w*|paragonabil\w*|(?:posso|si poss\w*|si puo) (?:confrontare|paragonare))\b"
 )
 """Asks whether two years may be held against each other; to compare them is a computation."""
+NO = "No."
 _YEAR = re.compile(r"\b(?:19|20)\d\d\b")
+_SERVES = re.compile(
+    r"\W*(?:can|could|may|do|does|is|are|would|will|kann|konnen|darf|zeigt|sagt|misst|erkennt|sieht|hilft|ist|eignet|"
+    r"puis|peut|peux|est|montre|voit|puedo|podemos|se puede|sirve|me dice|muestra|mide|ve|es|posso|possiamo|si puo|"
+    r"mi dice|mostra|misura|vede|serve|e|va)\b"
+)
+"""How questions begin that are answered with yes or no, though no question mark may stand behind them."""
+_UNITS = frozenset(
+    stems("fields parcels farms districts municipalities municipality regions countries cities villages rural")
+)
 MOST_REASONS = 3
 MOST_CLASSES = 3
 
@@ -85,6 +96,43 @@ def replaced(question: str, catalogue: Catalogue) -> str:
         if all(one.superseded_by and one.start != one.end for one in meant):
             lines += [f"{one.id} is replaced by {successor(one, catalogue)}." for one in meant]
     return " ".join(lines)
+
+
+def use_asked(question: str, catalogue: Catalogue) -> tuple[Product, str] | None:
+    """Read "can I use X for Y" and "does X show Y": the one product with a name of its own, and the words for Y."""
+    text = fold(question).replace("’", "'")
+    names = names_in(question, catalogue, proper_only=True)
+    if len({one.id for one, _ in names}) != 1 or _OPEN.match(text):
+        return None
+    if not (_SERVES.match(text) or re.match(rf"\W*(?:\w+\W)?{re.escape(names[0][1])}\b.*\?", text)):
+        return None
+    for _, name in names:
+        text = text.replace(name, " ")
+    thing = " ".join(word for word in re.findall(r"[\w'-]+", text) if subject_stems(word))
+    return (names[0][0], thing) if thing and not kinds_in(text) else None
+
+
+def without_grain(thing: str) -> str:
+    """Leave out of words the units and rhythms, which are nobody's subject: "yearly", "for my parcels"."""
+    units = (one for one in thing.split() if not _UNITS.issuperset(stems(in_english(one))))
+    return " ".join(one for one in units if not cadences_in(one))
+
+
+def serves_for(product: Product, thing: str, near: Mapping[str, float]) -> str:
+    """Answer whether a product may be taken for a thing: by what it is not for, else by what it measures.
+
+    `near` tells how near products, and subjects that others have, are to the thing alone; on a guess nothing is said.
+    """
+    told = f"{product.title} measures {product.measures}." if product.measures else product.summary
+    if said := warning(product, in_english(thing)):
+        return f"{NO} {told} {said}"
+    nearest = max(near, key=lambda one: near[one], default="")
+    if near.get(nearest, 0.0) < SURE:
+        return ""
+    if nearest == product.id:
+        own = (product.title, product.summary, told, *product.subjects, *product.aliases, *product.choose_when)
+        return f"Yes. {told}" if set(stems(in_english(thing))) <= set(stems(" ".join(own))) else told
+    return f"{NO} {told}" if near.get(product.id, 0.0) < NEAR * near[nearest] else told
 
 
 def why_not(

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable
 
 from knowledge.catalogue import SIZED, Catalogue, normalise
-from knowledge.lexicon import to_english
+from knowledge.lexicon import fold, in_english, settings_in, to_english
 from knowledge.refusals import (
     NO_PIXEL,
     SIZE,
@@ -46,6 +46,8 @@ _DISTANCE = re.compile(
 _KIND_OF_DATA = re.compile(
     r"\s+(?:series|layers?|maps?|products?|data ?sets?|serien?|reihe|karte|produkt|produit|capa|strato)\b"
 )
+DEMANDS = ("pixel_below", "pixel_just", "change", "cadences", "refused")
+"""What of a wording is asked of a product's facts, by its name in `Need`."""
 _SUB_METRE = re.compile(r"\bsub[\s-]?met(?:re|er|rique|rico|rica)\b|\bsubmetr\w*")
 _ARTICLE = r"(?:the|le|la|les|l'|das|die|den|der|dem|el|los|las|il|lo|i|gli)"
 # These speak of a thing that is to stay away; a bare "not" may as well belong to a verb ("not ploughed").
@@ -133,6 +135,27 @@ def read_wording(question: str, catalogue: Catalogue) -> Wording:
         named=frozenset(one for one, _ in _names_in(question, catalogue)) - excluded,
         called=_called_in(question, catalogue) - excluded,
     )
+
+
+def thing_in(words: str, question: str, wording: Wording, names: Iterable[Iterable[frozenset[str]]]) -> str:
+    """Give the words of a question without those that tell where something is.
+
+    Empty where nothing is left, nothing goes, a product is named, or a name would be cut in two.
+
+    Args:
+        words: The words of its subject.
+        question: The whole of it, in which a place still has its name.
+        wording: What was read of it.
+        names: All names of all subjects, as sets of stems.
+    """
+    thing = fold(words)
+    for one in settings_in(question):
+        thing = thing.replace(fold(one), " ")
+    if wording.named or wording.called or thing == fold(words):
+        return ""
+    left, whole = (frozenset(stems(in_english(one))) for one in (thing, words))
+    cut = (one <= whole and not one <= left and not one.isdisjoint(left) for owned in names for one in owned)
+    return thing if left and not any(cut) else ""
 
 
 def _pixel_size(text: str, catalogue: Catalogue) -> tuple[float | None, bool, str]:

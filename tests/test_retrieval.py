@@ -467,3 +467,50 @@ def test_a_product_for_the_policy_named_is_not_denied_for_a_subject_of_others(re
     )
     assert (named.certain, named.elsewhere is None) == (False, False)
     assert judge([river], others, named=frozenset(), limit=3, question="which data for flood risk?").certain
+
+
+@pytest.mark.parametrize(
+    ("question", "holder"),
+    [
+        ("pollen in the parks of the city", "air-quality"),
+        ("pollens dans les parcs de la ville", "air-quality"),
+        ("quanti turisti vengono sulle rive del lago", "economy"),
+        ("Mücken entlang der Flüsse", "species"),
+        ("residuos de plaguicidas en los campos", "pesticides"),
+    ],
+)
+def test_a_place_does_not_make_what_others_have_a_matter_of_that_place(
+    retriever: Retriever, question: str, holder: str
+) -> None:
+    found = retriever.find(question)
+
+    assert found.elsewhere is not None
+    assert found.elsewhere.id == holder
+    assert found.certain
+
+
+@pytest.mark.parametrize(("question", "product"), [("trees in the streets", "urban-atlas-street-trees"),
+                                                   ("bosques a lo largo de los ríos", "riparian-zones")])  # fmt: skip
+def test_a_place_still_tells_which_of_our_products_is_meant(retriever: Retriever, question: str, product: str) -> None:
+    assert retriever.find(question).matches[0].product.id == product
+
+
+@pytest.mark.parametrize(
+    ("question", "told", "product"),
+    [
+        ("Can I use CORINE to see hedges?", "No. CORINE Land Cover measures 44", "small-woody-features"),
+        ("Posso usare CLC+ Backbone per le zone residenziali?", "Not for: Land use such as residential", "urban-atlas"),
+        ("Can I use Small Woody Features to map hedges?", "Yes. HRL Small Woody Features", "small-woody-features"),
+        ("Can Urban Atlas be used to count inhabitants?", "No. Urban Atlas", None),
+        ("Is CORINE yearly?", "Not for: Yearly monitoring.", "corine-land-cover"),
+        ("Is there snow in the Pyrenees?", "", "fractional-snow-cover"),
+    ],
+)
+def test_whether_a_product_may_be_taken_for_a_thing_is_told_first(
+    retriever: Retriever, question: str, told: str, product: str | None
+) -> None:
+    found = retriever.find(question)
+
+    assert told in found.told_first
+    assert bool(told) is bool(found.told_first)
+    assert (None if found.elsewhere and found.certain else found.matches[0].product.id) == product
