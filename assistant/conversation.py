@@ -24,6 +24,7 @@ from assistant.follow_ups import (
     widened,
     without_opening,
 )
+from assistant.ground import other_ground
 from assistant.pending import is_reply
 from assistant.picks import read_pick
 from assistant.roles import users_words
@@ -225,6 +226,7 @@ def _next_layer(found: Slots, question: str, before: layers.LayerRequest) -> Slo
         period=found.periods[0] if found.periods and not against else before.period,
         against=against or (found.periods[1] if len(found.periods) > 1 else "" if found.periods else before.against),
         units=before.units if units == "any" else units,
+        ground=(other_ground(question, ()) or before.ground) if before.ground else "",
     )
     return replace(found, place=request.place, layer=request, missing=())
 
@@ -279,6 +281,7 @@ def _is_follow_up(question: str, whens: tuple[When, ...], last: Slots, *, shifte
     )
     changes |= picks or bool((last.layer or last.computes) and lexicon.has(question, "area"))
     changes |= bool(last.layer and lexicon.has(question, "share"))
+    changes |= bool(last.layer and last.layer.ground and other_ground(question, whens))
     if any(one.output == "phenology" for one in last.computes):
         changes |= lexicon.has(question, "season_part")
     return bool((leads or leans) and changes)

@@ -18,11 +18,22 @@ def read_ground(question: str, whens: tuple[When, ...]) -> str:
 
     "Which districts have more than 30 %" and "hectares in districts with more than 30 %" pick districts, not ground.
     """
+    text = _plain_text(question, whens)
+    start, bounds = _bounds(text)
+    return bounds if bounds and lexicon.has(text, *CUES) and not _is_of_units(text[:start]) else ""
+
+
+def other_ground(question: str, whens: tuple[When, ...]) -> str:
+    """Give the values that a follow-up changes ground to: "and above 90 %?"; empty where it names none."""
+    return _bounds(_plain_text(question, whens))[1]
+
+
+def _plain_text(question: str, whens: tuple[When, ...]) -> str:
+    """Fold a question, with symbols in words, and bars where its numbers are periods or radii."""
     text = lexicon.fold(without_radius(without_periods(question, whens)))
     for symbol, words in _SYMBOLS.items():
         text = text.replace(symbol, f" {words} ")
-    start, bounds = _bounds(text)
-    return bounds if bounds and lexicon.has(text, *CUES) and not _is_of_units(text[:start]) else ""
+    return text
 
 
 def _bounds(text: str) -> tuple[int, str]:

@@ -340,3 +340,14 @@ def test_the_second_one_of_a_ranking_is_told_by_name() -> None:
     text = compose(found, [ToolResult(text="Ranked.", data={"ranking": {"units": units}})])
     assert text.startswith("Number 2 of the ranking: **Parcel A** 0.340.")
     assert "Parcel A" not in compose(read_after("the fifth one", BASE), [ToolResult(text="Ranked.", data={})])
+
+
+@pytest.mark.parametrize(
+    ("question", "place", "ground"),
+    [("and above 90 %?", "Malta", "> 90"), ("et au moins 50 % ?", "Malta", ">= 50"), ("and of Gozo?", "Gozo", "> 30")],
+)
+def test_ground_above_a_number_is_asked_again_with_another(question: str, place: str, ground: str) -> None:
+    state = conversation.START.after("How many hectares of Malta have more than 30 % tree cover?", "")
+    layer = conversation.read(question, state).layer
+    assert layer is not None
+    assert (layer.place, layer.ground) == (place, ground)
