@@ -124,6 +124,7 @@ def several(tmp_path_factory: pytest.TempPathFactory) -> Retriever:
         "---\ntitle: HRL Imperviousness Density - manual\n---\n# Accuracy\n\nThe overall accuracy is 92 percent.\n\n"
         "# Errors\n\nGreen roofs are a frequent cause of omission. "
         f"{OMISSION}\n\n"
+        "# Terms\n\nSealed pixels are those without soil.\n\n"
         "# Size\n\nPatches have a width of at least 30 m.\n\n# Codes\n\n| Value | Meaning |\n| --- | --- |\n"
         "| 7 | outside Europe |\n| 254 | no image |\n"
     )
@@ -186,6 +187,7 @@ def test_what_only_a_document_knows_comes_first_also_where_no_product_is_about_i
         ("Which roughness length do air quality modellers take?", "a roughness length of 0.8 m for forest"),
         ("How accurate is imperviousness density?", "The overall accuracy is 92 percent."),
         ("What width do imperviousness density patches have?", "Patches have a width of at least 30 m."),
+        ("What are sealed pixels in imperviousness density?", "Sealed pixels are those without soil."),
     ):
         found = tools.search_products(question)
         assert found.data["documents_first"], question
