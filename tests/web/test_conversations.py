@@ -50,6 +50,7 @@ def test_a_page_loaded_again_goes_on_with_the_question_that_is_being_answered(
     page: Page, address: str, assistant: ScriptedAssistant
 ) -> None:
     tab = page.context.new_page()  # Gradio tells the console that a reload cut its connection
+    tab.set_default_timeout(45_000)
     tab.goto(address)
     ask(tab, "How green?")
     tab.get_by_text("Mean NDVI is 0 in P1.").wait_for()
@@ -64,7 +65,7 @@ def test_a_page_loaded_again_goes_on_with_the_question_that_is_being_answered(
     tab.reload()
     tab.get_by_role("button", name="Stop").wait_for()
     assistant.goes_on.set()
-    expect(tab.get_by_text("Mean NDVI is 0 in P1.")).to_have_count(2)
+    expect(tab.get_by_text("Mean NDVI is 0 in P1.")).to_have_count(2, timeout=45_000)
     assistant.goes_on.clear()
     tab.get_by_role("button", name="New conversation").click()
     tab.get_by_text("Mean NDVI is 0 in P1.").first.wait_for(state="hidden")
