@@ -104,7 +104,7 @@ def use_asked(question: str, catalogue: Catalogue) -> tuple[Product, str] | None
     names = names_in(question, catalogue, proper_only=True)
     if len({one.id for one, _ in names}) != 1 or _OPEN.match(text):
         return None
-    if not (_SERVES.match(text) or re.match(rf"\W*(?:\w+\W)?{re.escape(names[0][1])}\b.*\?", text)):
+    if not _SERVES.match(text):
         return None
     for _, name in names:
         text = text.replace(name, " ")
