@@ -30,7 +30,10 @@ class LightEncoder:
         shape = json.loads((folder / "config.json").read_text(encoding="utf-8"))
         self._layers, self._heads = shape["num_hidden_layers"], shape["num_attention_heads"]
         self._epsilon = np.float32(shape["layer_norm_eps"])
-        self._weights: dict[str, Floats] = load_file(folder / "model.safetensors")
+        weights: dict[str, Floats] = load_file(folder / "model.safetensors")
+        # Turned over once, so that few tokens are multiplied in two thirds of the time.
+        turned = {name: np.ascontiguousarray(one.T) for name, one in weights.items() if name.startswith("encoder.")}
+        self._weights = weights | turned
         self._tokens = Tokenizer.from_file(str(folder / "tokenizer.json"))
         most = json.loads((folder / "sentence_bert_config.json").read_text(encoding="utf-8"))["max_seq_length"]
         self._tokens.no_padding()
@@ -75,7 +78,7 @@ class LightEncoder:
         return self._normal(f"{name}LayerNorm", state + self._linear(f"{name}dense", change))
 
     def _linear(self, name: str, state: Floats) -> Floats:
-        return np.asarray(state @ self._weights[f"{name}.weight"].T + self._weights[f"{name}.bias"])
+        return np.asarray(state @ self._weights[f"{name}.weight"] + self._weights[f"{name}.bias"])
 
     def _normal(self, name: str, state: Floats) -> Floats:
         centred = state - state.mean(axis=-1, keepdims=True)
