@@ -18,7 +18,8 @@ from tools.schema import Bbox
 DEFAULT_LIMIT = 100
 MAX_LIMIT = 1000
 
-_LONGEST_FILTER, _DEEPEST_FILTER = 10_000, 50
+_LONGEST_FILTER, _DEEPEST_FILTER, _MOST_COMPARISONS = 5_000, 50, 500
+"""As text: with each at its most, half of a thread's usual 8 MiB of stack is enough for the parser."""
 _SIGNS = re.compile(r"(?:[-+]\s*){20}")
 _RFC_3339 = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)", re.IGNORECASE | re.ASCII)
 _MOMENT_HINT = "Write 2019-05-01T00:00:00Z/2019-05-31T23:59:59Z, or one such moment."
@@ -255,10 +256,13 @@ def _read_text(text: str) -> Any:
     import cql2
 
     depths = itertools.accumulate((letter == "(") - (letter == ")") for letter in text)
-    if len(text) > _LONGEST_FILTER or max(depths, default=0) > _DEEPEST_FILTER or _SIGNS.search(text):
+    compared = sum(map(text.count, "<=>"))  # also inside quotes: only the parser knows where those end
+    deep = max(depths, default=0) > _DEEPEST_FILTER or compared > _MOST_COMPARISONS
+    if len(text) > _LONGEST_FILTER or deep or _SIGNS.search(text):
         raise ToolInputError(
             "The filter is too long or nests too deeply.",
-            hint=f"At most {_LONGEST_FILTER:,} letters as text, parentheses {_DEEPEST_FILTER} deep.",
+            hint=f"At most {_LONGEST_FILTER:,} letters as text, parentheses {_DEEPEST_FILTER} deep, "
+            f"{_MOST_COMPARISONS} of the signs < = >.",
         )
     return cql2.parse_text(text)
 
