@@ -1,5 +1,6 @@
 """One database for conversations, feedback and users: SQLite in the data folder, or PostgreSQL by URL."""
 
+import os
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -179,9 +180,8 @@ def _engine(where: Path | str) -> "Engine":
     from sqlalchemy.schema import CreateIndex, CreateTable
 
     if isinstance(where, Path):
-        if not where.exists():  # what is left beside a file that was deleted is no part of the new one
-            for end in ("-wal", "-shm"):
-                where.with_name(f"{where.name}{end}").unlink(missing_ok=True)
+        if where.exists() and not os.access(where.parent, os.W_OK):
+            return _engine_to_read(where)
         options = {"connect_args": {"timeout": WAIT_S}, "max_overflow": -1}
         engine = create_engine(URL.create("sqlite", database=str(where)), **options)
         event.listen(engine, "connect", _write_ahead)
@@ -195,6 +195,14 @@ def _engine(where: Path | str) -> "Engine":
             for index in table.indexes:
                 connection.execute(CreateIndex(index, if_not_exists=True))
     return engine
+
+
+def _engine_to_read(where: Path) -> "Engine":
+    """Open a file in a folder that nobody can write to: its log could not be opened beside it."""
+    from sqlalchemy import create_engine
+
+    address = f"{where.absolute().as_uri()}?immutable=1"
+    return create_engine("sqlite://", creator=lambda: sqlite3.connect(address, uri=True, check_same_thread=False))
 
 
 def _write_ahead(connection: sqlite3.Connection, _: Any) -> None:

@@ -41,6 +41,7 @@ class Encoder:
         Raises:
             EmbeddingUnavailable: the package or model is missing.
         """
+        texts = [text.encode(errors="replace").decode() for text in texts]  # half a character is no text
         if self._light and len(texts) < FEW_TEXTS:
             return self._together(self._light, texts)
         import torch
@@ -62,7 +63,7 @@ class Encoder:
                 todo, self._waiting = self._waiting, []
             try:
                 vectors = light.encode([text for text, _ in todo]) if todo else []
-            except Exception as error:  # it is theirs, too
+            except BaseException as error:  # it is theirs, too, and they would wait for ever
                 for _, waiting in todo:
                     waiting.set_exception(error)
                 raise

@@ -1,8 +1,12 @@
 """A conversation goes on after a restart, in SQLite and in PostgreSQL, with a language model and without."""
 
+import os
+
+import pytest
 from sqlalchemy import Connection, inspect, text
 
 from assistant.database import _engine, tables
+from assistant.sessions import Sessions
 from assistant.settings import Settings
 from tests.servers.chat import calls, chat_server, says
 from tests.servers.menu import small_assistant
@@ -32,6 +36,18 @@ async def test_a_model_goes_on_after_a_restart_with_what_was_checked(kept: Setti
     assert second.text == "Parcel A had 0.6."  # numbers of the earlier turn are known
     assert QUESTION not in str(alone)
     assert "0.6" not in other.text
+
+
+async def test_a_conversation_is_read_where_nothing_can_be_written(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = await small_assistant(settings).ask(QUESTION)
+    database = settings.data_dir / "sessions.sqlite"
+    _engine(database).dispose()
+    _engine.cache_clear()
+    monkeypatch.setattr(os, "access", lambda *_: False)
+    assert [one.question for one in Sessions(database).history(first.session_id)] == [QUESTION]
+    assert [one.name for one in settings.data_dir.glob("sessions*")] == [database.name]
 
 
 async def test_the_planner_goes_on_after_a_restart(kept: Settings) -> None:
