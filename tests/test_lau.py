@@ -1,7 +1,9 @@
 """Communes of a place from a server shaped like GISCO's: fetched once, kept, read by region and country."""
 
+import sqlite3
 import threading
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -139,6 +141,7 @@ def test_the_communes_of_a_country_are_kept_alone(gisco: Gisco, tmp_path: Path) 
         ("file", 1_000, "larger than"),
         ("other", 10_000_000, "holds no communes"),
         ("page", 10_000_000, "holds no communes"),
+        ("view", 10_000_000, "views or computed columns"),
     ],
 )
 def test_what_is_no_file_of_communes_is_told_and_not_kept(
@@ -147,6 +150,10 @@ def test_what_is_no_file_of_communes_is_told_and_not_kept(
     gisco.says = says
     if says == "other":
         gisco.body = _write(tmp_path / "other.gpkg", "SOMETHING").read_bytes()
+    if says == "view":
+        with closing(sqlite3.connect(_write(tmp_path / "view.gpkg"))) as db:
+            db.execute("CREATE VIEW v AS SELECT 1 AS fid")
+        gisco.body = (tmp_path / "view.gpkg").read_bytes()
     if says == "page":
         gisco.body = b"<OGRVRTDataSource><OGRVRTLayer name='x'/></OGRVRTDataSource>"
     source = _source(tmp_path / "data", gisco, max_bytes)

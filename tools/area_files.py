@@ -19,8 +19,12 @@ FORMATS_HINT = (
 DEGREES = "EPSG:4326"
 GPKG_IDS = (b"GPKG", b"GP10", b"GP11")
 """SQLite's application id of a GeoPackage, by version."""
-_COMPUTED = re.compile(r"\bAS\s*\(", re.I)
-"""How SQLite writes a column that is computed."""
+_COMPUTING = """
+SELECT 1 FROM pragma_table_list WHERE type = 'view' AND schema = 'main' UNION ALL
+SELECT 1 FROM pragma_table_list AS made, pragma_table_xinfo(made.name) AS has
+WHERE made.type <> 'virtual' AND made.schema = 'main' AND has.hidden IN (2, 3) LIMIT 1
+"""
+"""Asks SQLite for views and computed columns: what a file writes of itself can be spelt in many ways."""
 UNZIPPED_FACTOR = 20
 """A zip may unpack to this many times the size limit; more looks like an attack."""
 SHAPEFILE_MAGIC = (9994).to_bytes(4, "big")
@@ -189,7 +193,7 @@ def _gdal_source(path: Path, head: bytes) -> str:
     """
     suffix = path.suffix.lower()
     if suffix == ".gpkg" and head.startswith(b"SQLite format 3\0") and head[68:72] in GPKG_IDS:
-        _check_tables(path)
+        check_tables(path)
         return str(path)
     if suffix == ".kml" and re.match(rb"(\xef\xbb\xbf)?\s*(<\?xml[^>]*\?>)?\s*(<!--.*?-->\s*)*<kml\b", head, re.S):
         return str(path)
@@ -203,17 +207,21 @@ def _gdal_source(path: Path, head: bytes) -> str:
     raise AreaInvalid(f"{path.name} is not a polygon file of a known format.", hint=FORMATS_HINT)
 
 
-def _check_tables(path: Path) -> None:
-    """Refuse a GeoPackage that computes what it holds while it is read: by views or columns that may never end."""
+def check_tables(path: Path) -> None:
+    """Refuse a GeoPackage that computes what it holds while it is read: by views or columns that may never end.
+
+    Raises:
+        AreaInvalid: It does, or cannot be read.
+    """
     import sqlite3
     from contextlib import closing
 
     try:
         with closing(sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro&immutable=1", uri=True)) as db:
-            made = db.execute("SELECT type, sql FROM sqlite_master WHERE type IN ('view', 'table')").fetchall()
+            computing = db.execute(_COMPUTING).fetchone()
     except sqlite3.Error as error:
         raise AreaInvalid(f"{path.name} cannot be read; it may be damaged.", hint=FORMATS_HINT) from error
-    if any(kind == "view" or _COMPUTED.search(sql or "") for kind, sql in made):
+    if computing:
         raise AreaInvalid(
             f"{path.name} has views or computed columns, which are not read.",
             hint="Save its polygons as a new GeoPackage, or as GeoJSON.",

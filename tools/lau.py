@@ -134,9 +134,13 @@ def _check(path: Path) -> None:
     import pyogrio
     from pyogrio.errors import DataSourceError
 
+    from tools.area_files import check_tables
+
     try:
         with path.open("rb") as file:  # GDAL would also follow what other formats point at
             sqlite = file.read(len(MAGIC)) == MAGIC
+        if sqlite:
+            check_tables(path)
         fields = set(pyogrio.read_info(path)["fields"]) if sqlite else set()
     except DataSourceError:
         fields = set()
