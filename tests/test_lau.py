@@ -22,6 +22,8 @@ COMMUNES = {
     "FR_56069": ("FR", "Groix", (-3.51, 47.62, -3.42, 47.66)),  # an island that the region's outline leaves out
     "FR_29232": ("FR", "Quimper", (-4.15, 47.95, -4.05, 48.02)),
     "FR_29083": ("FR", "Île-de-Sein", (-4.87, 48.03, -4.84, 48.05)),
+    "FR_67482": ("FR", "Strasbourg", (7.69, 48.53, 7.79, 48.64)),
+    "DE_08317057": ("DE", "Kehl", (7.80, 48.52, 7.90, 48.62)),
     "MT_MT01101": ("MT", "Il-Belt Valletta", (14.50, 35.89, 14.52, 35.91)),
     "EL_01": ("EL", "Δήμος", (23.70, 37.95, 23.80, 38.02)),
 }
@@ -106,7 +108,7 @@ def test_communes_are_fetched_once_and_are_those_of_the_region_with_its_islands(
     gisco.says = "missing"
     assert set(find_communes(resolve_place("Finistère"), source).names) == {"Quimper", "Île-de-Sein"}
     assert find_communes(resolve_place("Greece"), source).names == ["Δήμος"]
-    assert len(find_communes(resolve_place("France"), source).names) == 4
+    assert len(find_communes(resolve_place("France"), source).names) == 5
     assert len(gisco.statuses) == 1
     assert gisco.agents[0].startswith("clms-assistant")
     with pytest.raises(NotCovered, match="none in"):
@@ -131,6 +133,25 @@ def test_the_communes_of_a_country_are_kept_alone(gisco: Gisco, tmp_path: Path) 
         keep_countries(_source(tmp_path, gisco), ["XX"])
     with pytest.raises(ToolInputError, match="no communes of"):
         keep_countries(_source(tmp_path, gisco), ["' OR 1=1"])
+
+
+def test_a_place_on_a_border_has_the_communes_of_all_kept_files_and_tells_which_country_lacks(
+    gisco: Gisco, tmp_path: Path
+) -> None:
+    place, offline = resolve_place("20 km around Strasbourg"), _source(tmp_path)
+    keep_countries(_source(tmp_path, gisco), ["FR"])
+    (offline.lau_folder / "LAU_2024_AA.gpkg").write_bytes(b"broken")
+    _write(offline.lau_folder / "mine.gpkg", "SOMETHING")
+    french = find_communes(place, offline)
+    assert (french.names, "in DE are not here" in french.warnings[-1]) == (["Strasbourg"], True)
+    keep_countries(_source(tmp_path, gisco), ["DE"])
+    both = find_communes(place, offline)
+    assert (set(both.names), len(both.warnings)) == ({"Strasbourg", "Kehl"}, 1)
+    with pytest.raises(NotCovered, match=r"gpkg cannot be read"):
+        find_communes(resolve_place("Malta"), offline)
+    fetch_communes(_source(tmp_path, gisco))
+    keep_countries(_source(tmp_path, gisco), ["FR"])
+    assert find_communes(resolve_place("Malta"), offline).names  # of the file of all Europe, which stays
 
 
 @pytest.mark.parametrize(

@@ -163,6 +163,24 @@ def neighbours(bbox: Bbox, reach: float) -> list[dict[str, Any]] | None:
     return [outline for (number,) in near if number not in own and (outline := _outline(number))]
 
 
+def countries_within(ground: Any, least: float) -> set[str]:
+    """Return the codes of the CLMS countries that have more than a share of a shape in degrees, from 0 to 1."""
+    import shapely
+    from shapely.geometry import shape
+
+    west, south, east, north = ground.bounds
+    near = _rows(
+        "SELECT r.id, p.country FROM region r JOIN place p ON p.id = r.id WHERE r.rings IS NOT NULL"
+        " AND r.west < ? AND r.east > ? AND r.south < ? AND r.north > ?",
+        *(east, west, north, south),
+    )
+    areas: dict[str, float] = {}
+    for number, country in near:
+        part = shapely.intersection(shape(_outline(number)), ground)
+        areas[country] = areas.get(country, 0.0) + part.area
+    return {country for country, area in areas.items() if area > least * ground.area}
+
+
 def _with_box(bbox: Bbox) -> list[tuple[int, str, str]]:
     query = "SELECT p.id, p.country, p.kind FROM region r JOIN place p ON p.id = r.id WHERE r.west = ? AND r.south = ?"
     return [(row[0], row[1], row[2]) for row in _rows(f"{query} AND r.east = ? AND r.north = ?", *bbox)]
