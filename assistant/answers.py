@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from assistant import abilities, comparison, lexicon
 from assistant.findings import OUTCOME_WORDS, computed_text, measured, period_in_words, picked_text, when_text
 from assistant.pending import question_of, with_options
-from assistant.slots import AVERAGE, ONE_END, Slots
+from assistant.slots import AVERAGE, ONE_END, THRESHOLDS, Slots
 from knowledge.blocks import inert
 from tools.schema import Outcome, Output, Place, Polygons, Recommendation, ToolResult
 from tools.selection import with_unit
@@ -21,7 +21,8 @@ WHICH_AVERAGE = (
 )
 
 BOTH_ENDS = "Give both ends: from which day to which."
-SETTLED_BY = {AVERAGE: WHICH_AVERAGE, ONE_END: BOTH_ENDS}
+ONE_RANGE = "Give one threshold, or one range with a lower and an upper end."
+SETTLED_BY = {AVERAGE: WHICH_AVERAGE, ONE_END: BOTH_ENDS, THRESHOLDS: ONE_RANGE}
 """What to say of a question that leaves open what is meant."""
 
 THANKS = "You are welcome. You can go on from here: with another place or another period, for example."

@@ -24,7 +24,7 @@ from assistant.follow_ups import (
     widened,
     without_opening,
 )
-from assistant.ground import other_ground
+from assistant.ground import UNCLEAR, other_ground
 from assistant.pending import is_reply
 from assistant.picks import read_pick
 from assistant.roles import users_words
@@ -200,7 +200,7 @@ def _completed(found: Slots, question: str, whens: tuple[When, ...], state: Conv
         found = replace(found, computes=wanted, missing=computes.still_missing(found.missing, wanted))
     if intent == "recommend":
         found = slots.with_layer(found, question)
-        if not found.layer and last and last.layer and leans:
+        if not found.layer and last and last.layer and leans and slots.THRESHOLDS not in found.missing:
             found = _next_layer(found, question, replace(last.layer, words=last.layer.words or last.text))
         if not found.layer and latest:
             found = _of_product(found, question, latest, state.products)
@@ -220,13 +220,16 @@ def _demanding_more(found: Slots, question: str, state: ConversationState) -> Sl
 def _next_layer(found: Slots, question: str, before: layers.LayerRequest) -> Slots:
     """Change in the layer asked for before what a follow-up names: the place, the year or the units."""
     units, against = computes.find_units(question), second_period(question, found.periods, before.period)
+    ground = (other_ground(question, ()) or before.ground) if before.ground else ""
+    if ground == UNCLEAR:
+        return replace(found, missing=(slots.THRESHOLDS,))
     request = replace(
         before,
         place=slots.place_of(question, "compute") or before.place,
         period=found.periods[0] if found.periods and not against else before.period,
         against=against or (found.periods[1] if len(found.periods) > 1 else "" if found.periods else before.against),
         units=before.units if units == "any" else units,
-        ground=(other_ground(question, ()) or before.ground) if before.ground else "",
+        ground=ground,
     )
     return replace(found, place=request.place, layer=request, missing=())
 

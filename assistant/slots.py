@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from assistant import abilities, layers, lexicon
 from assistant.computes import ComputeRequest, find_units, year_meant
-from assistant.ground import read_ground
+from assistant.ground import UNCLEAR, read_ground
 from assistant.picks import Pick, of_change, read_pick, without_best_units, without_periods
 from assistant.shifts import without_shift
 from assistant.spans import find_places, is_known_place
@@ -27,6 +27,7 @@ SUBJECTS = ("land", "land_state", "vegetation", "phenology")
 """Words that say what a question is about."""
 AVERAGE = "the comparison with an average, for it is not clear which"
 ONE_END = "a period of which only one end is named"
+THRESHOLDS = "the ground of several thresholds, for they are not the two ends of one range"
 VALUES, DEVIATION = "values for this subject", "the deviation from other years for this subject"
 """Asked for a value of something that no index stands for."""
 
@@ -225,6 +226,8 @@ def with_layer(found: Slots, question: str) -> Slots:
     own = units != "any" or is_about_attachment(question)
     whens = find_periods(question)
     ground = read_ground(question, whens)
+    if ground == UNCLEAR:
+        return replace(found, missing=(THRESHOLDS,))
     pick = read_pick(question, whens, of_layer=True) if own else Pick()
     if ground:
         pick = replace(pick, above=None, below=None)

@@ -23,6 +23,8 @@ from knowledge.words import stems
 FILE = Path(__file__).with_name("refusals.yaml")
 UNITS_M = {"cm": 0.01, "m": 1.0, "km": 1000.0}
 SIZE = r"(?P<number>\d+(?:[.,]\d+)?)[\s-]?(?P<unit>cm|km|m(?:et(?:re|er|ro)s?|etri)?)\b"
+THRESHOLD = r"\s+(?:[\w']+\s+){0,2}(?:\d+(?:[.,]\d+)?\s*)?(?:%|(?:per ?cent|pour ?cent|prozent|por ciento|per cento)\b)"
+"""What stands behind a "not" that turns a number round and refuses nothing: "more than 30 %"."""
 NO_PIXEL = (
     r"(?:high|tall|deep|wide|long|thick|away|from|above|below|ago|buffer|radius|around|altitude|elevation|depth|height|"
     r"air|wind|hoch|tief|breit|lang|entfernt|um|uber|unter|haut|large|autour|au|de haut|alto|altura|profund\w*|"
@@ -182,9 +184,11 @@ def metres(match: re.Match[str]) -> float:
 
 
 def _is_cancelled(text: str, start: re.Match[str]) -> bool:
-    """Tell whether words around a refusal say that it is none: "not only", "why not", "cannot do without"."""
+    """Tell whether words around a refusal say that it is none: "not only", "not above 30 %", "why not"."""
     before = _clause_before(text, start.start())
     merely, asking, being, no = _around()
+    if re.match(THRESHOLD, text[start.end() :]):
+        return True
     if merely.match(text, start.end()) or being.search(before):
         return True
     if start["wishing"]:

@@ -8,6 +8,7 @@ from knowledge.lexicon import fold, in_english, settings_in, to_english
 from knowledge.refusals import (
     NO_PIXEL,
     SIZE,
+    THRESHOLD,
     Refused,
     cadences_in,
     is_finer,
@@ -52,7 +53,8 @@ _SUB_METRE = re.compile(r"\bsub[\s-]?met(?:re|er|rique|rico|rica)\b|\bsubmetr\w*
 _ARTICLE = r"(?:the|le|la|les|l'|das|die|den|der|dem|el|los|las|il|lo|i|gli)"
 # These speak of a thing that is to stay away; a bare "not" may as well belong to a verb ("not ploughed").
 _UNWANTED = re.compile(
-    rf"\b(?:(?:without|except(?: for)?|excluding|apart from|ohne|ausser|sauf|hormis|sans|salvo|excepto|sin|senza|"
+    rf"\b(?!\w+{THRESHOLD})"
+    rf"(?:(?:without|except(?: for)?|excluding|apart from|ohne|ausser|sauf|hormis|sans|salvo|excepto|sin|senza|"
     rf"tranne|eccetto)\s+(?:{_ARTICLE}\s+)?|(?:not|nicht|pas|non|no|ni|nor|weder\b.{{1,60}}\bnoch|ne)\s+"
     rf"(?P<only>(?:just|only|nur|bloss|seulement|solo|solamente|soltanto)\s+)?{_ARTICLE}\s+)(?P<thing>(?:(?!\b(?:ni|nor|noch)\b)[^,.;:?!()])+)"
 )

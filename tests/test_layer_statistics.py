@@ -157,6 +157,7 @@ def test_polygons_of_a_layer_are_picked_and_their_share_is_told_in_hectares(serv
         (">= 30", lambda values: values >= 30),
         ("< 1 %", lambda values: values < 1),
         ("30 to 60", lambda values: (values >= 30) & (values <= 60)),
+        ("> 30 and <= 60", lambda values: (values > 30) & (values <= 60)),
     ],
 )
 def test_ground_above_a_number_is_measured_in_hectares_as_by_numpy(

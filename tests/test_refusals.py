@@ -53,6 +53,7 @@ def test_a_product_is_refused_in_many_ways(catalogue: Catalogue, question: str) 
         "not only CORINE but others, too",
         "why not CORINE?",
         "nicht nur CORINE",
+        "Hektar mit nicht mehr als 30 % Baumbedeckung",
         "pourquoi ne pas utiliser CORINE ?",
         "por qué no usar CORINE",
         "perché non CORINE?",

@@ -229,6 +229,11 @@ def _of_ground(ground: str, units: UnitKind = "place") -> LayerRequest:
         ("Quelle part de Metz est imperméabilisée à plus de 50 % ?", _of_ground("> 50")),
         ("¿Cuántas hectáreas de Metz tienen entre 10 y 30 % de cobertura arbórea?", _of_ground("10 to 30")),
         ("Quanti ettari di Metz hanno meno del 5 % di alberi?", _of_ground("< 5")),
+        ("How many hectares of Metz have no more than 30 % tree cover?", _of_ground("<= 30")),
+        ("Wie viele Hektar von Metz haben nicht weniger als 30 % Baumbedeckung?", _of_ground(">= 30")),
+        ("Combien d'hectares de Metz ne dépassent pas 30 % de couverture arborée ?", _of_ground("<= 30")),
+        ("How many hectares of Metz have more than 30 % but not over 60 % tree cover?", _of_ground("> 30 and <= 60")),
+        ("Hectares of Metz with 30 to 60 % tree cover", _of_ground("30 to 60")),
         ("Hectares with 30 % or more tree cover per district of Metz", _of_ground(">= 30", units="districts")),
         ("How many hectares are in districts of Metz with more than 30 % trees?", _picked("Metz", Pick(above=30))),
         ("Which product shows sealed soil in Metz?", None),
@@ -240,6 +245,18 @@ def _of_ground(ground: str, units: UnitKind = "place") -> LayerRequest:
 def test_numbers_of_a_layer_are_asked_for(question: str, request_: LayerRequest | None) -> None:
     read = conversation.read(question)
     assert (read.layer, read.missing) == (request_, ())
+
+
+@pytest.mark.parametrize(
+    "question",
+    [
+        "How many hectares of Metz have less than 10 % or more than 60 % tree cover?",
+        "Wie viele Hektar von Metz haben mehr als 30 % Baumbedeckung und weniger als 10 % Versiegelung?",
+    ],
+)
+def test_thresholds_that_make_no_range_are_asked_back(question: str) -> None:
+    read = conversation.read(question)
+    assert (read.layer, read.missing) == (None, (slots.THRESHOLDS,))
 
 
 @pytest.mark.parametrize(

@@ -17,6 +17,7 @@ COLOURS = {INSIDE: "#1b6ca8", OUTSIDE: "#d9d9d9"}
 UNITS_IN_TEXT = 12
 _NUMBER = r"(-?\d+(?:\.\d+)?)"
 _ONE = re.compile(rf"\s*(>=|<=|≥|≤|>|<)\s*{_NUMBER}\s*%?\s*")
+_BOTH = re.compile(rf"\s*(>=?)\s*{_NUMBER}\s*%?\s+and\s+(<=?)\s*{_NUMBER}\s*%?\s*")
 _TWO = re.compile(rf"\s*{_NUMBER}\s*%?\s*(?:to|-|–)\s*{_NUMBER}\s*%?\s*")
 
 
@@ -30,12 +31,12 @@ class Bounds(Frozen):
 
     @property
     def words(self) -> str:
-        """Say it: above 30, at least 30, from 30 to 60."""
-        if self.low is not None and self.high is not None:
+        """Say it: above 30, at least 30, from 30 to 60, above 30 and at most 60."""
+        if self.with_low and self.with_high:
             return f"from {self.low:g} to {self.high:g}"
-        if self.low is not None:
-            return f"{'at least' if self.with_low else 'above'} {self.low:g}"
-        return f"{'at most' if self.with_high else 'below'} {self.high:g}"
+        low = "" if self.low is None else f"{'at least' if self.with_low else 'above'} {self.low:g}"
+        high = "" if self.high is None else f"{'at most' if self.with_high else 'below'} {self.high:g}"
+        return " and ".join(filter(None, (low, high)))
 
     def said(self, unit: str | None) -> str:
         """Say it with the unit of the values: above 30 %."""
@@ -50,21 +51,25 @@ class ThresholdRules(Rules):
 
 
 def read_bounds(text: str) -> Bounds | None:
-    """Read "> 30", ">= 30", "< 10" or "30 to 60" (both ends belong to it); None for an empty text.
+    """Read "> 30", ">= 30", "< 10", "30 to 60" (both ends belong to it) or "> 30 and <= 60"; None for an empty text.
 
     Raises:
         ToolInputError: It is none of these, or no value can lie in between.
     """
     if not text.strip():
         return None
-    if one := _ONE.fullmatch(text.replace("≥", ">=").replace("≤", "<=")):
+    text = text.replace("≥", ">=").replace("≤", "<=")
+    if (both := _BOTH.fullmatch(text)) and float(both[2]) < float(both[4]):
+        ends = {"with_low": both[1] == ">=", "with_high": both[3] == "<="}
+        return Bounds(low=float(both[2]), high=float(both[4]), **ends)
+    if one := _ONE.fullmatch(text):
         number, included = float(one[2]), one[1].endswith("=")
         low = one[1].startswith(">")
         return Bounds(low=number, with_low=included) if low else Bounds(high=number, with_high=included)
     two = _TWO.fullmatch(text)
     if two is None or float(two[1]) > float(two[2]):
         raise ToolInputError(
-            f"{text.strip()[:40]!r} is no threshold.", "Write it as '> 30', '>= 30', '< 10' or '30 to 60'."
+            f"{text.strip()[:40]!r} is no threshold.", "Write it as '> 30', '<= 10', '30 to 60' or '> 30 and <= 60'."
         )
     return Bounds(low=float(two[1]), high=float(two[2]), with_low=True, with_high=True)
 

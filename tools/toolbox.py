@@ -83,7 +83,7 @@ LayerYear = Annotated[
 LayerAgainst = Annotated[
     str, Field(description="Second reference year, to get the difference (later minus earlier).", max_length=200)
 ]
-_GROUND = "Hectares of ground with such values, not means: '> 30', '>= 30', '< 10', '30 to 60'; empty for all."
+_GROUND = "Hectares of ground with such values, no means: '> 30', '<= 10', '30 to 60', '> 30 and <= 60'; empty for all."
 ClassMethod = Annotated[
     Literal["kmeans", "random_forest", "thresholds"],
     Field(
