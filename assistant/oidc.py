@@ -4,9 +4,12 @@ import logging
 import time
 from collections.abc import Callable
 from threading import Lock
-from typing import Any
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from tools.errors import BackendUnavailable
+
+if TYPE_CHECKING:
+    from jwt import PyJWKSet
 
 logger = logging.getLogger(__name__)
 
@@ -16,21 +19,26 @@ AGAIN_S = 30.0
 """So long after it was asked it is not asked again: neither while it is down, nor for keys that somebody made up."""
 TIMEOUT_S = 10
 NEEDED = frozenset({"authorization_endpoint", "token_endpoint", "jwks_uri"})
-DOWN = BackendUnavailable("The login service does not answer.", "Log in again in a minute.")
 
 Told = dict[str, Any]
+Word = TypeVar("Word")
 
 
-class Kept:
+def down() -> BackendUnavailable:
+    """Make the error anew: one raised twice would keep the frames of both, and the secrets in them."""
+    return BackendUnavailable("The login service does not answer.", "Log in again in a minute.")
+
+
+class Kept(Generic[Word]):
     """What a provider told; where it does not answer, its last word holds on."""
 
-    def __init__(self, ask: Callable[[], Told]) -> None:
+    def __init__(self, ask: Callable[[], Word]) -> None:
         self._ask = ask
         self._lock = Lock()
-        self._told: Told | None = None
+        self._told: Word | None = None
         self._until = self._quiet_until = 0.0
 
-    def get(self, *, anew: bool = False) -> Told:
+    def get(self, *, anew: bool = False) -> Word:
         """Give it; asks at most every half a minute, also where what is known is not enough (`anew`).
 
         Raises:
@@ -42,7 +50,7 @@ class Kept:
                 if time.monotonic() > self._quiet_until:
                     self._renew()
         if self._told is None:
-            raise DOWN
+            raise down()
         return self._told
 
     def _renew(self) -> None:
@@ -83,7 +91,7 @@ class Provider:
 
         named = jwt.get_unverified_header(token).get("kid")
         for anew in (False, True):
-            for key in jwt.PyJWKSet.from_dict(self._keys.get(anew=anew)).keys:
+            for key in self._keys.get(anew=anew).keys:
                 if key.key_id == named and key.public_key_use in ("sig", None):
                     return key.key
         raise jwt.InvalidKeyError("The provider has no such key.")
@@ -94,8 +102,14 @@ class Provider:
             raise BackendUnavailable("The login service does not tell where to log in.", "Check CLMS_OIDC_ISSUER.")
         return told
 
-    def _ask_keys(self) -> Told:
-        return ask_provider("GET", self._jwks_url or self.told()["jwks_uri"])
+    def _ask_keys(self) -> "PyJWKSet":
+        from jwt import PyJWKSet, PyJWTError
+
+        told = ask_provider("GET", self._jwks_url or self.told()["jwks_uri"])
+        try:
+            return PyJWKSet.from_dict(told)
+        except (PyJWTError, TypeError, ValueError, AttributeError) as error:
+            raise down() from error
 
 
 def ask_provider(method: str, address: str, form: dict[str, str] | None = None) -> dict[str, Any]:
@@ -110,5 +124,5 @@ def ask_provider(method: str, address: str, form: dict[str, str] | None = None) 
         reply = httpx.request(method, address, data=form, timeout=TIMEOUT_S)
         told = reply.raise_for_status().json()
     except (httpx.HTTPError, httpx.InvalidURL, ValueError) as error:
-        raise DOWN from error
+        raise down() from error
     return told if isinstance(told, dict) else {}

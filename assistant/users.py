@@ -15,7 +15,6 @@ from tools.errors import ToolInputError
 KEY = re.compile(r"clms_([0-9a-f]{12})_([A-Za-z0-9_-]{43})")
 NAME = re.compile(r"[\w.@-]{1,100}")
 NOBODY = hashlib.sha256(b"").hexdigest()
-REFUSED = NotAuthenticated("The key or token does not hold.", "Ask an admin for a key, or log in again.")
 ALGORITHMS = ["RS256", "RS384", "RS512", "PS256", "ES256", "ES384", "EdDSA"]
 """Signatures with a public key only: with `none` or HS256 anybody who knows the public key could sign."""
 LEEWAY_S = 30
@@ -69,13 +68,13 @@ class ApiKeys:
         """
         parts = KEY.fullmatch(key)
         if parts is None:
-            raise REFUSED
+            raise _refused()
         table = tables().tables["api_key"]
         with self._database.begin() as db:
             row = db.execute(table.select().where(table.c.id == parts[1])).first()
         # Compared in constant time, and also where there is no such key: time must not tell.
         if not hmac.compare_digest(_hash(parts[2]), row.hash if row else NOBODY) or row is None:
-            raise REFUSED
+            raise _refused()
         return User(name=row.name, role=row.role)
 
 
@@ -106,7 +105,7 @@ class Tokens:
                 options={"require": ["exp", "iss", "aud", "sub"]},
             )
         except jwt.PyJWTError as error:
-            raise REFUSED from error
+            raise _refused() from error
         given = claims.get(self._settings.oidc_role_claim, ())
         named = [given] if isinstance(given, str) else given if isinstance(given, list) else []
         role: Role = next((role for role in reversed(ROLES) if role in named), "user")
@@ -123,6 +122,11 @@ def find_user(credential: str, keys: ApiKeys, tokens: Tokens | None) -> User:
     if tokens and credential.count(".") == 2 and len(credential) < 16_000:
         return tokens.find(credential)
     return keys.find(credential)
+
+
+def _refused() -> NotAuthenticated:
+    """Make the error anew: one raised twice would keep the frames of both, and the secrets in them."""
+    return NotAuthenticated("The key or token does not hold.", "Ask an admin for a key, or log in again.")
 
 
 def _hash(secret: str) -> str:

@@ -40,6 +40,8 @@ class Provider(ThreadingHTTPServer):
         self.asked: list[str] = []
         self.kid = "one"
         self.down = False
+        self.broken: object = None
+        """Told instead of its keys."""
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -63,6 +65,8 @@ class _Handler(BaseHTTPRequestHandler):
             self._tell({"issuer": provider.url, **{name: f"{provider.url}/{end}" for name, end in ends.items()}})
         elif url.path != "/its/keys":
             self.send_error(404)
+        elif provider.broken is not None:
+            self._tell(provider.broken)
         else:
             told = json.loads(jwt.algorithms.RSAAlgorithm.to_jwk(provider.key.public_key()))
             self._tell({"keys": [{**told, "kid": provider.kid, "use": "sig", "alg": "RS256"}]})
@@ -171,6 +175,27 @@ def test_while_the_provider_is_down_it_is_asked_once_and_its_last_word_holds(
     assert len(provider.asked) == 1
     monkeypatch.setattr("assistant.oidc.time.monotonic", lambda: time.perf_counter() + 1e6)
     assert known.told() == told
+
+
+@pytest.mark.parametrize("told", [{}, [], {"keys": 3}, {"keys": [{"kty": "RSA", "n": 5, "e": 5}]}])
+def test_a_reply_without_keys_is_not_kept_for_an_hour(
+    provider: Provider, monkeypatch: pytest.MonkeyPatch, told: object
+) -> None:
+    known, new = OneProvider(provider.url), OneProvider(provider.url)
+    token = jwt.encode({"sub": "ana"}, provider.key, "RS256", headers={"kid": "one"})
+    known.key(token)
+    with monkeypatch.context() as broken:
+        broken.setattr(provider, "broken", told)
+        raised = []
+        for _ in range(2):
+            with pytest.raises(BackendUnavailable) as caught:
+                new.key(token)
+            raised.append(caught.value)
+        assert raised[0] is not raised[1]
+        broken.setattr("assistant.oidc.time.monotonic", lambda: time.perf_counter() + 1e6)
+        assert known.key(token)
+    monkeypatch.setattr("assistant.oidc.time.monotonic", lambda: time.perf_counter() + 2e6)
+    assert new.key(token)
 
 
 def test_a_login_begun_elsewhere_is_refused(browser: TestClient) -> None:
