@@ -39,7 +39,8 @@ class Reading:
 
 def inert(text: str) -> str:
     """Give the words of a document so that Markdown shows them as they are: no picture, link or tag of its own."""
-    return re.sub(r"(?<=\])(?=[(\[:])|(?=<[a-z/!?])", r"\\", text, flags=re.I)
+    # Backslashes of the document before a tag are doubled: one of them would undo the escape.
+    return re.sub(r"(?<=\])(?=[(\[:])|(?<!\\)\\*(?=<[a-z/!?])", lambda found: found[0] * 2 + "\\", text, flags=re.I)
 
 
 def clean(text: str) -> str:

@@ -130,7 +130,7 @@ def several(tmp_path_factory: pytest.TempPathFactory) -> Retriever:
     )
     (folder / "grass.md").write_text(
         "---\ntitle: HRL Grassland - manual\n---\n# Validation\n\nProducers accuracy is lowest in the south.\n\n"
-        "# Figures\n\n```\n![mowing figure](http://evil.example/p.png)<img src=q> 5 < 6\n```\n"
+        "# Figures\n\n```\n![mowing figure](http://evil.example/p.png)<img src=q> \\<img src=r> 5 < 6\n```\n"
     )
     (folder / "orders.md").write_text(
         "# Orders\n\nDownload orders are kept for 72 hours.\n\n# Air quality\n\n"
@@ -198,9 +198,9 @@ def test_what_only_a_document_knows_comes_first_also_where_no_product_is_about_i
 def test_a_quote_is_shown_as_it_stands_and_makes_no_picture_or_link(several: Retriever) -> None:
     found = quote_documents(several, "mowing figure of grassland")
     (citation,) = found.citations
-    assert citation.quote == "![mowing figure](http://evil.example/p.png)<img src=q> 5 < 6"
+    assert citation.quote == "![mowing figure](http://evil.example/p.png)<img src=q> \\<img src=r> 5 < 6"
     assert citation.verified
     for text in (found.text, compose(read("mowing figure"), [found.model_copy(update={"text": ""})])):
         shown = MarkdownIt("commonmark").render(text)
-        assert "![mowing figure](http://evil.example/p.png)&lt;img src=q&gt; 5 &lt; 6" in shown
+        assert "![mowing figure](http://evil.example/p.png)&lt;img src=q&gt; \\&lt;img src=r&gt; 5 &lt; 6" in shown
         assert "<img" not in shown
