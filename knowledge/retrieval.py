@@ -160,7 +160,7 @@ class Retriever:
         verdict, refuted = yes_or_no(question, need, self.catalogue, spoken), frozenset[str]()
         if not verdict and (used := use_asked(question, self.catalogue)):
             near = self._relevance(without_grain(self._without(spoken, used[1])))
-            verdict = serves_for(*used, near)
+            verdict = serves_for(*used, near, self.catalogue)
             if verdict.startswith(NO) and max(near.values(), default=0.0) >= SURE:
                 relevance = theirs_first(relevance, near) if is_theirs(near) else relevance
                 refuted = frozenset({used[0].id})

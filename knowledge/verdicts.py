@@ -11,7 +11,7 @@ from knowledge.catalogue import Catalogue
 from knowledge.fitness import difference_rule, differences, edition_elsewhere, shortfalls, suited
 from knowledge.lexicon import fold, in_english
 from knowledge.matches import Need
-from knowledge.ranking import NEAR, SURE, not_for, warning
+from knowledge.ranking import SURE, not_for, warning
 from knowledge.refusals import cadences_in
 from knowledge.schema import Comparability, Edition, Product
 from knowledge.words import stems
@@ -40,6 +40,14 @@ _SUBTRACTS = re.compile(
     r"sottra\w*|confrontabil\w*|paragonabil\w*|(?:posso|si poss\w*|si puo) (?:confrontare|paragonare))\b"
 )
 """Asks whether two years may be held against each other; to compare them is a computation."""
+_NUMBER = re.compile(
+    r"(?<![\w.])(?P<cue>(?:version\w*|versi[oó]n|v\.?|[ck]olle[ck]tion\w*|colección|collezione|[ée]dition|ausgabe|edición|"
+    r"edizione)\s+)?\d+\b(?!\s?k?m\b|[\s-]?(?:daily|day|tägig|tagig))",
+    re.I,
+)
+"""A number; without a cue before it a day, a year or a count, and no version."""
+_LACKS = re.compile(r"\b(?:non|not|no|without)\b", re.I)
+"""Classes of what lacks a thing do not show it."""
 NO = "No."
 _YEAR = re.compile(r"\b(?:19|20)\d\d\b")
 _SERVES = re.compile(
@@ -90,12 +98,19 @@ def replaced(question: str, catalogue: Catalogue) -> str:
     """
     if not {"versions", "status"}.isdisjoint(kinds_in(fold(question))):
         return ""  # told among the facts asked for
-    lines = []
+    lines, words = [], _NUMBER.sub(_version, question)
     for product in products_named(question, catalogue):
-        meant = editions_meant(product, question)
+        meant = editions_meant(product, words)
         if all(one.superseded_by and one.start != one.end for one in meant):
             lines += [f"{one.id} is replaced by {successor(one, catalogue)}." for one in meant]
     return " ".join(lines)
+
+
+def _version(number: re.Match[str]) -> str:
+    """Give "v2" for "version 2"; a number without a cue goes."""
+    if not number["cue"]:
+        return " "
+    return re.sub(r"(?i)^v\D*", "v", number[0])
 
 
 def use_asked(question: str, catalogue: Catalogue) -> tuple[Product, str] | None:
@@ -118,21 +133,25 @@ def without_grain(thing: str) -> str:
     return " ".join(one for one in units if not cadences_in(one))
 
 
-def serves_for(product: Product, thing: str, near: Mapping[str, float]) -> str:
-    """Answer whether a product may be taken for a thing: by what it is not for, else by what it measures.
+def serves_for(product: Product, thing: str, near: Mapping[str, float], catalogue: Catalogue) -> str:
+    """Answer whether a product may be taken for a thing: by what it is not for, its classes, else what it measures.
 
     `near` tells how near products, and subjects that others have, are to the thing alone; on a guess nothing is said.
     """
     told = f"{product.title} measures {product.measures}." if product.measures else product.summary
     if said := warning(product, in_english(thing)):
         return f"{NO} {told} {said}"
+    asked = subject_stems(in_english(thing))
+    labels = (one for one in _labels(product, catalogue) if not _LACKS.search(one))
+    if classes := [one for one in labels if asked and asked <= set(stems(one))][:MOST_CLASSES]:
+        return f"Yes. {told} Among its classes: {'; '.join(classes)}."
     nearest = max(near, key=lambda one: near[one], default="")
     if near.get(nearest, 0.0) < SURE:
         return ""
     if nearest == product.id:
         own = (product.title, product.summary, told, *product.subjects, *product.aliases, *product.choose_when)
         return f"Yes. {told}" if set(stems(in_english(thing))) <= set(stems(" ".join(own))) else told
-    return f"{NO} {told}" if near.get(product.id, 0.0) < NEAR * near[nearest] else told
+    return told  # that others are nearer denies nothing
 
 
 def why_not(
@@ -166,12 +185,16 @@ def _coverage(product: Product, need: Need, catalogue: Catalogue, thing: frozens
         return f"{period} {covered}"  # it has the place, but not in the edition asked for
     if not thing:
         return f"Yes. {covered}"
-    legends = dict.fromkeys(name for edition in product.editions for name in edition.legends)
-    labels = dict.fromkeys(one.label for name in legends for one in catalogue.legend(name).classes)
-    classes = [one for one in labels if not thing.isdisjoint(stems(one))][:MOST_CLASSES]
+    classes = [one for one in _labels(product, catalogue) if not thing.isdisjoint(stems(one))][:MOST_CLASSES]
     told = f"Among its classes: {'; '.join(classes)}." if classes else ""
     told = told or (f"It measures {product.measures}." if product.measures else "")
     return f"{covered} {told}".strip()
+
+
+def _labels(product: Product, catalogue: Catalogue) -> list[str]:
+    """Give the labels of all classes of a product's editions, once each."""
+    legends = dict.fromkeys(name for edition in product.editions for name in edition.legends)
+    return [*dict.fromkeys(one.label for name in legends for one in catalogue.legend(name).classes)]
 
 
 def _subtraction(product: Product, years: tuple[int, int], rule: Comparability | None) -> str:

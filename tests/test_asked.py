@@ -13,6 +13,7 @@ from knowledge.asked_service import service_facts
 from knowledge.catalogue import Catalogue, load_catalogue
 from knowledge.ingest import build_index
 from knowledge.retrieval import Retriever
+from knowledge.verdicts import replaced, serves_for, use_asked
 from tools.advice import advise
 from tools.schema import ToolResult
 
@@ -266,3 +267,30 @@ def test_cues_are_whole_expressions() -> None:
     kinds = set(load_cues())
     assert kinds == set(TELL) - {"codes"}
     assert without_cues("Wälder kommerziell nutzen", meta_only=True).split() == ["Wälder", "nutzen"]
+
+
+@pytest.mark.parametrize(
+    ("question", "told"),
+    [
+        ("NDVI 2 weeks ago", ""),
+        ("NDVI on 2 May 2024", ""),
+        ("NDVI v2", "_v2 is replaced by ndvi_global_300m_10daily_v3"),
+    ],
+)
+def test_a_bare_number_names_no_version(question: str, told: str) -> None:
+    said = replaced(question, load_catalogue())
+    assert told in said if told else not said
+
+
+@pytest.mark.parametrize("question", ["Does CORINE show airports?", "Does Urban Atlas show roads?"])
+def test_what_is_a_class_of_a_product_is_shown_by_it(question: str) -> None:
+    catalogue = load_catalogue()
+    used = use_asked(question, catalogue)
+    assert used is not None
+    assert serves_for(*used, {}, catalogue).startswith("Yes.")
+
+
+def test_that_another_product_is_nearer_denies_nothing() -> None:
+    catalogue = load_catalogue()
+    corine = catalogue.get("corine-land-cover")
+    assert not serves_for(corine, "sentinel-2", {"another": 0.99}, catalogue).startswith("No.")
