@@ -501,7 +501,7 @@ def test_a_place_still_tells_which_of_our_products_is_meant(retriever: Retriever
         ("Can I use CORINE to see hedges?", "CORINE Land Cover measures 44", "small-woody-features"),
         ("Posso usare CLC+ Backbone per le zone residenziali?", "Not for: Land use such as residential", "urban-atlas"),
         ("Can I use Small Woody Features to map hedges?", "Yes. HRL Small Woody Features", "small-woody-features"),
-        ("Can Urban Atlas be used to count inhabitants?", "Urban Atlas", None),
+        ("Can Urban Atlas be used to count inhabitants?", "Urban Atlas", "urban-atlas"),
         ("Is CORINE yearly?", "Not for: Yearly monitoring.", "corine-land-cover"),
         ("Is there snow in the Pyrenees?", "", "fractional-snow-cover"),
     ],
