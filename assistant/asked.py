@@ -6,6 +6,7 @@ from datetime import date
 
 from assistant import conversation, lexicon, pending, tongue, translation
 from assistant.conversation import START, ConversationState
+from knowledge.errors import ClmsError
 from knowledge.lexicon import Language
 from tools.area_text import take_area
 from tools.credits import Charge
@@ -63,14 +64,24 @@ class Asked:
         )
 
 
+class NothingBefore(ClmsError):
+    """A conversation has no question to go back to."""
+
+
 def told_again(asked: Asked) -> Asked:
-    """Put the question before in the place of one that only says in which language to tell it, or takes it back."""
+    """Put the question before in the place of one that only says in which language to tell it, or takes it back.
+
+    Raises:
+        NothingBefore: There is no question before.
+    """
     latest, before = asked.state.latest, asked.state.before
-    if asked.resumed or not latest:
+    if asked.resumed:
         return asked
-    if before and before.latest and lexicon.has_only(asked.question.strip(" .!?"), "undo"):
+    if lexicon.has_only(asked.question.strip(" .!?"), "undo"):
+        if not (before and before.latest):
+            raise NothingBefore("There is nothing to take back.", "Ask about a place, a period or a product.")
         return replace(asked, question=before.latest.text, state=before, fixed_language=asked.state.language)
-    if not tongue.says_only_language(asked.question):
+    if not latest or not tongue.says_only_language(asked.question):
         return asked
     return replace(asked, question=latest.text, fixed_language=tongue.demanded(asked.question))
 

@@ -4,7 +4,7 @@ import re
 import unicodedata
 from functools import cache
 
-from assistant import lexicon, tongue
+from assistant import abilities, lexicon, tongue
 
 _OTHERS = "system|developer|assistant|tool|système|sistema|systeem|outil|werkzeug|herramienta|strumento"
 _USER = "user|human|utilisateur|utilisatrice|nutzer|benutzer|usuario|usuaria|utente"
@@ -23,6 +23,8 @@ _BRACKETED = re.compile(r"[(\[{]([^()\[\]{}]*)[)\]}]")
 _LOOK_ALIKE = str.maketrans("АВЕЅІЈКМНОРСТХУаеѕіјорсхуΑΒΕΖΗΙΚΜΝΟΡΤΥΧο", "ABESIJKMHOPCTXYaesijopcxyABEZHIKMNOPTYXo")
 """Cyrillic and Greek letters that look like Latin ones; the text itself keeps them."""
 _LABEL = re.compile(r"[\W_]*(?:[\w'’]+\s){0,2}[\w'’]+\s*:")
+
+_SIZED = re.compile(r"\d\s*(?:k?m|ha|%|met(?:er|re|ro|ri)s?\b)|\b(?:hectares?|hektar|hectareas|ettari)\b")
 
 
 def users_words(question: str) -> str:
@@ -54,7 +56,14 @@ def _poses(sentence: str) -> bool:
     sentence = sentence.translate(_LOOK_ALIKE)
     label = _LABEL.match(sentence)
     labelled = label is not None and lexicon.has_only(label[0].strip("\n\t #*>-:"), "system_label")
-    return labelled or bool(_orders().search(lexicon.fold(sentence)) and not tongue.demanded(sentence))
+    if labelled or not _orders().search(lexicon.fold(sentence)):
+        return labelled
+    return not (tongue.demanded(sentence) or _bounds_answer(sentence))
+
+
+def _bounds_answer(sentence: str) -> bool:
+    """Tell whether an order sets a size or a unit and names no product: a user may want that of an answer."""
+    return bool(_SIZED.search(lexicon.fold(sentence))) and abilities.without_product_names(sentence) == sentence
 
 
 @cache

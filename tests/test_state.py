@@ -8,6 +8,7 @@ from assistant.conversation import ConversationState, read, replayed
 from assistant.database import tables
 from assistant.settings import Settings
 from assistant.translation import language_asked
+from knowledge.errors import ClmsError
 from tests.servers.chat import calls, chat_server, says
 from tests.servers.menu import small_assistant
 
@@ -160,6 +161,11 @@ async def test_undo_goes_back_to_the_question_before_and_on_from_there(settings:
         answer = await small_assistant(settings).ask(question, session_id=session_id)
     assert answer.plan is not None
     assert (answer.plan.place.name, answer.plan.period.label) == ("Rennes", "2019")
+
+
+async def test_undo_with_no_question_before_says_so(settings: Settings) -> None:
+    with pytest.raises(ClmsError, match="Es gibt nichts zurückzunehmen"):
+        await small_assistant(settings).ask("Rückgängig", language="de")
 
 
 @pytest.mark.parametrize(
