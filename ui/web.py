@@ -241,6 +241,7 @@ class Page:
             "fn": self._follow,
             "inputs": [parts.chat, self._session, self._area, parts.language],
             "outputs": self._answered,
+            "concurrency_limit": _ASKS_AT_ONCE,  # each goes on until its question is answered
             **hidden,
         }
         chosen = parts.kept.select(kept, [self._session, self._own, parts.language], opened, **hidden)
